@@ -1,0 +1,156 @@
+//! How sqlparser is to read queries and expressions.
+//!
+//! Everything that Databricks SQL has is switched on here, even what Crannog then refuses: a clause that is parsed can
+//! be refused by name in `strict`, one that is not parsed is only "syntax error at …". It must never switch on a form
+//! that is not Databricks', because `strict` would then have to know it too.
+
+use std::any::TypeId;
+
+use sqlparser::{
+    ast::{
+        Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    },
+    dialect::{DatabricksDialect, Dialect, Precedence},
+    keywords::Keyword,
+    parser::{Parser, ParserError},
+};
+
+#[derive(Debug)]
+pub(super) struct SparkSql;
+
+pub(super) static SPARK_SQL: SparkSql = SparkSql;
+
+impl Dialect for SparkSql {
+    /// Takes the branches that sqlparser keeps for Databricks.
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<DatabricksDialect>()
+    }
+
+    // The three below are for completeness: `tokens` has read the text already.
+    fn is_identifier_start(&self, c: char) -> bool {
+        c == '_' || c.is_alphabetic()
+    }
+    fn is_identifier_part(&self, c: char) -> bool {
+        c == '_' || c.is_alphanumeric()
+    }
+    fn is_delimited_identifier_start(&self, c: char) -> bool {
+        c == '`'
+    }
+
+    fn supports_cte_without_as(&self) -> bool {
+        true
+    }
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+    fn supports_from_first_select(&self) -> bool {
+        true
+    }
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+    fn supports_group_by_with_modifier(&self) -> bool {
+        true
+    }
+    fn supports_interval_options(&self) -> bool {
+        true
+    }
+    fn supports_lambda_functions(&self) -> bool {
+        true
+    }
+    fn supports_left_associative_joins_without_parens(&self) -> bool {
+        true
+    }
+    fn supports_order_by_all(&self) -> bool {
+        true
+    }
+    fn supports_parens_around_table_factor(&self) -> bool {
+        true
+    }
+    fn supports_pipe_operator(&self) -> bool {
+        true
+    }
+    fn supports_bitwise_shift_operators(&self) -> bool {
+        true
+    }
+    fn supports_select_item_multi_column_alias(&self) -> bool {
+        true
+    }
+    fn supports_select_wildcard_except(&self) -> bool {
+        true
+    }
+    fn supports_table_versioning(&self) -> bool {
+        true
+    }
+    fn supports_values_as_table_factor(&self) -> bool {
+        true
+    }
+    fn supports_window_clause_named_window_reference(&self) -> bool {
+        true
+    }
+    fn supports_window_function_null_treatment_arg(&self) -> bool {
+        true
+    }
+    fn supports_comma_separated_trim(&self) -> bool {
+        true
+    }
+    fn supports_extract_comma_syntax(&self) -> bool {
+        false
+    }
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+
+    /// `a DIV b` is the function call `div(a, b)`.
+    fn parse_infix(&self, parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        if !parser.parse_keyword(Keyword::DIV) {
+            return None;
+        }
+        let right = parser.parse_subexpr(precedence);
+        Some(right.map(|right| call("div", vec![left.clone(), right])))
+    }
+
+    /// Spark's order, loosest first: OR, AND, NOT, comparisons and LIKE, `|`, `^`, `&`, shifts, `+ - ||`, `* / % DIV`.
+    fn prec_value(&self, precedence: Precedence) -> u8 {
+        match precedence {
+            Precedence::Period => 100,
+            Precedence::DoubleColon => 90,
+            Precedence::Colon => 89,
+            Precedence::AtTz => 80,
+            Precedence::MulDivModOp => 70,
+            Precedence::PlusMinus => 60,
+            Precedence::Ampersand => 50,
+            Precedence::Caret => 45,
+            Precedence::Pipe => 40,
+            Precedence::PgOther => 35,
+            Precedence::Between | Precedence::Eq | Precedence::Like => 20,
+            Precedence::Is => 17,
+            Precedence::UnaryNot => 15,
+            Precedence::And => 10,
+            Precedence::Xor => 7,
+            Precedence::Or => 5,
+        }
+    }
+}
+
+/// A plain call of a function.
+pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let args = arguments
+        .into_iter()
+        .map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)))
+        .collect();
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args,
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}

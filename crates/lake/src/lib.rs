@@ -1,0 +1,7 @@
+//! Delta tables: the log's model, the commit arbiter, the SQL surface.
+//!
+//! Compiles without DataFusion: what plans and scans stands behind [`ports`], and rows cross it as Arrow batches.
+
+pub mod grammar;
+pub mod model;
+pub mod ports;

@@ -1,0 +1,203 @@
+//! Kinds of governed objects, and how a request refers to one.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use crannog_types::{FullName, SecurableId};
+
+use crate::actions::Action;
+
+/// What a securable is. The text forms are Unity Catalog's, in the wire's `securable_type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// The root: the account and workspace of this installation.
+    Metastore,
+    /// A catalog.
+    Catalog,
+    /// A schema (database).
+    Schema,
+    /// A table or a view: they share names and privileges.
+    Table,
+    /// A volume of files.
+    Volume,
+    /// An SQL warehouse.
+    Warehouse,
+    /// A scope of secrets.
+    SecretScope,
+    /// Of any kind, known only when the request is read.
+    Any,
+}
+
+impl Kind {
+    /// Every kind that objects have.
+    pub const ALL: [Kind; 7] = [
+        Kind::Metastore,
+        Kind::Catalog,
+        Kind::Schema,
+        Kind::Table,
+        Kind::Volume,
+        Kind::Warehouse,
+        Kind::SecretScope,
+    ];
+
+    /// The word of the wire and of the database.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Metastore => "metastore",
+            Kind::Catalog => "catalog",
+            Kind::Schema => "schema",
+            Kind::Table => "table",
+            Kind::Volume => "volume",
+            Kind::Warehouse => "warehouse",
+            Kind::SecretScope => "secret_scope",
+            Kind::Any => "securable",
+        }
+    }
+
+    /// The kind of a word of the wire; `None` for words of other products.
+    pub fn of_word(word: &str) -> Option<Kind> {
+        let word = word.to_ascii_lowercase().replace([' ', '-'], "_");
+        match word.as_str() {
+            "view" | "materialized_view" | "streaming_table" => Some(Kind::Table),
+            "database" => Some(Kind::Schema),
+            "warehouses" => Some(Kind::Warehouse),
+            _ => Kind::ALL.into_iter().find(|kind| kind.word() == word),
+        }
+    }
+
+    /// How many parts a full name of this kind has.
+    pub fn name_parts(self) -> usize {
+        match self {
+            Kind::Metastore | Kind::Any => 0,
+            Kind::Catalog | Kind::Warehouse | Kind::SecretScope => 1,
+            Kind::Schema => 2,
+            Kind::Table | Kind::Volume => 3,
+        }
+    }
+
+    /// The kind of the object that holds objects of this kind.
+    pub fn parent(self) -> Option<Kind> {
+        match self {
+            Kind::Metastore | Kind::Any => None,
+            Kind::Catalog | Kind::Warehouse | Kind::SecretScope => Some(Kind::Metastore),
+            Kind::Schema => Some(Kind::Catalog),
+            Kind::Table | Kind::Volume => Some(Kind::Schema),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// A kind of securable as a type, so that a permit for a table cannot stand where one for a schema is wanted.
+pub trait Securable: Send + Sync + 'static {
+    /// The kind that this type stands for.
+    const KIND: Kind;
+}
+
+/// The kinds as types.
+pub mod kinds {
+    use super::{Kind, Securable};
+
+    macro_rules! kinds {
+        ($($name:ident),*) => {$(
+            #[doc = concat!("The type that stands for [`Kind::", stringify!($name), "`].")]
+            #[derive(Debug)]
+            pub enum $name {}
+            impl Securable for $name { const KIND: Kind = Kind::$name; }
+        )*};
+    }
+    kinds!(Metastore, Catalog, Schema, Table, Volume, Warehouse, SecretScope, Any);
+}
+
+/// How a request names the object that it is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reference {
+    /// The root.
+    Root,
+    /// By kind and full name, as the caller wrote it.
+    Named(Kind, FullName),
+    /// By id, of any kind that the action allows.
+    Id(Kind, SecurableId),
+}
+
+impl Reference {
+    /// The kind that is asked for.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Reference::Root => Kind::Metastore,
+            Reference::Named(kind, _) | Reference::Id(kind, _) => *kind,
+        }
+    }
+
+    /// The object in words, from what the caller wrote alone: safe in answers about what the caller may not see.
+    pub fn as_written(&self) -> String {
+        match self {
+            Reference::Root => "the metastore".to_owned(),
+            Reference::Named(kind, name) => format!("{kind} '{name}'"),
+            Reference::Id(kind, id) => format!("{kind} with id '{id}'"),
+        }
+    }
+}
+
+/// What an action is asked about.
+pub struct NameOf<A: Action> {
+    pub(crate) reference: Reference,
+    of: PhantomData<fn() -> A>,
+}
+
+impl<A: Action> NameOf<A> {
+    /// By full name.
+    pub fn named(name: FullName) -> Self {
+        Self::from(Reference::Named(A::On::KIND, name))
+    }
+
+    /// By id.
+    pub fn id(id: SecurableId) -> Self {
+        Self::from(Reference::Id(A::On::KIND, id))
+    }
+
+    /// Of a kind that only the request knows. Ends as "not found" when the action is not for that kind.
+    pub fn of_kind(kind: Kind, name: FullName) -> Self {
+        Self::from(if kind == Kind::Metastore { Reference::Root } else { Reference::Named(kind, name) })
+    }
+
+    /// The root of everything.
+    pub fn root() -> Self {
+        Self::from(Reference::Root)
+    }
+
+    /// How it was written.
+    pub fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    fn from(reference: Reference) -> Self {
+        NameOf { reference, of: PhantomData }
+    }
+}
+
+/// The container whose children a list is asked for.
+pub struct ScopeOf<A: Action> {
+    pub(crate) reference: Reference,
+    of: PhantomData<fn() -> A>,
+}
+
+impl<A: Action> ScopeOf<A> {
+    /// All objects of the action's kind directly below the container of this name (empty: below the root).
+    pub fn under(name: FullName) -> Self {
+        let reference = match A::On::KIND.parent() {
+            Some(parent) if !name.parts().is_empty() => Reference::Named(parent, name),
+            _ => Reference::Root,
+        };
+        ScopeOf { reference, of: PhantomData }
+    }
+
+    /// All objects of the action's kind directly below the root.
+    pub fn root() -> Self {
+        ScopeOf { reference: Reference::Root, of: PhantomData }
+    }
+}
