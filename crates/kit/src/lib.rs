@@ -1,1 +1,25 @@
-//! placeholder
+//! What every component is made with: endpoints, dialects of the wire, decisions, background tasks, clock, configuration.
+//!
+//! A component declares its routes as [`Endpoint`]s; from the [`Registry`] come the HTTP server, the OpenAPI document, the
+//! list of routes and the generated tests. Only this crate knows axum, and only this crate makes callers out of requests.
+
+pub mod authority;
+pub mod clock;
+pub mod dialects;
+pub mod endpoint;
+pub mod http;
+pub mod input;
+pub mod openapi;
+pub mod recorder;
+pub mod registry;
+pub mod tasks;
+pub mod telemetry;
+
+pub use authority::Authority;
+pub use endpoint::{
+    Authenticate, Body, Credentials, Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, NoContent, Output, Reply,
+    ReplyBody, Route, Spelling,
+};
+pub use recorder::Recorder;
+pub use registry::Registry;
+pub use tasks::Tasks;

@@ -156,7 +156,8 @@ pub fn listing(facts: &Facts, kind: Kind) -> Option<bool> {
         return Some(true);
     }
     let flowing = |node: &&Node| node.kind != Kind::Metastore;
-    let inherited = |privilege: Privilege| facts.chain.iter().filter(flowing).any(|node| granted(node, privilege).is_some());
+    let inherited =
+        |privilege: Privilege| facts.chain.iter().filter(flowing).any(|node| granted(node, privilege).is_some());
     if inherited(Privilege::Browse) {
         return Some(true);
     }

@@ -30,15 +30,8 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind that objects have.
-    pub const ALL: [Kind; 7] = [
-        Kind::Metastore,
-        Kind::Catalog,
-        Kind::Schema,
-        Kind::Table,
-        Kind::Volume,
-        Kind::Warehouse,
-        Kind::SecretScope,
-    ];
+    pub const ALL: [Kind; 7] =
+        [Kind::Metastore, Kind::Catalog, Kind::Schema, Kind::Table, Kind::Volume, Kind::Warehouse, Kind::SecretScope];
 
     /// The word of the wire and of the database.
     pub fn word(self) -> &'static str {

@@ -1,1 +1,25 @@
-//! placeholder
+//! The only door to the metadata database.
+//!
+//! [`Db`] is one concrete type over SQLite and PostgreSQL. SQL is static text with `$1` in the subset that both read alike;
+//! rows come back as [`Row`]s of four kinds of [`Value`]. Reading and writing both need [`Evidence`], that is a permit, and a
+//! write commits together with its audit row: [`Tx::commit`] puts it there.
+//!
+//! Nothing above this crate knows sqlx.
+
+mod audit;
+mod db;
+mod error;
+mod migrate;
+mod sqlite;
+mod value;
+
+pub use audit::{Audit, AuditEvent};
+pub use db::{Db, Reader, Tx};
+pub use error::StoreError;
+pub use value::{Row, Value};
+
+/// The parameters of a statement: `params![id, name, Option::<i64>::None]`.
+#[macro_export]
+macro_rules! params {
+    ($($value:expr),* $(,)?) => { vec![$($crate::Value::from($value)),*] };
+}

@@ -33,12 +33,14 @@ impl Page {
         };
         let after = match page_token {
             None | Some("") => None,
-            Some(token) => Some(
-                URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| {
-                    Problem::new(Code::InvalidArgument, "page_token is not one of ours")
-                        .hint("pass next_page_token of the previous answer, unchanged")
-                })?,
-            ),
+            Some(token) => {
+                Some(URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(
+                    || {
+                        Problem::new(Code::InvalidArgument, "page_token is not one of ours")
+                            .hint("pass next_page_token of the previous answer, unchanged")
+                    },
+                )?)
+            }
         };
         Ok(Page { after, limit })
     }

@@ -1,0 +1,229 @@
+//! Reads the rows that a decision depends on, and keeps them while they hold.
+//!
+//! The database is the truth. What was read is kept in memory under the version that it was read at; every change that a
+//! decision depends on moves the version before it is acknowledged ([`crannog_store::Tx::bump`]), so a revoked grant is
+//! gone at the next request. When the version cannot be read, nothing is decided.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+
+use crannog_security::caller::Ready;
+use crannog_security::{
+    Caller, Denied, Facts, Grant, Judge, Kind, Node, Origin, Privilege, PrivilegeSet, Reference, System, Task, Who,
+};
+use crannog_store::{Audit, AuditEvent, Db, StoreError, params};
+use crannog_types::{Code, FullName, PrincipalId, Problem, Result, SecurableId, fold};
+
+use crate::recorder::Recorder;
+
+/// Entries that are kept; a full cache is emptied, which costs one read each.
+const KEPT: usize = 100_000;
+
+/// Who may do what: the one reader of grants.
+pub struct Authority {
+    db: Db,
+    recorder: Arc<Recorder>,
+    cache: RwLock<Cache>,
+}
+
+#[derive(Default)]
+struct Cache {
+    version: u64,
+    facts: HashMap<(PrincipalId, Reference), Option<Arc<Facts>>>,
+}
+
+/// The object and its containers, up to the root.
+const CHAIN: &str = "WITH RECURSIVE up (id, kind, name, owner, parent, depth) AS (\
+       SELECT id, kind, name, owner, parent, cast(0 AS bigint) FROM securable WHERE (kind = $1 AND path = $2) OR id = $3 \
+     UNION ALL \
+       SELECT s.id, s.kind, s.name, s.owner, s.parent, up.depth + 1 FROM securable s JOIN up ON s.id = up.parent) \
+     SELECT id, kind, name, owner FROM up ORDER BY depth";
+
+/// The grants on these objects to the caller and their groups.
+const GRANTS: &str = "WITH RECURSIVE up (id, parent) AS (\
+       SELECT id, parent FROM securable WHERE id = $1 \
+     UNION ALL SELECT s.id, s.parent FROM securable s JOIN up ON s.id = up.parent) \
+     SELECT g.securable, g.principal, g.privilege FROM securable_grant g JOIN up ON up.id = g.securable \
+     JOIN closure c ON c.principal = g.principal AND c.member = $2";
+
+impl Authority {
+    /// Over a database.
+    pub fn new(db: Db, recorder: Arc<Recorder>) -> Arc<Self> {
+        Arc::new(Authority { db, recorder, cache: RwLock::default() })
+    }
+
+    /// A caller for somebody who was authenticated.
+    #[expect(clippy::disallowed_methods, reason = "the authority is what mints callers")]
+    pub fn caller(self: &Arc<Self>, who: Who, origin: Arc<Origin>) -> Caller {
+        Caller::new(who, origin, Arc::clone(self) as Arc<dyn Judge>)
+    }
+
+    /// The caller with whose rights a view reads its tables: the view's owner, in the same request.
+    ///
+    /// # Errors
+    /// When the owner is no longer there.
+    #[expect(clippy::disallowed_methods, reason = "views run with their owner's rights")]
+    pub async fn owner_of_view(&self, caller: &Caller, owner: PrincipalId) -> Result<Caller> {
+        let name = self.principal_name(owner).await?.ok_or_else(|| {
+            Problem::new(Code::FailedPrecondition, "the owner of the view is not there any more")
+                .hint("an administrator can give the view a new owner")
+        })?;
+        Ok(caller.acting_as(Who { id: owner, name: name.into() }))
+    }
+
+    /// The name of a principal.
+    pub async fn principal_name(&self, id: PrincipalId) -> Result<Option<String>> {
+        let row = self.db.read(&system()).row("SELECT name FROM principal WHERE id = $1", params![id]).await?;
+        Ok(row.map(|row| row.text(0)).transpose()?)
+    }
+
+    /// The audit's buffer, for readers of the audit.
+    pub fn recorder(&self) -> &Arc<Recorder> {
+        &self.recorder
+    }
+
+    fn kept(&self, version: u64, key: &(PrincipalId, Reference)) -> Option<Option<Arc<Facts>>> {
+        let cache = self.cache.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        (cache.version == version).then(|| cache.facts.get(key).cloned()).flatten()
+    }
+
+    fn keep(&self, version: u64, key: (PrincipalId, Reference), facts: Option<Arc<Facts>>) {
+        let mut cache = self.cache.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if cache.version < version || cache.facts.len() >= KEPT {
+            cache.facts.clear();
+        }
+        if cache.version <= version {
+            cache.version = version;
+            cache.facts.insert(key, facts);
+        }
+    }
+
+    async fn read(&self, who: &Who, about: &Reference) -> Result<Option<Facts>, StoreError> {
+        let reader = self.db.read(&system());
+        let (kind, path, id) = match about {
+            Reference::Root => (None, None, Some(SecurableId::METASTORE)),
+            Reference::Named(kind, name) => (Some(kind.word()), Some(fold(&name.to_string())), None),
+            Reference::Id(_, id) => (None, None, Some(*id)),
+        };
+        let rows = reader.rows(CHAIN, params![kind, path, id]).await?;
+        let mut chain = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let Some(kind) = Kind::of_word(&row.text(1)?) else { return Ok(None) };
+            let name = FullName::of([row.text(2)?]);
+            chain.push(Node { id: row.securable(0)?, kind, name, owner: row.principal(3)?, grants: Vec::new() });
+        }
+        let Some(target) = chain.first() else { return Ok(None) };
+        let granted = reader.rows(GRANTS, params![target.id, who.id]).await?;
+        complete_names(&mut chain);
+        for row in &granted {
+            let (securable, principal) = (row.securable(0)?, row.principal(1)?);
+            let Some(privilege) = Privilege::parse(&row.text(2)?) else { continue };
+            let Some(node) = chain.iter_mut().find(|node| node.id == securable) else { continue };
+            match node.grants.iter_mut().find(|grant| grant.principal == principal) {
+                Some(grant) => grant.privileges = grant.privileges.with(privilege),
+                None => {
+                    let privileges = PrivilegeSet::EMPTY.with(privilege);
+                    node.grants.push(Grant { principal, privileges });
+                }
+            }
+        }
+        let mut closure = vec![who.id];
+        for row in reader.rows("SELECT principal FROM closure WHERE member = $1", params![who.id]).await? {
+            let principal = row.principal(0)?;
+            if principal != who.id {
+                closure.push(principal);
+            }
+        }
+        Ok(Some(Facts { closure, chain }))
+    }
+}
+
+/// Names of one part become full names: those of the containers are put in front. The root has none.
+fn complete_names(chain: &mut [Node]) {
+    let mut above = FullName::of(Vec::<String>::new());
+    for node in chain.iter_mut().rev() {
+        if node.kind == Kind::Metastore {
+            node.name = FullName::of(Vec::<String>::new());
+        } else {
+            node.name = above.child(node.name.last());
+        }
+        above = node.name.clone();
+    }
+}
+
+impl Judge for Authority {
+    fn facts<'a>(&'a self, who: &'a Who, about: &'a Reference) -> Ready<'a, Result<Option<Arc<Facts>>>> {
+        Box::pin(async move {
+            let about = match about {
+                Reference::Named(kind, name) => {
+                    Reference::Named(*kind, FullName::of(name.parts().iter().map(|part| fold(part))))
+                }
+                other => other.clone(),
+            };
+            let key = (who.id, about);
+            let mut version = self.db.version().await?;
+            loop {
+                if let Some(facts) = self.kept(version, &key) {
+                    return Ok(facts);
+                }
+                let facts = self.read(who, &key.1).await?.map(Arc::new);
+                // Three reads saw one state only if no change was acknowledged meanwhile.
+                let after = self.db.version().await?;
+                if after == version {
+                    self.keep(version, key, facts.clone());
+                    return Ok(facts);
+                }
+                version = after;
+            }
+        })
+    }
+
+    fn record(
+        &self,
+        who: &Who,
+        origin: &Arc<Origin>,
+        action: &'static str,
+        about: &Reference,
+        denied: Option<&Denied>,
+    ) {
+        let Some(denied) = denied else { return };
+        let wanted = denied.missing.iter().map(|missing| missing.describe()).collect::<Vec<_>>().join(" and ");
+        let what = Audit::of("unityCatalog", vendor_action(action))
+            .with("securable_type", about.kind().word())
+            .with("securable_full_name", about.as_written())
+            .with("action", action);
+        let error = if denied.visible { format!("missing {wanted}") } else { "not visible or not there".to_owned() };
+        self.recorder.event(AuditEvent {
+            at: self.db.now(),
+            who: Some(who.clone()),
+            origin: Some(Arc::clone(origin)),
+            what,
+            status: if denied.visible { 403 } else { 404 },
+            error: Some(error),
+        });
+    }
+}
+
+/// Databricks' word for what was tried, so that queries over its audit find ours.
+fn vendor_action(action: &'static str) -> &'static str {
+    match action {
+        "tables.select" | "tables.read_metadata" => "getTable",
+        "tables.read_write_files" => "generateTemporaryTableCredential",
+        "tables.modify" => "modifyTable",
+        "schemas.create_table" => "createTable",
+        "schemas.create_volume" => "createVolume",
+        "schemas.read_metadata" => "getSchema",
+        "catalogs.create_schema" => "createSchema",
+        "catalogs.read_metadata" => "getCatalog",
+        "metastore.create_catalog" => "createCatalog",
+        "volumes.read" | "volumes.write" => "volumeFileAccess",
+        "securables.grant" => "updatePermissions",
+        "securables.read_grants" => "getPermissions",
+        other => other,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "reading grants is how permits come about")]
+fn system() -> System {
+    System::task(Task::Decide)
+}

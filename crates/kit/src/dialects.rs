@@ -1,0 +1,133 @@
+//! Errors in each protocol's words: one table of code × dialect → status, vendor string.
+//!
+//! Clients act on these: databricks-sdk picks the class by `error_code` first and by status second, retries 429 and 503,
+//! and retries a 500 whose message has one of eight magic phrases (a test keeps ours free of them).
+
+use axum::http::StatusCode;
+use crannog_types::{Code, Fault, Problem};
+use serde_json::{Map, Value, json};
+
+use crate::endpoint::Dialect;
+
+/// The HTTP status of a code in a dialect.
+pub fn status(code: Code, dialect: Dialect) -> StatusCode {
+    match code {
+        Code::InvalidArgument | Code::FailedPrecondition => StatusCode::BAD_REQUEST,
+        Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::PermissionDenied => StatusCode::FORBIDDEN,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        // Unity Catalog's own servers say 400 for a name that is taken, and its clients look for that.
+        Code::AlreadyExists if matches!(dialect, Dialect::Unity | Dialect::Databricks) => StatusCode::BAD_REQUEST,
+        Code::AlreadyExists | Code::Aborted => StatusCode::CONFLICT,
+        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
+        Code::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+        Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+        Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::DataLoss | Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The vendor string of a code, where the problem brings none of its own.
+pub fn vendor_string(code: Code) -> &'static str {
+    match code {
+        Code::InvalidArgument => "INVALID_PARAMETER_VALUE",
+        Code::TooLarge => "MAX_REQUEST_SIZE_EXCEEDED",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::NotFound => "RESOURCE_DOES_NOT_EXIST",
+        Code::AlreadyExists => "RESOURCE_ALREADY_EXISTS",
+        Code::Aborted => "ABORTED",
+        Code::FailedPrecondition => "INVALID_STATE",
+        Code::ResourceExhausted => "REQUEST_LIMIT_EXCEEDED",
+        Code::Cancelled => "CANCELLED",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::Unimplemented => "NOT_IMPLEMENTED",
+        Code::Unavailable => "TEMPORARILY_UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Internal => "INTERNAL_ERROR",
+    }
+}
+
+/// Renders a problem. Of what is our own fault only the kind is told; the cause is in the log under the request id.
+pub fn render(problem: &Problem, dialect: Dialect, request_id: &str) -> (StatusCode, Value) {
+    let status = status(problem.code(), dialect);
+    let error_code = problem.vendor_reason().unwrap_or_else(|| vendor_string(problem.code()));
+    let message = match (problem.code().fault(), problem.code()) {
+        (Fault::Us, Code::Internal | Code::DataLoss) => {
+            format!("{}; the server's log has the cause under request id {request_id}", problem.message())
+        }
+        _ => problem.full_message(),
+    };
+    let body = match dialect {
+        Dialect::Databricks | Dialect::Unity => {
+            let mut body = Map::new();
+            body.insert("error_code".to_owned(), json!(error_code));
+            body.insert("message".to_owned(), json!(message));
+            body.insert("details".to_owned(), details(problem, error_code, request_id));
+            if dialect == Dialect::Unity {
+                body.insert("stack_trace".to_owned(), Value::Null);
+            }
+            Value::Object(body)
+        }
+        Dialect::Scim => {
+            let mut body = json!({
+                "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
+                "detail": message,
+                "status": status.as_str(),
+            });
+            let kind = match problem.code() {
+                Code::AlreadyExists => Some("uniqueness"),
+                Code::InvalidArgument => Some("invalidValue"),
+                _ => None,
+            };
+            if let (Some(kind), Some(object)) = (kind, body.as_object_mut()) {
+                object.insert("scimType".to_owned(), json!(kind));
+            }
+            body
+        }
+        Dialect::OAuth => {
+            let error = problem.vendor_reason().unwrap_or(match problem.code() {
+                Code::Unauthenticated => "invalid_client",
+                Code::Internal | Code::Unavailable => "server_error",
+                _ => "invalid_request",
+            });
+            json!({ "error": error, "error_description": message })
+        }
+        Dialect::Html => json!(message),
+    };
+    (status, body)
+}
+
+fn details(problem: &Problem, error_code: &str, request_id: &str) -> Value {
+    let mut details = Vec::new();
+    if !problem.facts().is_empty() {
+        let mut metadata = Map::new();
+        for (key, value) in problem.facts() {
+            let joined = match metadata.get(*key).and_then(Value::as_str) {
+                Some(before) => format!("{before}; {value}"),
+                None => value.clone(),
+            };
+            metadata.insert((*key).to_owned(), Value::String(joined));
+        }
+        details.push(json!({
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": error_code,
+            "domain": "crannog",
+            "metadata": metadata,
+        }));
+    }
+    if let Some(retry) = problem.retry() {
+        details.push(json!({
+            "@type": "type.googleapis.com/google.rpc.RetryInfo",
+            "retry_delay": format!("{}s", retry.as_secs_f64()),
+        }));
+    }
+    details.push(json!({
+        "@type": "type.googleapis.com/google.rpc.RequestInfo",
+        "request_id": request_id,
+        "serving_data": "",
+    }));
+    Value::Array(details)
+}

@@ -1,0 +1,391 @@
+//! One declaration per route.
+//!
+//! An [`Endpoint`] says where it is, what it is about, what must be granted before it runs, and what it does. kit does the
+//! rest, in this order: route, authenticate, read head and JSON, `asks`, decide, `run`, render in the protocol's dialect.
+//! A body that is a stream is not read before the permit is there.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::body::Body as HttpBody;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use bytes::Bytes;
+use crannog_security::{Asks, Caller, Origin, Who};
+use crannog_types::{Code, Problem, Result};
+use futures::{Stream, TryStreamExt};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+/// Methods of HTTP that routes use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Reads the head of what GET would give.
+    Head,
+    /// Does something.
+    Post,
+    /// Puts something in a place.
+    Put,
+    /// Changes parts of something.
+    Patch,
+    /// Removes.
+    Delete,
+}
+
+impl Method {
+    /// `GET`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Patch => "PATCH",
+            Method::Delete => "DELETE",
+        }
+    }
+}
+
+/// The family of clients that a route answers: how errors look, which vendor strings are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dialect {
+    /// Databricks' REST: `{error_code, message, details}`.
+    Databricks,
+    /// Unity Catalog's, open source and Databricks: the same, with `stack_trace` for old clients.
+    Unity,
+    /// SCIM 2.0: `{schemas, detail, status, scimType}`.
+    Scim,
+    /// OAuth 2.0: `{error, error_description}`.
+    OAuth,
+    /// Pages for people.
+    Html,
+}
+
+/// How a request's body is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// There is none; what is asked stands in the path and the query.
+    None,
+    /// A JSON object, joined with what stands in the path and the query.
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// Bytes that the route reads itself, after the permit: [`Cx::body`].
+    Stream,
+}
+
+/// Where a route is.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// `/api/2.1/unity-catalog/tables/{full_name}`; `{*path}` takes the rest, slashes included.
+    pub path: &'static str,
+    /// Further places of the same operation: old versions and aliases.
+    pub also: &'static [&'static str],
+    /// Whose clients it answers.
+    pub dialect: Dialect,
+    /// How the body is read.
+    pub body: Body,
+    /// One sentence for the list of routes and for OpenAPI.
+    pub about: &'static str,
+}
+
+impl Route {
+    /// A route whose input stands in path and query, or for POST, PUT and PATCH in a JSON body.
+    pub const fn new(method: Method, path: &'static str, dialect: Dialect, about: &'static str) -> Self {
+        let body = match method {
+            Method::Post | Method::Put | Method::Patch => Body::Json,
+            Method::Get | Method::Head | Method::Delete => Body::None,
+        };
+        Route { method, path, also: &[], dialect, body, about }
+    }
+
+    /// The same operation at further paths.
+    pub const fn also(mut self, paths: &'static [&'static str]) -> Self {
+        self.also = paths;
+        self
+    }
+
+    /// With another way to read the body.
+    pub const fn body(mut self, body: Body) -> Self {
+        self.body = body;
+        self
+    }
+}
+
+/// One operation of a protocol.
+pub trait Endpoint: Send + Sync + 'static {
+    /// What must be granted.
+    type Asks: Asks;
+    /// The input: fields of the path, the query and the JSON body, joined.
+    type In: DeserializeOwned + JsonSchema + Send + 'static;
+    /// The answer.
+    type Out: Output;
+
+    /// Where it is.
+    const ROUTE: Route;
+
+    /// What the request is about.
+    fn asks(&self, input: &Self::In) -> Result<<Self::Asks as Asks>::Names>;
+
+    /// Does it.
+    fn run(
+        &self,
+        cx: &Cx,
+        permits: <Self::Asks as Asks>::Permits,
+        input: Self::In,
+    ) -> impl Future<Output = Result<Self::Out>> + Send;
+
+    /// An input that works on the objects of the fixture, for the tests that are generated for every route.
+    fn example(fixture: &Fixture) -> Value;
+}
+
+/// Objects that are there when the generated tests run. Names that end in `_new` are free.
+#[derive(Clone, Debug)]
+pub struct Fixture {
+    /// A catalog.
+    pub catalog: String,
+    /// A schema in it.
+    pub schema: String,
+    /// A managed table in that.
+    pub table: String,
+    /// Its id.
+    pub table_id: String,
+    /// A managed volume in that.
+    pub volume: String,
+    /// Its id.
+    pub volume_id: String,
+    /// A warehouse's id.
+    pub warehouse: String,
+    /// A secret scope.
+    pub scope: String,
+    /// A user's id.
+    pub user: String,
+    /// Further values by name, for routes that need what the fixture does not name.
+    pub more: BTreeMap<String, String>,
+}
+
+/// How privileges and kinds are written to this client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    /// `USE_CATALOG`: databricks-sdk and Terraform drop what they do not know.
+    Underscores,
+    /// `USE CATALOG`: unitycatalog-client fails on what it does not know.
+    Spaces,
+}
+
+/// What a route runs in.
+pub struct Cx {
+    pub(crate) caller: Option<Caller>,
+    pub(crate) origin: Arc<Origin>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) base_url: String,
+    pub(crate) path: String,
+    pub(crate) body: Mutex<Option<HttpBody>>,
+}
+
+impl Cx {
+    /// The caller; on a public route there may be none.
+    pub fn caller(&self) -> Result<&Caller> {
+        self.caller.as_ref().ok_or_else(|| Problem::new(Code::Unauthenticated, "this needs a token"))
+    }
+
+    /// Request id, address and user agent.
+    pub fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
+    /// A header of the request.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// `https://host/base`, without a slash at the end: what links in answers start with.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The path of the request as it was sent.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// How privileges are spelled to this client (`docs/access.md`): `X-Crannog-Privileges: spaces|underscores`, else by
+    /// the user agent.
+    pub fn spelling(&self) -> Spelling {
+        match self.header("x-crannog-privileges") {
+            Some("spaces") => return Spelling::Spaces,
+            Some("underscores") => return Spelling::Underscores,
+            _ => {}
+        }
+        let agent = self.header("user-agent").unwrap_or_default().to_ascii_lowercase();
+        if ["databricks", "terraform"].iter().any(|client| agent.contains(client)) {
+            Spelling::Underscores
+        } else {
+            Spelling::Spaces
+        }
+    }
+
+    /// The body, as it comes. Once.
+    pub async fn body(&self) -> Result<impl Stream<Item = Result<Bytes, std::io::Error>> + Send + Unpin + 'static> {
+        let body = self.body.lock().await.take().unwrap_or_else(HttpBody::empty);
+        Ok(body.into_data_stream().map_err(std::io::Error::other))
+    }
+}
+
+/// What a route answers.
+pub struct Reply {
+    /// 200 and the like.
+    pub status: StatusCode,
+    /// Headers besides those that kit sets on every answer.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: ReplyBody,
+}
+
+/// The body of an answer.
+pub enum ReplyBody {
+    /// JSON.
+    Json(Value),
+    /// Bytes in one piece.
+    Bytes(Bytes),
+    /// Bytes as they come.
+    Stream(Pin<Box<dyn Stream<Item = Result<Bytes, std::io::Error>> + Send>>),
+    /// None.
+    Empty,
+}
+
+impl Reply {
+    /// An answer with a status and a body.
+    pub fn new(status: StatusCode, body: ReplyBody) -> Self {
+        Reply { status, headers: HeaderMap::new(), body }
+    }
+
+    /// With a header. A value that no header may hold is left out.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl AsRef<str>) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value.as_ref()) {
+            self.headers.insert(HeaderName::from_static(name), value);
+        }
+        self
+    }
+
+    /// A page for people.
+    pub fn html(text: String) -> Self {
+        Reply::new(StatusCode::OK, ReplyBody::Bytes(text.into())).header("content-type", "text/html; charset=utf-8")
+    }
+
+    /// To another page.
+    pub fn see_other(to: &str) -> Self {
+        Reply::new(StatusCode::SEE_OTHER, ReplyBody::Empty).header("location", to)
+    }
+}
+
+/// Something that an endpoint answers with.
+pub trait Output: Into<Reply> + Send + 'static {
+    /// Its schema, for OpenAPI; `None` where it is not JSON.
+    fn schema(generator: &mut SchemaGenerator) -> Option<Schema>;
+}
+
+/// An answer in JSON.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: Serialize> From<Json<T>> for Reply {
+    fn from(json: Json<T>) -> Self {
+        match serde_json::to_value(json.0) {
+            Ok(value) => Reply::new(StatusCode::OK, ReplyBody::Json(value)),
+            Err(error) => {
+                tracing::error!(%error, "an answer could not be written as JSON");
+                Reply::new(StatusCode::INTERNAL_SERVER_ERROR, ReplyBody::Empty)
+            }
+        }
+    }
+}
+
+impl<T: Serialize + JsonSchema + Send + 'static> Output for Json<T> {
+    fn schema(generator: &mut SchemaGenerator) -> Option<Schema> {
+        Some(generator.subschema_for::<T>())
+    }
+}
+
+/// `{}` with 200: what Databricks answers when there is nothing to say.
+#[derive(Debug)]
+pub struct Empty;
+
+impl From<Empty> for Reply {
+    fn from(_: Empty) -> Self {
+        Reply::new(StatusCode::OK, ReplyBody::Json(Value::Object(serde_json::Map::new())))
+    }
+}
+
+impl Output for Empty {
+    fn schema(_: &mut SchemaGenerator) -> Option<Schema> {
+        Some(schemars::json_schema!({ "type": "object" }))
+    }
+}
+
+/// 204.
+#[derive(Debug)]
+pub struct NoContent;
+
+impl From<NoContent> for Reply {
+    fn from(_: NoContent) -> Self {
+        Reply::new(StatusCode::NO_CONTENT, ReplyBody::Empty)
+    }
+}
+
+impl Output for NoContent {
+    fn schema(_: &mut SchemaGenerator) -> Option<Schema> {
+        None
+    }
+}
+
+impl Output for Reply {
+    fn schema(_: &mut SchemaGenerator) -> Option<Schema> {
+        None
+    }
+}
+
+/// Finds out who a token belongs to. `identity` implements it.
+pub trait Authenticate: Send + Sync + 'static {
+    /// The owner of a bearer token (or of a session cookie), who is active and whose token is in force.
+    ///
+    /// # Errors
+    /// `Unauthenticated` for any other token, the same for every reason; `ResourceExhausted` with a time to wait after too
+    /// many of them.
+    fn authenticate<'a>(
+        &'a self,
+        credentials: &'a Credentials,
+        source_ip: Option<&'a str>,
+    ) -> Pin<Box<dyn Future<Output = Result<Who>> + Send + 'a>>;
+}
+
+/// What a request brought to prove who it is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// `Authorization: Bearer …`
+    Bearer(String),
+    /// `Authorization: Basic …`, decoded.
+    Basic {
+        /// Before the colon.
+        user: String,
+        /// After it.
+        password: String,
+    },
+    /// Our own cookie.
+    Session(String),
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials(…)")
+    }
+}

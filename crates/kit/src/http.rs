@@ -1,0 +1,348 @@
+//! The HTTP server: one dispatcher for every route.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body as HttpBody;
+use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use crannog_security::Origin;
+use crannog_types::{Code, Problem, Result};
+use http_body_util::{BodyExt, Limited};
+use serde_json::{Map, Value};
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::authority::Authority;
+use crate::dialects;
+use crate::endpoint::{Authenticate, Body, Credentials, Cx, Dialect, Method, Reply, ReplyBody};
+use crate::input;
+use crate::registry::{AnyEndpoint, Registry};
+use crate::tasks::Tasks;
+
+/// The largest JSON or form body.
+const JSON_LIMIT: usize = 16 * 1024 * 1024;
+
+/// How often a request is run again when another change came first.
+const RUNS: usize = 6;
+
+/// What the server is told besides its routes.
+#[derive(Clone, Debug, Default)]
+pub struct HttpConfig {
+    /// Names under which this server may be called, besides loopback and addresses that it listens on: others are
+    /// refused, against DNS rebinding.
+    pub allowed_hosts: BTreeSet<String>,
+    /// `https://lake.example.com/base`: what links start with; `None`: the Host header of the request.
+    pub public_url: Option<String>,
+    /// Addresses of proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: BTreeSet<IpAddr>,
+    /// The decimal id that `X-Databricks-Org-Id` carries on every answer.
+    pub workspace_id: String,
+}
+
+/// Everything that a request needs.
+pub struct Server {
+    config: HttpConfig,
+    authority: Arc<Authority>,
+    authenticate: Arc<dyn Authenticate>,
+}
+
+impl Server {
+    /// A server over these.
+    pub fn new(config: HttpConfig, authority: Arc<Authority>, authenticate: Arc<dyn Authenticate>) -> Arc<Self> {
+        Arc::new(Server { config, authority, authenticate })
+    }
+
+    /// The routes of a registry as an HTTP service.
+    pub fn router(self: &Arc<Self>, registry: &Registry) -> Router {
+        let mut paths: BTreeMap<&'static str, MethodRouter> = BTreeMap::new();
+        for endpoint in registry.endpoints() {
+            let route = endpoint.spec().route;
+            for path in std::iter::once(route.path).chain(route.also.iter().copied()) {
+                let (server, endpoint) = (Arc::clone(self), Arc::clone(endpoint));
+                let handler = move |request: Request| async move { server.answer(Some(endpoint), request).await };
+                let routes = paths.remove(path).unwrap_or_default();
+                paths.insert(path, routes.merge(on(filter(route.method), handler)));
+            }
+        }
+        let (missing, wrong_method) = (Arc::clone(self), Arc::clone(self));
+        let mut router = Router::new();
+        for (path, routes) in paths {
+            let server = Arc::clone(&wrong_method);
+            router = router.route(
+                path,
+                routes.fallback(move |request: Request| async move { server.answer(None, request).await }),
+            );
+        }
+        router.fallback(move |request: Request| async move { missing.answer(None, request).await })
+    }
+
+    /// Serves until the tasks are told to stop, then finishes what is under way.
+    pub async fn serve(listener: TcpListener, router: Router, tasks: &Tasks) -> std::io::Result<()> {
+        let stop = tasks.stopping();
+        axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+            .with_graceful_shutdown(async move { stop.cancelled().await })
+            .await
+    }
+
+    async fn answer(self: Arc<Self>, endpoint: Option<Arc<dyn AnyEndpoint>>, request: Request) -> Response {
+        let request_id = Uuid::now_v7().to_string();
+        let dialect = endpoint.as_ref().map_or(Dialect::Databricks, |endpoint| endpoint.spec().route.dialect);
+        let name = endpoint.as_ref().map_or("-", |endpoint| endpoint.spec().name.as_str()).to_owned();
+        let method = request.method().clone();
+        let span = tracing::info_span!("request", request_id, route = name);
+        let outcome = self.dispatch(endpoint, request, &request_id).instrument(span.clone()).await;
+        let _entered = span.enter();
+        let mut response = match outcome {
+            Ok(reply) => respond(reply),
+            Err(problem) => {
+                if problem.code().fault() == crannog_types::Fault::Us {
+                    tracing::error!(code = ?problem.code(), cause = problem.chain(), "request failed");
+                }
+                refuse(&problem, dialect, &request_id)
+            }
+        };
+        tracing::debug!(%method, status = response.status().as_u16(), "answered");
+        let headers = response.headers_mut();
+        for (name, value) in [("x-request-id", request_id.as_str()), ("x-databricks-org-id", &self.config.workspace_id)]
+        {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
+    }
+
+    async fn dispatch(
+        &self,
+        endpoint: Option<Arc<dyn AnyEndpoint>>,
+        request: Request,
+        request_id: &str,
+    ) -> Result<Reply> {
+        let (mut parts, body) = request.into_parts();
+        let host = self.host(&parts.headers, parts.uri.host())?;
+        let Some(endpoint) = endpoint else {
+            return Err(Problem::not_found(format!("no API for {} {}", parts.method, parts.uri.path()))
+                .reason("ENDPOINT_NOT_FOUND")
+                .hint("`crannog endpoints` lists what is served"));
+        };
+        let spec = endpoint.spec();
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        let source_ip = self.source_ip(peer, &parts.headers).map(|ip| ip.to_string());
+        let origin = Arc::new(Origin {
+            request_id: request_id.to_owned(),
+            source_ip: source_ip.clone(),
+            user_agent: text(&parts.headers, header::USER_AGENT.as_str()).map(str::to_owned),
+            statement_id: None,
+        });
+        let caller = if spec.public {
+            None
+        } else {
+            let credentials = credentials(&parts.headers)?;
+            if matches!(credentials, Credentials::Session(_)) && !parts.method.is_safe() {
+                same_origin(&parts.headers, &host)?;
+            }
+            let who = self.authenticate.authenticate(&credentials, source_ip.as_deref()).await?;
+            tracing::Span::current().record("principal", &*who.name);
+            Some(self.authority.caller(who, Arc::clone(&origin)))
+        };
+
+        let mut found = Map::new();
+        if let Some(query) = parts.uri.query() {
+            input::read_pairs(query, &spec.input, &mut found)?;
+        }
+        let path = parts.uri.path().to_owned();
+        let params = RawPathParams::from_request_parts(&mut parts, &())
+            .await
+            .map_err(|error| Problem::invalid(format!("the path cannot be read: {error}")))?;
+        let mut stream = None;
+        match spec.route.body {
+            Body::Stream => stream = Some(body),
+            Body::None => {}
+            Body::Json => read_json(body, &mut found).await?,
+            Body::Form => {
+                let bytes = read_all(body).await?;
+                let form = std::str::from_utf8(&bytes).map_err(|_| Problem::invalid("the form is not UTF-8"))?;
+                input::read_pairs(form, &spec.input, &mut found)?;
+            }
+        }
+        for (name, value) in &params {
+            input::put_text(name.to_owned(), value, &spec.input, &mut found)?;
+        }
+        let scheme = text(&parts.headers, "x-forwarded-proto").filter(|_| self.trusts(peer)).unwrap_or("http");
+        let base_url = self.config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{host}"));
+        let cx = Cx { caller, origin, headers: parts.headers, base_url, path, body: Mutex::new(stream) };
+        let mut runs = 1;
+        loop {
+            match endpoint.call(&cx, Value::Object(found.clone())).await {
+                Err(problem)
+                    if problem.vendor_reason() == Some("SERIALIZATION_FAILURE")
+                        && runs < RUNS
+                        && spec.route.body != Body::Stream =>
+                {
+                    runs += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The host that the client called, if it is one of ours.
+    fn host(&self, headers: &HeaderMap, of_uri: Option<&str>) -> Result<String> {
+        let host = text(headers, header::HOST.as_str()).or(of_uri).unwrap_or("localhost");
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => host,
+        };
+        let bare = name.trim_start_matches('[').trim_end_matches(']');
+        let ours = bare.eq_ignore_ascii_case("localhost")
+            || bare.parse::<IpAddr>().is_ok()
+            || self.config.allowed_hosts.contains(&bare.to_ascii_lowercase());
+        if ours {
+            return Ok(host.to_owned());
+        }
+        Err(Problem::invalid(format!("this server is not called {bare:?}"))
+            .reason("HOST_NOT_ALLOWED")
+            .hint("add the name to allowed_hosts, or set public_url"))
+    }
+
+    fn trusts(&self, peer: Option<IpAddr>) -> bool {
+        peer.is_some_and(|peer| self.config.trusted_proxies.contains(&peer))
+    }
+
+    /// The client's address: the last one in `X-Forwarded-For` that is not a trusted proxy, when the peer is one.
+    fn source_ip(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+        if !self.trusts(peer) {
+            return peer;
+        }
+        let forwarded = text(headers, "x-forwarded-for").unwrap_or_default();
+        let client = forwarded.rsplit(',').filter_map(|ip| ip.trim().parse().ok()).find(|ip| !self.trusts(Some(*ip)));
+        client.or(peer)
+    }
+}
+
+fn filter(method: Method) -> MethodFilter {
+    match method {
+        Method::Get => MethodFilter::GET,
+        Method::Head => MethodFilter::HEAD,
+        Method::Post => MethodFilter::POST,
+        Method::Put => MethodFilter::PUT,
+        Method::Patch => MethodFilter::PATCH,
+        Method::Delete => MethodFilter::DELETE,
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn credentials(headers: &HeaderMap) -> Result<Credentials> {
+    use base64::Engine;
+    let missing = || {
+        Problem::new(Code::Unauthenticated, "this needs a token")
+            .hint("send `Authorization: Bearer <token>`; `crannog token create` makes one")
+    };
+    let Some(value) = text(headers, header::AUTHORIZATION.as_str()) else {
+        let cookies = text(headers, header::COOKIE.as_str()).unwrap_or_default();
+        let session =
+            cookies.split(';').filter_map(|pair| pair.trim().split_once('=')).find(|(name, _)| *name == SESSION_COOKIE);
+        return session.map(|(_, value)| Credentials::Session(value.to_owned())).ok_or_else(missing);
+    };
+    let (scheme, rest) = value.split_once(' ').ok_or_else(missing)?;
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("bearer") && !rest.is_empty() {
+        return Ok(Credentials::Bearer(rest.to_owned()));
+    }
+    if scheme.eq_ignore_ascii_case("basic") {
+        let decoded = base64::engine::general_purpose::STANDARD.decode(rest).ok();
+        let pair = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+        if let Some((user, password)) = pair.as_deref().and_then(|pair| pair.split_once(':')) {
+            return Ok(Credentials::Basic { user: user.to_owned(), password: password.to_owned() });
+        }
+    }
+    Err(missing())
+}
+
+/// The cookie of a browser session.
+pub const SESSION_COOKIE: &str = "crannog_session";
+
+/// A browser sends cookies along from any page; only our own pages may change something with them.
+fn same_origin(headers: &HeaderMap, host: &str) -> Result<()> {
+    let origin =
+        text(headers, header::ORIGIN.as_str()).and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+    if origin == Some(host) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::PermissionDenied, "this request comes from another site")
+        .hint("send a token instead of a cookie"))
+}
+
+async fn read_all(body: HttpBody) -> Result<bytes::Bytes> {
+    match Limited::new(body, JSON_LIMIT).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(Problem::new(Code::TooLarge, format!("the body is larger than {JSON_LIMIT} bytes")))
+        }
+        Err(_) => Err(Problem::invalid("the body ended early")),
+    }
+}
+
+async fn read_json(body: HttpBody, into: &mut Map<String, Value>) -> Result<()> {
+    let bytes = read_all(body).await?;
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(());
+    }
+    match serde_json::from_slice(&bytes) {
+        Ok(Value::Object(object)) => {
+            into.extend(object);
+            Ok(())
+        }
+        Ok(_) => Err(Problem::invalid("the body is not a JSON object").reason("MALFORMED_REQUEST")),
+        Err(error) => Err(Problem::invalid(format!("the body is not JSON: {error}")).reason("MALFORMED_REQUEST")),
+    }
+}
+
+fn respond(reply: Reply) -> Response {
+    let (kind, body) = match reply.body {
+        ReplyBody::Json(value) => (Some("application/json"), HttpBody::from(value.to_string())),
+        ReplyBody::Bytes(bytes) => (None, HttpBody::from(bytes)),
+        ReplyBody::Stream(stream) => (None, HttpBody::from_stream(stream)),
+        ReplyBody::Empty => (None, HttpBody::empty()),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = reply.status;
+    *response.headers_mut() = reply.headers;
+    if let Some(kind) = kind {
+        response.headers_mut().entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
+    }
+    response
+}
+
+fn refuse(problem: &Problem, dialect: Dialect, request_id: &str) -> Response {
+    let (status, body) = dialects::render(problem, dialect, request_id);
+    let reply = match (dialect, body) {
+        (Dialect::Html, Value::String(message)) => {
+            Reply::new(status, ReplyBody::Bytes(message.into())).header("content-type", "text/plain; charset=utf-8")
+        }
+        (Dialect::Scim, body) => {
+            Reply::new(status, ReplyBody::Json(body)).header("content-type", "application/scim+json")
+        }
+        (_, body) => Reply::new(status, ReplyBody::Json(body)),
+    };
+    let mut response = respond(reply);
+    if let Some(after) = problem.retry() {
+        let seconds = after.as_secs().max(1);
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"crannog\""));
+    }
+    response
+}

@@ -1,0 +1,1 @@
+-- Tokens, passwords, OAuth secrets and stored secrets.

@@ -1,0 +1,1 @@
+-- What catalogs, schemas, tables and volumes have besides a name and an owner.
