@@ -1,0 +1,4 @@
+//! Nouns of the catalog.
+
+pub mod grants;
+pub mod objects;

@@ -1,0 +1,165 @@
+//! Where securables' files are: no two overlap, and what spans the database and files survives a crash between them.
+//!
+//! Files of a new managed object are written under an open intent; the row that makes them somebody's closes it in its own
+//! transaction. Dropping goes the other way: the row goes, an intent to delete the files comes, both at once. At start,
+//! [`super::reconcile`] deletes the files of whatever intent is still open.
+
+use crannog_security::Evidence;
+use crannog_storage::{Access, Location, Managed};
+use crannog_store::{Db, Tx, params};
+use crannog_types::{Code, Problem, Result, SecurableId};
+use uuid::Uuid;
+
+use crate::Governance;
+
+/// An intent that is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    pub(crate) id: String,
+    pub(crate) location: String,
+}
+
+/// A place for the files of a new managed object, under an intent that its row must close.
+pub struct NewPlace {
+    /// The object's id, which the folder is called after.
+    pub id: SecurableId,
+    /// Where the files go.
+    pub location: Location,
+    intent: Intent,
+}
+
+/// Opens a place for a new managed object.
+pub async fn begin_managed(governance: &Governance, permit: &dyn Evidence, kind: Managed) -> Result<NewPlace> {
+    let id = SecurableId::new();
+    let location = governance.storage.managed(kind, id.0);
+    let mut tx = governance.db.write_unaudited(&super::reconcile::system()).await?;
+    let intent = open_intent(&mut tx, "create_files", &location.to_string()).await?;
+    tx.commit().await?;
+    tracing::debug!(action = permit.action(), %location, "opened a place for files");
+    Ok(NewPlace { id, location, intent })
+}
+
+/// Makes the place the object's own, in the transaction of its row.
+pub(crate) async fn keep(tx: &mut Tx, place: &NewPlace) -> Result<()> {
+    claim(tx, place.id, &place.location.to_string()).await?;
+    close_intent(tx, &place.intent.id).await
+}
+
+/// Gives a place up after a failure: deletes its files and closes the intent.
+pub async fn abandon(governance: &Governance, permit: &dyn Evidence, place: NewPlace) -> Result<()> {
+    finish_deleting(governance, permit, vec![place.intent]).await
+}
+
+/// Says that a location is a securable's.
+///
+/// # Errors
+/// When it overlaps another's.
+pub(crate) async fn claim(tx: &mut Tx, id: SecurableId, location: &str) -> Result<()> {
+    let path = with_slash(location);
+    // All claimed paths end in a slash and none contains another, so whatever contains the new one is the last before it.
+    let before = tx
+        .row("SELECT path FROM location_index WHERE path <= $1 ORDER BY path DESC LIMIT 1", params![path.clone()])
+        .await?;
+    let after =
+        tx.row("SELECT path FROM location_index WHERE path >= $1 ORDER BY path LIMIT 1", params![path.clone()]).await?;
+    let contains = before.map(|row| row.text(0)).transpose()?.is_some_and(|other| path.starts_with(&other));
+    let contained = after.map(|row| row.text(0)).transpose()?.is_some_and(|other| other.starts_with(&path));
+    if contains || contained {
+        // The other's name would be told to somebody who may not see it.
+        return Err(Problem::new(
+            Code::InvalidArgument,
+            format!("the location {location} overlaps that of another object"),
+        )
+        .reason("LOCATION_OVERLAP")
+        .hint("choose a folder that no table or volume uses, and that contains none"));
+    }
+    tx.run("INSERT INTO location_index (path, securable) VALUES ($1, $2)", params![path, id]).await?;
+    Ok(())
+}
+
+/// The securable whose location contains a path, if any.
+pub async fn owner_of_path(db: &Db, evidence: &dyn Evidence, location: &Location) -> Result<Option<SecurableId>> {
+    let path = with_slash(&location.to_string());
+    let found = db
+        .read(evidence)
+        .row(
+            "SELECT path, securable FROM location_index WHERE path <= $1 ORDER BY path DESC LIMIT 1",
+            params![path.clone()],
+        )
+        .await?;
+    match found {
+        Some(row) if path.starts_with(&row.text(0)?) => Ok(Some(row.securable(1)?)),
+        _ => Ok(None),
+    }
+}
+
+/// Deletes the rows of everything below a container; gives the intents to delete the files of what was managed.
+pub(crate) async fn drop_below(tx: &mut Tx, container: SecurableId) -> Result<Vec<Intent>> {
+    const BELOW: &str = "WITH RECURSIVE below (id, depth) AS (\
+           SELECT id, cast(1 AS bigint) FROM securable WHERE parent = $1 \
+         UNION ALL SELECT s.id, below.depth + 1 FROM securable s JOIN below ON s.parent = below.id) \
+         SELECT b.id, coalesce(t.table_type, v.volume_type), coalesce(t.location, v.location) FROM below b \
+         LEFT JOIN table_info t ON t.id = b.id LEFT JOIN volume_info v ON v.id = b.id ORDER BY b.depth DESC";
+    let mut intents = Vec::new();
+    for row in tx.rows(BELOW, params![container]).await? {
+        if row.opt_text(1)?.as_deref() == Some("MANAGED")
+            && let Some(location) = row.opt_text(2)?
+        {
+            intents.push(open_intent(tx, "delete_files", &location).await?);
+        }
+        tx.run("DELETE FROM securable WHERE id = $1", params![row.securable(0)?]).await?;
+    }
+    Ok(intents)
+}
+
+/// Notes that the files of a location are to be deleted, in the transaction that drops their object.
+pub(crate) async fn intend_to_delete(tx: &mut Tx, location: &str) -> Result<Intent> {
+    open_intent(tx, "delete_files", location).await
+}
+
+/// Deletes the files of these intents and closes them. What fails stays open for the next start.
+pub(crate) async fn finish_deleting(
+    governance: &Governance,
+    evidence: &dyn Evidence,
+    intents: Vec<Intent>,
+) -> Result<()> {
+    for intent in intents {
+        let deleted = async {
+            let location = Location::parse(&intent.location)?;
+            let folder = governance.storage.open(evidence, &location, Access::ReadWrite)?;
+            folder.delete_all().await
+        };
+        match deleted.await {
+            Ok(()) => {}
+            Err(error) if error.is_not_found() => {}
+            Err(error) => {
+                tracing::warn!(%error, location = intent.location, "files of a dropped object stay until the next start");
+                continue;
+            }
+        }
+        let mut tx = governance.db.write_unaudited(&super::reconcile::system()).await?;
+        close_intent(&mut tx, &intent.id).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+async fn open_intent(tx: &mut Tx, kind: &'static str, location: &str) -> Result<Intent> {
+    let intent = Intent { id: Uuid::now_v7().to_string(), location: location.to_owned() };
+    let now = tx.now();
+    tx.run(
+        "INSERT INTO intent (id, kind, location, created_at) VALUES ($1, $2, $3, $4)",
+        params![intent.id.clone(), kind, location, now],
+    )
+    .await?;
+    Ok(intent)
+}
+
+async fn close_intent(tx: &mut Tx, id: &str) -> Result<()> {
+    tx.run("DELETE FROM intent WHERE id = $1", params![id]).await?;
+    Ok(())
+}
+
+fn with_slash(location: &str) -> String {
+    format!("{}/", location.trim_end_matches('/'))
+}

@@ -1,0 +1,52 @@
+//! Verbs of the catalog. Each takes a permit, and what it is done to comes from the permit.
+
+pub mod catalogs;
+pub mod grants;
+pub mod locations;
+pub mod reconcile;
+pub mod schemas;
+pub mod tables;
+pub mod volumes;
+
+use crannog_security::Kind;
+use crannog_store::{Tx, params};
+use crannog_types::{Code, FullName, Problem, Result, SecurableId};
+
+use crate::model::objects::Change;
+use crate::sql;
+
+/// What an update of any object has in common.
+async fn apply(tx: &mut Tx, id: SecurableId, kind: Kind, name: &FullName, change: &Change) -> Result<()> {
+    if let Some(comment) = &change.comment {
+        let comment = Some(comment.as_str()).filter(|comment| !comment.is_empty());
+        tx.run("UPDATE securable SET comment = $1 WHERE id = $2", params![comment, id]).await?;
+    }
+    if let Some(owner) = &change.owner {
+        sql::transfer(tx, id, owner).await?;
+    }
+    sql::touch(tx, id).await?;
+    if let Some(new_name) = &change.new_name {
+        sql::rename(tx, id, kind, name, new_name).await?;
+    }
+    Ok(())
+}
+
+/// Refuses to drop a container that still holds something, and says what.
+async fn refuse_unless_empty(tx: &mut Tx, id: SecurableId, kind: Kind, name: &FullName) -> Result<()> {
+    let children = tx
+        .rows("SELECT kind, name FROM securable WHERE parent = $1 ORDER BY kind, folded LIMIT 4", params![id])
+        .await?;
+    if children.is_empty() {
+        return Ok(());
+    }
+    let mut named = Vec::new();
+    for row in children.iter().take(3) {
+        named.push(format!("{} {}", row.text(0)?, row.text(1)?));
+    }
+    let more = if children.len() > 3 { " and more" } else { "" };
+    let reason = if kind == Kind::Catalog { "CATALOG_NOT_EMPTY" } else { "SCHEMA_NOT_EMPTY" };
+    Err(Problem::new(Code::FailedPrecondition, format!("{kind} '{name}' is not empty: {}{more}", named.join(", ")))
+        .reason(reason)
+        .sql_state("2BP01")
+        .hint("drop what is in it first, or use CASCADE (force=true)"))
+}

@@ -1,0 +1,28 @@
+//! At start: what a crash left between the database and files.
+
+use crannog_security::{System, Task};
+use crannog_store::params;
+use crannog_types::Result;
+
+use super::locations::{Intent, finish_deleting};
+use crate::Governance;
+
+/// Deletes the files of every intent that is still open: of objects that were never made, and of objects that were dropped.
+///
+/// Run before the server takes requests, when no intent can be somebody's who is still at work.
+pub async fn open_intents(governance: &Governance) -> Result<usize> {
+    let system = system();
+    let rows = governance.db.read(&system).rows("SELECT id, location FROM intent", params![]).await?;
+    let mut intents = Vec::with_capacity(rows.len());
+    for row in &rows {
+        intents.push(Intent { id: row.text(0)?, location: row.text(1)? });
+    }
+    let found = intents.len();
+    finish_deleting(governance, &system, intents).await?;
+    Ok(found)
+}
+
+#[expect(clippy::disallowed_methods, reason = "intents are the program's own bookkeeping")]
+pub(crate) fn system() -> System {
+    System::task(Task::Reconcile)
+}
