@@ -12,8 +12,20 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-KEPT = ("user-agent", "authorization", "content-type", "content-length", "range", "accept", "accept-encoding",
-        "x-databricks-workspace-id", "transfer-encoding", "expect", "idempotency-key", "x-request-id")
+KEPT = (
+    "user-agent",
+    "authorization",
+    "content-type",
+    "content-length",
+    "range",
+    "accept",
+    "accept-encoding",
+    "x-databricks-workspace-id",
+    "transfer-encoding",
+    "expect",
+    "idempotency-key",
+    "x-request-id",
+)
 
 
 def handler(log, answers):
@@ -23,15 +35,28 @@ def handler(log, answers):
         def serve(self):
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             url = urlsplit(self.path)
-            row = {"method": self.command, "path": url.path, "query": url.query,
-                   "headers": {k.lower(): v for k, v in self.headers.items() if k.lower() in KEPT},
-                   "body": body[:2000].decode("utf-8", "replace"), "body_bytes": len(body)}
+            row = {
+                "method": self.command,
+                "path": url.path,
+                "query": url.query,
+                "headers": {k.lower(): v for k, v in self.headers.items() if k.lower() in KEPT},
+                "body": body[:2000].decode("utf-8", "replace"),
+                "body_bytes": len(body),
+            }
             log.write(json.dumps(row, ensure_ascii=False) + "\n")
             log.flush()
             answer = answers.get(f"{self.command} {url.path}") or {
-                "status": 404, "body": {"error_code": "ENDPOINT_NOT_FOUND", "message": f"no such path: {url.path}"}}
+                "status": 404,
+                "body": {"error_code": "ENDPOINT_NOT_FOUND", "message": f"no such path: {url.path}"},
+            }
             payload = answer.get("body")
-            raw = b"" if payload is None else payload.encode() if isinstance(payload, str) else json.dumps(payload).encode()
+            raw = (
+                b""
+                if payload is None
+                else payload.encode()
+                if isinstance(payload, str)
+                else json.dumps(payload).encode()
+            )
             self.send_response(answer.get("status", 200))
             for name, value in {"Content-Type": "application/json", **answer.get("headers", {})}.items():
                 self.send_header(name, value)

@@ -1,1 +1,70 @@
-//! placeholder
+//! The engine behind lake's ports: DataFusion plans and runs, delta_kernel reads logs, object_store holds the bytes.
+//!
+//! This crate is the only one that knows DataFusion and delta_kernel, and nothing depends on it but the program. It decides
+//! nothing about who may read what: a table comes with the permit to read it, and only what came with one can be scanned.
+//! It never commits: it writes data files and gives their `add` actions back.
+//!
+//! - `kernel`: logs, deletion vectors and checkpoints, by delta_kernel
+//! - `scan`, `prune`: a Delta table as DataFusion reads it
+//! - `write`, `bounds`: rows into data files, with statistics
+//! - `errors`: what went wrong, in the caller's words
+
+mod bounds;
+mod errors;
+mod kernel;
+mod prune;
+mod scan;
+#[doc(hidden)]
+pub mod testing;
+mod write;
+
+use std::sync::Arc;
+
+use crannog_lake::model::actions::Add;
+use crannog_lake::model::state::Loaded;
+use crannog_lake::ports::{RowStream, TableScan, WriteSpec};
+use crannog_storage::Folder;
+use crannog_types::Result;
+use datafusion::catalog::TableProvider;
+
+pub use write::Limits;
+
+/// The engine. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct DataFusionEngine {
+    limits: Limits,
+}
+
+impl DataFusionEngine {
+    /// An engine whose writes keep these limits.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits }
+    }
+
+    /// Reads a table's log cold; see [`crannog_lake::ports::Engine::load`]. The number is the version that was found.
+    pub async fn load_version(&self, folder: &Folder, version: Option<i64>) -> Result<Option<(i64, Loaded)>> {
+        kernel::load(folder.object_store(), version).await
+    }
+
+    /// See [`crannog_lake::ports::Engine::checkpoint`].
+    pub async fn write_checkpoint(&self, folder: &Folder, version: i64) -> Result<()> {
+        kernel::checkpoint(folder.object_store(), version).await
+    }
+
+    /// See [`crannog_lake::ports::Engine::write`].
+    pub async fn write_rows(&self, folder: &Folder, spec: &WriteSpec, rows: RowStream) -> Result<Vec<Add>> {
+        write::write(folder.object_store(), spec, self.limits, rows).await
+    }
+}
+
+/// A table that the caller may read, for DataFusion. `name` is for plans and errors. Filters and masks of the permit are
+/// the planner's business: the provider gives the rows as they are.
+///
+/// # Errors
+/// `Unimplemented` for tables that this engine would read wrongly.
+#[expect(dead_code, reason = "the planner calls it")]
+pub(crate) fn table_provider(scan: &TableScan, name: &str) -> Result<Arc<dyn TableProvider>> {
+    let store = scan.folder.read_only().object_store();
+    Ok(Arc::new(scan::DeltaTable::new(name.to_owned(), store, Arc::clone(&scan.state))?))
+}

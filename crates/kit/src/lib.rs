@@ -16,6 +16,7 @@ pub mod tasks;
 pub mod telemetry;
 
 pub use authority::Authority;
+pub use axum::http::StatusCode;
 pub use endpoint::{
     Authenticate, Body, Credentials, Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, NoContent, Output, Reply,
     ReplyBody, Route, Spelling,

@@ -5,3 +5,4 @@
 pub mod grammar;
 pub mod model;
 pub mod ports;
+pub mod service;

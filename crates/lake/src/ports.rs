@@ -42,7 +42,8 @@ pub struct Session {
 }
 
 /// A table reference as the query wrote it, completed to three parts and folded to lower case:
-/// `["main", "flights", "planes"]`; for a table function its name and a number, `["read_files()", "0"]`.
+/// `["main", "flights", "planes"]`; for a table function its name with `()` and its arguments as sqlparser writes them,
+/// joined by `, `: `["read_files()", "'/Volumes/main/flights/raw', format => 'csv'"]`.
 pub type RelationKey = Vec<String>;
 
 /// What the names of a query stand for.
@@ -190,8 +191,8 @@ pub trait Engine: Send + Sync + 'static {
     /// The schema that reading these files would give: the given one, or the inferred one.
     async fn infer(&self, files: &FilesScan) -> Result<StructType>;
 
-    /// Reads a table's log cold, by checkpoint and commits; `None` where there is no table.
-    async fn load(&self, folder: &Folder) -> Result<Option<Loaded>>;
+    /// Reads a table's log cold, by checkpoint and commits: its newest version; `None` where there is no table.
+    async fn load(&self, folder: &Folder) -> Result<Option<(i64, Loaded)>>;
 
     /// Writes a checkpoint of one version, and `_last_checkpoint`.
     async fn checkpoint(&self, folder: &Folder, version: i64) -> Result<()>;

@@ -1,8 +1,8 @@
 //! How sqlparser is to read queries and expressions.
 //!
-//! Everything that Databricks SQL has is switched on here, even what Crannog then refuses: a clause that is parsed can
-//! be refused by name in `strict`, one that is not parsed is only "syntax error at …". It must never switch on a form
-//! that is not Databricks', because `strict` would then have to know it too.
+//! Everything that Databricks SQL has is switched on here, and some of what users bring from other systems, even
+//! though Crannog then refuses it: a clause that is parsed can be refused by name in `strict`, one that is not parsed
+//! is only "syntax error at …". It must never change what a text means in Databricks SQL.
 
 use std::any::TypeId;
 
@@ -13,6 +13,7 @@ use sqlparser::{
     dialect::{DatabricksDialect, Dialect, Precedence},
     keywords::Keyword,
     parser::{Parser, ParserError},
+    tokenizer::Token,
 };
 
 #[derive(Debug)]
@@ -79,6 +80,24 @@ impl Dialect for SparkSql {
     fn supports_select_wildcard_except(&self) -> bool {
         true
     }
+    fn supports_limit_by(&self) -> bool {
+        true
+    }
+    fn supports_limit_comma(&self) -> bool {
+        true
+    }
+    fn supports_select_wildcard_exclude(&self) -> bool {
+        true
+    }
+    fn supports_select_wildcard_ilike(&self) -> bool {
+        true
+    }
+    fn supports_select_wildcard_rename(&self) -> bool {
+        true
+    }
+    fn supports_select_wildcard_replace(&self) -> bool {
+        true
+    }
     fn supports_table_versioning(&self) -> bool {
         true
     }
@@ -89,9 +108,6 @@ impl Dialect for SparkSql {
         true
     }
     fn supports_window_function_null_treatment_arg(&self) -> bool {
-        true
-    }
-    fn supports_comma_separated_trim(&self) -> bool {
         true
     }
     fn supports_extract_comma_syntax(&self) -> bool {
@@ -110,12 +126,21 @@ impl Dialect for SparkSql {
         Some(right.map(|right| call("div", vec![left.clone(), right])))
     }
 
+    /// `||` and the shifts stand elsewhere in Spark's order than in sqlparser's.
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        match parser.peek_token_ref().token {
+            Token::StringConcat => Some(Ok(self.prec_value(Precedence::PlusMinus))),
+            Token::ShiftLeft | Token::ShiftRight => Some(Ok(SHIFT_PRECEDENCE)),
+            _ => None,
+        }
+    }
+
     /// Spark's order, loosest first: OR, AND, NOT, comparisons and LIKE, `|`, `^`, `&`, shifts, `+ - ||`, `* / % DIV`.
     fn prec_value(&self, precedence: Precedence) -> u8 {
         match precedence {
             Precedence::Period => 100,
             Precedence::DoubleColon => 90,
-            Precedence::Colon => 89,
+            Precedence::Colon => 1, // ends an index `a[i + 1 : j]`; a path `a:b` is refused anyway
             Precedence::AtTz => 80,
             Precedence::MulDivModOp => 70,
             Precedence::PlusMinus => 60,
@@ -132,6 +157,8 @@ impl Dialect for SparkSql {
         }
     }
 }
+
+const SHIFT_PRECEDENCE: u8 = 55;
 
 /// A plain call of a function.
 pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {

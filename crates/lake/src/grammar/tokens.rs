@@ -425,7 +425,10 @@ fn is_name_part(c: char) -> bool {
 
 /// How many infix operators may stand in one expression, counted along the open parentheses, and how many set
 /// operations in one query: a chain `a + b + …` is a tree as deep as it is long, which later passes walk recursively.
-const MAX_CHAIN: usize = 500;
+const MAX_CHAIN: usize = 200;
+
+/// The same for AND and OR, which `normalize` turns into trees of little depth.
+const MAX_LOGICAL_CHAIN: usize = 1_000;
 
 /// Refuses texts whose tree would be too deep, before there is a tree.
 ///
@@ -435,6 +438,7 @@ pub(super) fn check_chains(tokens: &[TokenWithSpan]) -> Result<(), SyntaxError> 
     #[derive(Clone, Copy, Default)]
     struct Chain {
         operators: usize,
+        logical: usize,
         set_operations: usize,
         outside: usize,
     }
@@ -455,11 +459,13 @@ pub(super) fn check_chains(tokens: &[TokenWithSpan]) -> Result<(), SyntaxError> 
                 }
                 continue;
             }
-            Token::Comma => chain.operators = 0,
+            Token::Comma => (chain.operators, chain.logical) = (0, 0),
             Token::Word(word) if word.quote_style.is_none() => match word.value.to_ascii_uppercase().as_str() {
                 "SELECT" | "FROM" | "WHERE" | "HAVING" | "QUALIFY" | "GROUP" | "ORDER" | "ON" | "WHEN" | "THEN"
-                | "ELSE" | "SET" | "VALUES" => chain.operators = 0,
-                "AND" | "OR" | "IS" | "IN" | "LIKE" | "ILIKE" | "RLIKE" | "REGEXP" | "BETWEEN" | "DIV" | "COLLATE"
+                | "ELSE" | "SET" | "VALUES" => (chain.operators, chain.logical) = (0, 0),
+                // Another operand of AND and OR begins.
+                "AND" | "OR" => (chain.operators, chain.logical) = (0, chain.logical + 1),
+                "IS" | "IN" | "LIKE" | "ILIKE" | "RLIKE" | "REGEXP" | "BETWEEN" | "DIV" | "COLLATE"
                 | "AT" | "XOR" => chain.operators += 1,
                 "UNION" | "EXCEPT" | "INTERSECT" | "MINUS" => chain.set_operations += 1,
                 _ => {}
@@ -472,9 +478,10 @@ pub(super) fn check_chains(tokens: &[TokenWithSpan]) -> Result<(), SyntaxError> 
             }
             _ => {}
         }
-        if chain.outside + chain.operators + chain.set_operations > MAX_CHAIN {
-            return Err(too_complex(format!("more than {MAX_CHAIN} operators are chained in one expression at '{token}'"))
-                .at(span.start.line, span.start.column));
+        let length = chain.outside + chain.operators + chain.set_operations;
+        if length > MAX_CHAIN || chain.logical > MAX_LOGICAL_CHAIN {
+            let message = format!("too many operators are chained in one expression at '{token}'");
+            return Err(too_complex(message).at(span.start.line, span.start.column));
         }
     }
     Ok(())

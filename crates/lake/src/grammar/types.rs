@@ -408,7 +408,7 @@ impl TypeReader<'_> {
 
     fn interval(&mut self) -> Result<DataType, SyntaxError> {
         const EXPECTED: &str = "YEAR, MONTH, DAY, HOUR, MINUTE or SECOND";
-        let mut unit = |reader: &mut Self| {
+        let unit = |reader: &mut Self| {
             let here = reader.position;
             let word = reader.word(EXPECTED)?;
             IntervalUnit::parse(&word).ok_or_else(|| unexpected(reader.tokens.get(here), EXPECTED))
@@ -424,8 +424,11 @@ impl TypeReader<'_> {
     }
 
     fn fields(&mut self) -> Result<Vec<StructField>, SyntaxError> {
-        self.expect(&Token::Lt)?;
         let mut fields = Vec::new();
+        if self.eat(&Token::Neq) {
+            return Ok(fields); // `<>` is one token
+        }
+        self.expect(&Token::Lt)?;
         if matches!(self.peek().map(|next| &next.token), Some(Token::Gt | Token::ShiftRight)) {
             self.close()?;
             return Ok(fields);

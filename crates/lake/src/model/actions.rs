@@ -404,8 +404,8 @@ pub fn parse_commit(bytes: &[u8]) -> Result<Vec<Action>, LogError> {
         if line.is_empty() {
             continue;
         }
-        let action = serde_json::from_slice(line)
-            .map_err(|e| LogError::Malformed { line: index + 1, reason: e.to_string() })?;
+        let action =
+            serde_json::from_slice(line).map_err(|e| LogError::Malformed { line: index + 1, reason: e.to_string() })?;
         actions.push(action);
     }
     Ok(actions)
@@ -440,4 +440,77 @@ fn yes() -> bool {
 
 fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMMIT: &str = concat!(
+        r#"{"add":{"path":"p=a/1.parquet","partitionValues":{"p":"a","q":null},"size":1,"modificationTime":2,"dataChange":true,"stats":"{\"numRecords\":1}","deletionVector":{"storageType":"u","pathOrInlineDv":"ab^-aqEH.-t@S}K{vb[*k^","offset":4,"sizeInBytes":40,"cardinality":6}}}"#,
+        "\n\n",
+        r#"{"commitInfo":{"timestamp":3,"operation":"WRITE","operationParameters":{"mode":"Append","partitionBy":"[]"},"isBlindAppend":true,"notebook":{"id":7},"readVersion":"odd"}}"#,
+        "\r\n",
+        r#"{"protocol":{"minReaderVersion":1,"minWriterVersion":2},"add":null}"#,
+        "\n",
+        r#"{"metaData":{"id":"i","format":{"provider":"parquet","options":{}},"schemaString":"{}","partitionColumns":[],"configuration":null,"shiny":1}}"#,
+        "\n",
+        r#"{"remove":{"path":"x","deletionTimestamp":5,"dataChange":false}}"#,
+        "\n",
+        r#"{"txn":{"appId":"a","version":7}}"#,
+        "\n",
+        r#"{"domainMetadata":{"domain":"d","configuration":"{}","removed":false}}"#,
+        "\n",
+        r#"{"fromTheFuture":{"a":1}}"#,
+    );
+
+    #[test]
+    fn a_commit_is_read_as_the_protocol_says() {
+        let actions = parse_commit(COMMIT.as_bytes()).unwrap();
+        assert_eq!(actions.len(), 8);
+        let Action::Add(add) = &actions[0] else { panic!() };
+        assert_eq!(add.partition_values["q"], None);
+        assert_eq!(add.dv_id().as_deref(), Some("uab^-aqEH.-t@S}K{vb[*k^@4"));
+        let info = commit_info(&actions).unwrap();
+        assert_eq!((info.is_blind_append, info.read_version), (Some(true), None));
+        assert_eq!(info.extra["readVersion"], "odd", "a field of the wrong type is kept, not fatal");
+        let Action::Unknown { name, .. } = &actions[7] else { panic!() };
+        assert_eq!(name, "fromTheFuture");
+    }
+
+    #[test]
+    fn what_is_rendered_reads_the_same_and_begins_with_commit_info() {
+        let actions = parse_commit(COMMIT.as_bytes()).unwrap();
+        let text = String::from_utf8(render_commit(&actions).unwrap()).unwrap();
+        assert!(text.starts_with("{\"commitInfo\":{") && text.ends_with("}\n"), "{text}");
+        // Null stands only where a partition value is null.
+        assert_eq!(text.matches("null").count(), 1, "{text}");
+        let again = parse_commit(text.as_bytes()).unwrap();
+        assert_eq!(again[0], actions[1]);
+        assert_eq!(again[1], actions[0]);
+        assert_eq!(again[2..], actions[2..]);
+    }
+
+    #[test]
+    fn what_is_no_commit_names_its_line() {
+        for (text, line) in [
+            ("{}", 1),
+            ("\n{\"add\":{}}", 2),
+            ("{\"txn\":{\"appId\":\"a\",\"version\":1},\"cdc\":{\"path\":\"\",\"size\":1}}", 1),
+            ("{\"add\"", 1),
+        ] {
+            assert!(
+                matches!(parse_commit(text.as_bytes()), Err(LogError::Malformed { line: l, .. }) if l == line),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_tombstone_describes_the_very_file() {
+        let actions = parse_commit(COMMIT.as_bytes()).unwrap();
+        let Action::Add(add) = &actions[0] else { panic!() };
+        let remove = add.to_remove(9, true);
+        assert_eq!((remove.dv_id(), remove.size, remove.extended_file_metadata), (add.dv_id(), Some(1), Some(true)));
+    }
 }

@@ -9,16 +9,21 @@
 //! requirement of the table's protocol: that is what the commit arbiter stands on.
 
 pub mod actions;
+pub mod chunk;
 pub mod commit;
 pub mod conflicts;
 pub mod features;
 pub mod files;
+pub mod partitions;
 pub mod schema;
 pub mod state;
 pub mod stats;
+pub mod type_text;
 pub mod validate;
 pub mod values;
 
+#[cfg(test)]
+mod fixtures;
 #[cfg(test)]
 mod oracle;
 

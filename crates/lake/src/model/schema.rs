@@ -287,11 +287,9 @@ impl DataType {
                 ArrowField::new("value", ArrowType::Binary, false),
             ])),
             Self::Struct(s) => ArrowType::Struct(s.fields.iter().map(StructField::to_arrow).collect()),
-            Self::Array(a) => ArrowType::List(Arc::new(ArrowField::new(
-                "element",
-                a.element_type.to_arrow(),
-                a.contains_null,
-            ))),
+            Self::Array(a) => {
+                ArrowType::List(Arc::new(ArrowField::new("element", a.element_type.to_arrow(), a.contains_null)))
+            }
             Self::Map(m) => {
                 let entries = Fields::from(vec![
                     ArrowField::new("key", m.key_type.to_arrow(), false),
@@ -340,9 +338,9 @@ impl DataType {
                 element_type: Self::from_arrow(f.data_type())?,
                 contains_null: f.is_nullable(),
             })),
-            ArrowType::Struct(fields) => {
-                Self::Struct(StructType::new(fields.iter().map(|f| StructField::from_arrow(f)).collect::<Result<_, _>>()?)?)
-            }
+            ArrowType::Struct(fields) => Self::Struct(StructType::new(
+                fields.iter().map(|f| StructField::from_arrow(f)).collect::<Result<_, _>>()?,
+            )?),
             ArrowType::Map(entries, _) => match entries.data_type() {
                 ArrowType::Struct(kv) if kv.len() == 2 => Self::Map(Box::new(MapType {
                     key_type: Self::from_arrow(kv[0].data_type())?,
@@ -456,5 +454,50 @@ impl DataType {
 impl Serialize for StructType {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.to_json().serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = r#"{"type":"struct","fields":[{"name":"id","type":"long","nullable":false,"metadata":{"comment":"key"}},{"name":"Price","type":"decimal(10,2)","nullable":true,"metadata":{}},{"name":"at","type":"timestamp","nullable":true,"metadata":{}},{"name":"local","type":"timestamp_ntz","nullable":true,"metadata":{}},{"name":"tags","type":{"type":"array","elementType":"string","containsNull":true},"nullable":true,"metadata":{}},{"name":"m","type":{"type":"map","keyType":"string","valueType":{"type":"struct","fields":[{"name":"x","type":"double","nullable":true,"metadata":{"delta.columnMapping.physicalName":"c1"}}]},"valueContainsNull":false},"nullable":true,"metadata":{}}]}"#;
+
+    #[test]
+    fn schema_strings_survive_unchanged() {
+        let schema = StructType::from_schema_string(SCHEMA).unwrap();
+        assert_eq!(schema.to_schema_string(), SCHEMA);
+        assert_eq!(schema.field("price").unwrap().name, "Price");
+        assert_eq!(schema.fields[0].comment(), Some("key"));
+        let mut physical = Vec::new();
+        schema.walk(&mut |f| physical.push(f.physical_name().to_owned()));
+        assert_eq!(physical, ["id", "Price", "at", "local", "tags", "m", "c1"]);
+    }
+
+    #[test]
+    fn arrow_and_delta_mean_the_same() {
+        let schema = StructType::from_schema_string(SCHEMA).unwrap();
+        let arrow = schema.to_arrow();
+        assert_eq!(*arrow.field(1).data_type(), ArrowType::Decimal128(10, 2));
+        assert_eq!(*arrow.field(2).data_type(), ArrowType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())));
+        assert_eq!(*arrow.field(3).data_type(), ArrowType::Timestamp(TimeUnit::Microsecond, None));
+        let mut back = StructType::from_arrow(&arrow).unwrap();
+        back.fields[0].metadata = schema.fields[0].metadata.clone();
+        let types = |s: &StructType| s.fields.iter().map(|f| f.data_type.to_type_text()).collect::<Vec<_>>();
+        assert_eq!(types(&back), types(&schema));
+        assert_eq!(DataType::from_arrow(&ArrowType::UInt64).unwrap().to_type_text(), "decimal(20,0)");
+        assert!(DataType::from_arrow(&ArrowType::Time64(TimeUnit::Microsecond)).is_err());
+    }
+
+    #[test]
+    fn bad_schemas_say_which_column() {
+        let bad = |field: &str| StructType::from_schema_string(&format!(r#"{{"type":"struct","fields":[{field}]}}"#));
+        let geometry = bad(r#"{"name":"g","type":"geometry","nullable":true,"metadata":{}}"#).unwrap_err().to_string();
+        assert!(geometry.contains("column 'g'") && geometry.contains("geometry"), "{geometry}");
+        assert!(
+            bad(r#"{"name":"a","type":"long"},{"name":"A","type":"long"}"#).unwrap_err().to_string().contains("twice")
+        );
+        assert!(bad(r#"{"name":"a","type":"decimal(39,0)"}"#).is_err());
+        assert!(StructType::from_schema_string("nonsense").is_err());
     }
 }

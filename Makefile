@@ -1,0 +1,30 @@
+# Crannog's doors for people and CI. Each target is one script or one line; none needs another to have run before.
+# Builds go to CARGO_TARGET_DIR, by default a folder shared by all checkouts of one user.
+
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/crannog/target
+SHELL := bash
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-stop demo-clean test fmt
+
+help: ## Lists these targets.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
+	  || sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1   \2/p' $(MAKEFILE_LIST)
+
+setup: ## Checks this machine and, as root, installs what building and testing need.
+	@scripts/setup test
+
+demo: ## Builds Crannog and runs the flights demo in ./.demo; the server stays up. DEV=1 takes the quicker build.
+	@DEV=$(DEV) scripts/demo-from-source
+
+demo-stop: ## Stops the demo's server.
+	@scripts/demo-stop .demo
+
+demo-clean: demo-stop ## Stops the demo's server and removes ./.demo.
+	@rm -rf .demo
+
+test: ## Runs every check: formatting, lints, Rust tests, then the unmodified clients against the built server.
+	@scripts/test
+
+fmt: ## Formats the Rust code.
+	@cargo fmt --all

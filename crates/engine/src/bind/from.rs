@@ -1,0 +1,456 @@
+//! FROM: tables, views, subqueries, joins, VALUES, table functions.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::catalog::TableProvider;
+use datafusion::common::{Column, JoinType, ScalarValue, TableReference};
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, Operator};
+use datafusion::sql::sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor};
+
+use super::expr::{Cx, subquery_of};
+use super::query::{conjunction, rename};
+use super::{Binder, Bound, Env, Rel, Scope, ScopeColumn, Source, plain};
+use crate::spark::error::{Result, spark, spark_hint, unsupported};
+use crate::spark::types;
+
+impl Binder {
+    /// All of a FROM clause; one row without columns when there is none.
+    pub(crate) fn from(&self, from: &[ast::TableWithJoins], env: &Env<'_>, outer: Option<&Scope<'_>>) -> Result<Rel> {
+        let mut all: Option<Rel> = None;
+        for item in from {
+            let next = self.joins(item, env, outer, all.as_ref())?;
+            all = Some(match all {
+                None => next,
+                Some(before) => {
+                    let plan = LogicalPlanBuilder::from(before.plan).cross_join(next.plan)?.build()?;
+                    Rel { plan, columns: [before.columns, next.columns].concat() }
+                }
+            });
+        }
+        match all {
+            Some(rel) => Ok(rel),
+            None => Ok(Rel { plan: LogicalPlanBuilder::empty(true).build()?, columns: Vec::new() }),
+        }
+    }
+
+    fn joins(&self, item: &ast::TableWithJoins, env: &Env<'_>, outer: Option<&Scope<'_>>, before: Option<&Rel>) -> Result<Rel> {
+        let mut left = self.factor(&item.relation, env, outer, before)?;
+        for join in &item.joins {
+            let right = self.factor(&join.relation, env, outer, Some(&left))?;
+            left = self.join(left, right, &join.join_operator, env, outer)?;
+        }
+        Ok(left)
+    }
+
+    fn join(&self, left: Rel, right: Rel, operator: &JoinOperator, env: &Env<'_>, outer: Option<&Scope<'_>>) -> Result<Rel> {
+        use JoinOperator as J;
+        let (kind, constraint) = match operator {
+            J::Join(constraint) | J::Inner(constraint) | J::CrossJoin(constraint) => (JoinType::Inner, constraint),
+            J::Left(constraint) | J::LeftOuter(constraint) => (JoinType::Left, constraint),
+            J::Right(constraint) | J::RightOuter(constraint) => (JoinType::Right, constraint),
+            J::FullOuter(constraint) => (JoinType::Full, constraint),
+            J::Semi(constraint) | J::LeftSemi(constraint) => (JoinType::LeftSemi, constraint),
+            J::Anti(constraint) | J::LeftAnti(constraint) => (JoinType::LeftAnti, constraint),
+            other => return Err(unsupported(format!("the join {other:?}"))),
+        };
+        let mut filter: Option<Expr> = None;
+        let mut shared: Vec<(usize, usize)> = Vec::new();
+        match constraint {
+            JoinConstraint::On(condition) => {
+                let both = [left.columns.clone(), right.columns.clone()].concat();
+                let scope = Scope { columns: &both, outer };
+                let condition = self.expr(condition, &Cx::new(scope, env, "JOIN"))?;
+                if !matches!(condition.ty, DataType::Boolean | DataType::Null | DataType::Utf8) {
+                    return Err(spark_hint(
+                        "JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE",
+                        format!("the join condition \"{}\" is \"{}\", not BOOLEAN", condition.name, types::sql(&condition.ty)),
+                        "compare it with something",
+                    ));
+                }
+                filter = Some(self.cast(condition, &DataType::Boolean)?.expr);
+            }
+            JoinConstraint::Using(names) => {
+                for name in names {
+                    let name = name.to_string().trim_matches('`').to_owned();
+                    shared.push((self.using(&left, &name, "left")?, self.using(&right, &name, "right")?));
+                }
+            }
+            JoinConstraint::Natural => {
+                for (at, column) in left.columns.iter().enumerate().filter(|(_, column)| !column.hidden) {
+                    let found = right.columns.iter().position(|other| !other.hidden && other.name.to_lowercase() == column.name.to_lowercase());
+                    if let Some(other) = found {
+                        shared.push((at, other));
+                    }
+                }
+            }
+            JoinConstraint::None => {}
+        }
+        for (a, b) in &shared {
+            let (a, b) = (&left.columns[*a], &right.columns[*b]);
+            let same = self.compare(Operator::Eq, column_of(a), column_of(b))?;
+            filter = Some(conjunction(filter, same.expr));
+        }
+        let plan = LogicalPlanBuilder::from(left.plan);
+        let plan = match (filter, kind) {
+            (None, JoinType::Inner) => plan.cross_join(right.plan)?,
+            (filter, kind) => {
+                let always = Expr::Literal(ScalarValue::Boolean(Some(true)), None);
+                plan.join_on(right.plan, kind, [filter.unwrap_or(always)])?
+            }
+        };
+        let mut rel = Rel { plan: plan.build()?, columns: left.columns };
+        if matches!(kind, JoinType::LeftSemi | JoinType::LeftAnti) {
+            return Ok(rel);
+        }
+        if shared.is_empty() {
+            rel.columns.extend(right.columns);
+            return Ok(rel);
+        }
+        // The shared columns come first, once; the other side's copies answer to their table's name only.
+        let mut columns = Vec::new();
+        let mut merged: Vec<Bound> = Vec::new();
+        for (a, b) in &shared {
+            let (a, b) = (&rel.columns[*a], &right.columns[*b]);
+            match kind {
+                JoinType::Right => {
+                    columns.push(b.clone());
+                }
+                JoinType::Full => {
+                    let (items, ty) = self.unify(vec![column_of(a), column_of(b)], "USING")?;
+                    let [a, b] = <[Bound; 2]>::try_from(items).map_err(|_| unsupported("this USING"))?;
+                    let name = a.name.clone();
+                    merged.push(Bound::new(coalesce(vec![a.expr, b.expr]), ty, name));
+                }
+                _ => columns.push(a.clone()),
+            }
+        }
+        if kind == JoinType::Full {
+            let mut exprs: Vec<Expr> =
+                rel.columns.iter().chain(&right.columns).map(|column| Expr::Column(column.column.clone())).collect();
+            for item in merged {
+                let name = self.column_name(&item.name);
+                exprs.push(item.expr.alias(&name));
+                columns.push(ScopeColumn { qualifier: Vec::new(), name: item.name, column: plain(name), ty: item.ty, hidden: false });
+            }
+            rel.plan = LogicalPlanBuilder::from(rel.plan).project(exprs)?.build()?;
+        }
+        let (mut hidden, mut others) = (Vec::new(), Vec::new());
+        for (at, column) in rel.columns.into_iter().enumerate() {
+            let taken = shared.iter().any(|(a, _)| *a == at);
+            match (taken, kind) {
+                (true, JoinType::Right | JoinType::Full) => hidden.push(ScopeColumn { hidden: true, ..column }),
+                (true, _) => {}
+                (false, _) => others.push(column),
+            }
+        }
+        for (at, column) in right.columns.into_iter().enumerate() {
+            let taken = shared.iter().any(|(_, b)| *b == at);
+            match (taken, kind) {
+                (true, JoinType::Right) => {}
+                (true, _) => hidden.push(ScopeColumn { hidden: true, ..column }),
+                (false, _) => others.push(column),
+            }
+        }
+        columns.extend(others);
+        columns.extend(hidden);
+        Ok(Rel { plan: rel.plan, columns })
+    }
+
+    fn using(&self, rel: &Rel, name: &str, side: &str) -> Result<usize> {
+        let lower = name.to_lowercase();
+        rel.columns.iter().position(|column| !column.hidden && column.name.to_lowercase() == lower).ok_or_else(|| {
+            let known: Vec<String> = rel.columns.iter().map(|column| format!("`{}`", column.name)).collect();
+            spark_hint(
+                "UNRESOLVED_USING_COLUMN_FOR_JOIN",
+                format!("USING column `{name}` cannot be resolved on the {side} side of the join"),
+                format!("the {side} side has {}", known.join(", ")),
+            )
+        })
+    }
+
+    fn factor(&self, factor: &TableFactor, env: &Env<'_>, outer: Option<&Scope<'_>>, before: Option<&Rel>) -> Result<Rel> {
+        match factor {
+            TableFactor::Table { name, alias, args: None, .. } => {
+                let parts: Vec<String> =
+                    name.0.iter().filter_map(|part| part.as_ident()).map(|part| part.value.to_lowercase()).collect();
+                let rel = self.table(&parts, env)?;
+                aliased(rel, alias.as_ref())
+            }
+            TableFactor::Table { name, alias, args: Some(arguments), .. } => {
+                let rel = self.table_function(&name.to_string().to_lowercase(), &arguments.args, env, before)?;
+                aliased(rel, alias.as_ref())
+            }
+            TableFactor::Derived { lateral, subquery, alias, .. } => {
+                let rel = if *lateral {
+                    let empty: &[ScopeColumn] = &[];
+                    let scope = Scope { columns: before.map_or(empty, |rel| &rel.columns), outer };
+                    let rel = self.query(subquery, env, Some(&scope))?;
+                    let subquery = subquery_of(rel.plan);
+                    // A lateral subquery gets a relation of its own, so that its columns stay apart from the outer ones.
+                    let name = self.relation_name("lateral");
+                    let plan = LogicalPlanBuilder::from(LogicalPlan::Subquery(subquery)).alias(name.as_str())?.build()?;
+                    let columns = rel
+                        .columns
+                        .into_iter()
+                        .map(|mut column| {
+                            column.column = Column::new(Some(TableReference::bare(name.as_str())), column.column.name);
+                            column
+                        })
+                        .collect();
+                    Rel { plan, columns }
+                } else {
+                    self.query(subquery, env, None)?
+                };
+                aliased(without_qualifiers(rel), alias.as_ref())
+            }
+            TableFactor::NestedJoin { table_with_joins, alias } => {
+                let rel = self.joins(table_with_joins, env, outer, None)?;
+                match alias {
+                    Some(_) => aliased(without_qualifiers(rel), alias.as_ref()),
+                    None => Ok(rel),
+                }
+            }
+            other => Err(unsupported(format!("{other} in FROM"))),
+        }
+    }
+
+    fn table(&self, parts: &[String], env: &Env<'_>) -> Result<Rel> {
+        if let [name] = parts
+            && let Some(cte) = env.ctes.get(name)
+        {
+            // Every mention is a relation of its own, so that a CTE can be joined with itself.
+            let relation = self.relation_name(name);
+            let reference = TableReference::bare(relation.as_str());
+            let used: Vec<Expr> = cte.columns.iter().map(|column| Expr::Column(column.column.clone())).collect();
+            let plan = LogicalPlanBuilder::from(cte.plan.clone()).project(used)?.alias(reference.clone())?.build()?;
+            let columns = cte
+                .columns
+                .iter()
+                .map(|column| ScopeColumn {
+                    qualifier: vec![name.clone()],
+                    column: Column::new(Some(reference.clone()), &column.column.name),
+                    ..column.clone()
+                })
+                .collect();
+            return Ok(Rel { plan, columns });
+        }
+        let key: Vec<String> = match parts {
+            [table] => vec![env.catalog.to_lowercase(), env.schema.to_lowercase(), table.clone()],
+            [schema, table] => vec![env.catalog.to_lowercase(), schema.clone(), table.clone()],
+            parts => parts.to_vec(),
+        };
+        let not_found = || {
+            let name = parts.iter().map(|part| format!("`{part}`")).collect::<Vec<_>>().join(".");
+            spark_hint(
+                "TABLE_OR_VIEW_NOT_FOUND",
+                format!("the table or view {name} cannot be found, or you may not see it"),
+                "check the name, and the catalog and schema that you use",
+            )
+        };
+        let source = env.sources.get(&key).or_else(|| env.sources.get(parts)).ok_or_else(not_found)?;
+        self.source(&key, source, env)
+    }
+
+    fn source(&self, key: &[String], source: &Source, env: &Env<'_>) -> Result<Rel> {
+        match source {
+            Source::Provider(provider) => self.scan(key, provider),
+            Source::View(view) => {
+                let inner = Env {
+                    sources: &view.sources,
+                    catalog: &view.catalog,
+                    schema: &view.schema,
+                    ctes: std::collections::HashMap::new(),
+                    depth: env.depth + 1,
+                };
+                let rel = self.query(&view.query, &inner, None)?;
+                let mut rel = without_qualifiers(rel);
+                if let Some(names) = &view.columns {
+                    rel = rename(rel, names)?;
+                }
+                let read = rel.columns.iter().map(|column| Bound::new(Expr::Column(column.column.clone()), column.ty.clone(), column.name.clone())).collect();
+                let mut rel = self.project_to(rel, read)?;
+                for column in &mut rel.columns {
+                    column.qualifier = key.to_vec();
+                }
+                Ok(rel)
+            }
+        }
+    }
+
+    fn scan(&self, key: &[String], provider: &Arc<dyn TableProvider>) -> Result<Rel> {
+        let shown = key.last().map_or("rows", String::as_str);
+        let relation = self.relation_name(shown);
+        self.scans.borrow_mut().push((relation.clone(), key.to_vec()));
+        let reference = TableReference::bare(relation.as_str());
+        let schema = provider.schema();
+        let mut plan = LogicalPlanBuilder::scan(reference.clone(), provider_as_source(Arc::clone(provider)), None)?;
+        let mut columns = Vec::new();
+        let mut exprs = Vec::new();
+        let mut changed = false;
+        for field in schema.fields() {
+            let column = Column::new(Some(reference.clone()), field.name());
+            let ty = types::normal(field.data_type());
+            let column = if ty == *field.data_type() {
+                exprs.push(Expr::Column(column.clone()));
+                column
+            } else {
+                changed = true;
+                let name = self.column_name(field.name());
+                exprs.push(Expr::Cast(Cast::new(Box::new(Expr::Column(column)), ty.clone())).alias(&name));
+                plain(name)
+            };
+            columns.push(ScopeColumn { qualifier: key.to_vec(), name: field.name().clone(), column, ty, hidden: false });
+        }
+        if changed {
+            plan = plan.project(exprs)?;
+        }
+        Ok(Rel { plan: plan.build()?, columns })
+    }
+
+    /// `VALUES (1, 'a'), (2, 'b')`.
+    pub(crate) fn values(&self, values: &ast::Values, env: &Env<'_>, outer: Option<&Scope<'_>>) -> Result<Rel> {
+        let scope = Scope { columns: &[], outer };
+        let cx = Cx::new(scope, env, "VALUES");
+        let mut rows: Vec<Vec<Bound>> = Vec::new();
+        for row in &values.rows {
+            // VALUES 1, 2 has rows of one column.
+            rows.push(row.content.iter().map(|cell| self.expr(cell, &cx)).collect::<Result<Vec<_>>>()?);
+        }
+        let width = rows.first().map_or(0, Vec::len);
+        if rows.iter().any(|row| row.len() != width) {
+            return Err(spark("INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH", "the rows of VALUES differ in their number of columns"));
+        }
+        let mut columns: Vec<Vec<Bound>> = (0..width).map(|_| Vec::new()).collect();
+        for row in rows {
+            for (column, cell) in columns.iter_mut().zip(row) {
+                column.push(cell);
+            }
+        }
+        let mut tys = Vec::new();
+        let mut cells = Vec::new();
+        for (at, column) in columns.into_iter().enumerate() {
+            let (column, ty) = self.unify(column, "VALUES").map_err(|_| {
+                spark("INVALID_INLINE_TABLE.INCOMPATIBLE_TYPES_IN_INLINE_TABLE", format!("the values of column {} have no common type", at + 1))
+            })?;
+            tys.push(ty);
+            cells.push(column.into_iter().map(|cell| cell.expr).collect::<Vec<_>>());
+        }
+        let height = cells.first().map_or(0, Vec::len);
+        let rows = (0..height).map(|row| cells.iter().map(|column| column[row].clone()).collect()).collect();
+        let fields: Vec<Field> = tys.iter().enumerate().map(|(at, ty)| Field::new(format!("column{}", at + 1), ty.clone(), true)).collect();
+        let schema = datafusion::common::DFSchema::from_unqualified_fields(fields.into(), std::collections::HashMap::new())?;
+        let plan = LogicalPlanBuilder::values_with_schema(rows, &Arc::new(schema))?.build()?;
+        let columns: Vec<Bound> = tys
+            .into_iter()
+            .enumerate()
+            .map(|(at, ty)| Bound::new(Expr::Column(plain(format!("column{}", at + 1))), ty, format!("col{}", at + 1)))
+            .collect();
+        self.project_to(Rel { plan, columns: Vec::new() }, columns)
+    }
+
+    fn table_function(&self, name: &str, arguments: &[ast::FunctionArg], env: &Env<'_>, before: Option<&Rel>) -> Result<Rel> {
+        let scope = Scope { columns: &[], outer: None };
+        let cx = Cx::new(scope, env, "FROM");
+        let mut bound = Vec::new();
+        let name = name.trim_matches('`');
+        let keyed: Vec<&Vec<String>> = env.sources.keys().filter(|key| key.first().is_some_and(|first| *first == format!("{name}()"))).collect();
+        if !keyed.is_empty() {
+            let mut used: Vec<Vec<String>> = self.scans.borrow().iter().map(|(_, key)| key.clone()).collect();
+            used.retain(|key| key.first().is_some_and(|first| *first == format!("{name}()")));
+            let key = vec![format!("{name}()"), used.len().to_string()];
+            let source = env.sources.get(&key).ok_or_else(|| spark("UNRESOLVABLE_TABLE_VALUED_FUNCTION", format!("the table function {name} was not resolved")))?;
+            return self.source(&key, source, env);
+        }
+        for argument in arguments {
+            match argument {
+                ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr)) => bound.push(self.expr(expr, &cx)?),
+                other => return Err(unsupported(format!("the argument {other} of {name}"))),
+            }
+        }
+        let _ = before;
+        match name {
+            "range" => self.range(bound),
+            "explode" | "explode_outer" | "posexplode" | "posexplode_outer" | "inline" | "inline_outer" | "stack" => {
+                let rel = Rel { plan: LogicalPlanBuilder::empty(true).build()?, columns: Vec::new() };
+                let (rel, columns) = self.generate(rel, name, bound)?;
+                Ok(Rel { plan: rel.plan, columns })
+            }
+            _ => Err(spark_hint(
+                "UNRESOLVABLE_TABLE_VALUED_FUNCTION",
+                format!("the table function `{name}` cannot be resolved"),
+                "range, explode, posexplode, inline, stack and read_files are there",
+            )),
+        }
+    }
+
+    fn range(&self, arguments: Vec<Bound>) -> Result<Rel> {
+        let mut numbers = Vec::new();
+        for argument in arguments {
+            let argument = self.cast(argument, &DataType::Int64)?;
+            match self.constant(&argument)? {
+                ScalarValue::Int64(Some(number)) => numbers.push(number),
+                _ => return Err(spark("UNEXPECTED_INPUT_TYPE", "the arguments of range must not be NULL")),
+            }
+        }
+        let (start, end, step) = match numbers.as_slice() {
+            [end] => (0, *end, 1),
+            [start, end] => (*start, *end, 1),
+            [start, end, step] | [start, end, step, _] if *step != 0 => (*start, *end, *step),
+            _ => return Err(spark("WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "range takes one to four numbers, with a step that is not 0")),
+        };
+        let generator = datafusion::functions_table::generate_series::RangeFunc {};
+        let literal = |value: i64| Expr::Literal(ScalarValue::Int64(Some(value)), None);
+        use datafusion::catalog::TableFunctionImpl;
+        let provider = generator.call(&[literal(start), literal(end), literal(step)])?;
+        let relation = self.relation_name("range");
+        let reference = TableReference::bare(relation.as_str());
+        let plan = LogicalPlanBuilder::scan(reference.clone(), provider_as_source(Arc::clone(&provider)), None)?.build()?;
+        let schema: Arc<Schema> = provider.schema();
+        let source = schema.field(0).name();
+        let column = Bound::new(Expr::Column(Column::new(Some(reference), source)), DataType::Int64, "id");
+        self.project_to(Rel { plan, columns: Vec::new() }, vec![column])
+    }
+}
+
+/// `coalesce` as a CASE, which evaluates no more than it must.
+pub(crate) fn coalesce(mut items: Vec<Expr>) -> Expr {
+    let Some(last) = items.pop() else { return Expr::Literal(ScalarValue::Null, None) };
+    if items.is_empty() {
+        return last;
+    }
+    let pairs = items
+        .into_iter()
+        .map(|item| (Box::new(Expr::IsNotNull(Box::new(item.clone()))), Box::new(item)))
+        .collect();
+    Expr::Case(datafusion::logical_expr::Case::new(None, pairs, Some(Box::new(last))))
+}
+
+pub(crate) fn column_of(column: &ScopeColumn) -> Bound {
+    Bound::new(Expr::Column(column.column.clone()), column.ty.clone(), column.name.clone())
+}
+
+fn without_qualifiers(mut rel: Rel) -> Rel {
+    rel.columns.retain(|column| !column.hidden);
+    for column in &mut rel.columns {
+        column.qualifier.clear();
+    }
+    rel
+}
+
+fn aliased(rel: Rel, alias: Option<&ast::TableAlias>) -> Result<Rel> {
+    let Some(alias) = alias else { return Ok(rel) };
+    let names: Vec<String> = alias.columns.iter().map(|column| column.name.value.clone()).collect();
+    if !names.is_empty() && names.len() != rel.columns.len() {
+        return Err(spark(
+            "NUM_TABLE_VALUE_ALIASES_MISMATCH",
+            format!("{} column aliases were given for {} columns", names.len(), rel.columns.len()),
+        ));
+    }
+    let mut rel = rename(rel, &names)?;
+    for column in &mut rel.columns {
+        column.qualifier = vec![alias.name.value.to_lowercase()];
+    }
+    Ok(rel)
+}

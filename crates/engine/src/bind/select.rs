@@ -1,0 +1,549 @@
+//! SELECT: its list, WHERE, GROUP BY, HAVING, QUALIFY, DISTINCT, ORDER BY.
+//!
+//! Calls of aggregate and window functions are collected while the expressions are bound, each under a column name of its
+//! own; afterwards the plan is laid: filter, aggregate, having, window, qualify, generate, project, distinct, sort.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use arrow::datatypes::DataType;
+use datafusion::common::Column;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, GroupingSet, LogicalPlanBuilder, SortExpr};
+use datafusion::sql::sqlparser::ast::{
+    self, Distinct, GroupByExpr, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
+};
+
+use super::aggregate::Aggregates;
+use super::expr::{Cx, unsigned_zero};
+use super::from::column_of;
+use super::generate::Generators;
+use super::query::{direction, ordinal};
+use super::window::Windows;
+use super::{Binder, Bound, Env, Rel, Scope, ScopeColumn, plain};
+use crate::spark::error::{Result, spark, spark_hint, unsupported};
+use crate::spark::types;
+
+/// GROUP BY, bound: the expressions, and which of them each grouping set keeps.
+pub(crate) struct Groups {
+    pub(crate) items: Vec<Bound>,
+    pub(crate) sets: Option<Vec<Vec<usize>>>,
+}
+
+impl Binder {
+    /// Plans one SELECT with the ORDER BY that follows it.
+    pub(crate) fn select(
+        &self,
+        select: &ast::Select,
+        order: &[ast::OrderByExpr],
+        env: &Env<'_>,
+        outer: Option<&Scope<'_>>,
+    ) -> Result<Rel> {
+        let mut rel = self.from(&select.from, env, outer)?;
+        let columns = rel.columns.clone();
+        let scope = Scope { columns: &columns, outer };
+        if let Some(condition) = &select.selection {
+            let condition = self.condition(condition, &Cx::new(scope, env, "WHERE"), "WHERE")?;
+            rel.plan = LogicalPlanBuilder::from(rel.plan).filter(condition.expr)?.build()?;
+        }
+
+        let aggregates = RefCell::new(Aggregates::default());
+        let windows = RefCell::new(Windows::default());
+        let generators = RefCell::new(Generators::default());
+
+        // The select list. Earlier aliases of the list are names too.
+        let mut items: Vec<Bound> = Vec::new();
+        let mut aliases: Vec<(String, Bound)> = Vec::new();
+        for item in &select.projection {
+            let before = generators.borrow().count();
+            let bound = {
+                let cx = Cx {
+                    aggregates: Some(&aggregates),
+                    windows: Some(&windows),
+                    generators: Some(&generators),
+                    aliases: &aliases,
+                    named_windows: &select.named_window,
+                    ..Cx::new(scope, env, "SELECT")
+                };
+                self.select_item(item, &cx, &columns)?
+            };
+            let generated = generators.borrow().columns_after(before);
+            match generated {
+                Some(generated) => match item {
+                    SelectItem::ExprWithAlias { alias, .. } if generated.len() == 1 => {
+                        items.extend(generated.into_iter().map(|column| column.named(alias.value.clone())));
+                    }
+                    SelectItem::ExprWithAlias { .. } => {
+                        return Err(spark_hint(
+                            "UDTF_ALIAS_NUMBER_MISMATCH",
+                            "the generator gives several columns, but one alias was given",
+                            "put it into FROM with a list of aliases",
+                        ));
+                    }
+                    _ if bound.len() == 1 => items.extend(generated),
+                    _ => items.extend(bound),
+                },
+                None => {
+                    if let (SelectItem::ExprWithAlias { alias, .. }, [one]) = (item, bound.as_slice()) {
+                        aliases.push((alias.value.clone(), one.clone()));
+                    }
+                    items.extend(bound);
+                }
+            }
+        }
+
+        let groups = self.groups(&select.group_by, &items, &aliases, &aggregates, scope, env)?;
+
+        let having = match &select.having {
+            Some(having) => {
+                let cx = Cx { aggregates: Some(&aggregates), aliases: &aliases, ..Cx::new(scope, env, "HAVING") };
+                Some(self.condition(having, &cx, "HAVING")?)
+            }
+            None => None,
+        };
+        let qualify = match &select.qualify {
+            Some(qualify) => {
+                let cx = Cx {
+                    aggregates: Some(&aggregates),
+                    windows: Some(&windows),
+                    aliases: &aliases,
+                    named_windows: &select.named_window,
+                    ..Cx::new(scope, env, "QUALIFY")
+                };
+                Some(self.condition(qualify, &cx, "QUALIFY")?)
+            }
+            None => None,
+        };
+        let distinct = match &select.distinct {
+            None | Some(Distinct::All) => false,
+            Some(Distinct::Distinct) => true,
+            Some(Distinct::On(_)) => return Err(unsupported("DISTINCT ON")),
+        };
+        let mut keys: Vec<(Bound, bool, bool)> = Vec::new();
+        for key in order {
+            let (asc, nulls_first) = direction(&key.options);
+            let bound = match ordinal(&key.expr, items.len(), "ORDER_BY_POS_OUT_OF_RANGE")? {
+                Some(at) => items[at].clone(),
+                None => {
+                    let mut outputs: Vec<(String, Bound)> = Vec::new();
+                    for item in &items {
+                        let same = items.iter().filter(|other| other.name.eq_ignore_ascii_case(&item.name)).count();
+                        if same == 1 {
+                            outputs.push((item.name.clone(), item.clone()));
+                        }
+                    }
+                    let cx = Cx {
+                        aggregates: Some(&aggregates),
+                        windows: Some(&windows),
+                        variables: match &key.expr {
+                            // t.a is the table's column, whatever the list calls `t`.
+                            ast::Expr::CompoundIdentifier(_) => Vec::new(),
+                            _ => outputs,
+                        },
+                        aliases: &aliases,
+                        named_windows: &select.named_window,
+                        ..Cx::new(scope, env, "ORDER BY")
+                    };
+                    self.expr(&key.expr, &cx)?
+                }
+            };
+            if matches!(bound.ty, DataType::Map(..)) {
+                return Err(spark("DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", "ORDER BY does not support maps"));
+            }
+            keys.push((bound, asc, nulls_first));
+        }
+
+        // From here on the plan is laid.
+        let aggregates = aggregates.into_inner();
+        let mut windows = windows.into_inner();
+        let generators = generators.into_inner();
+        let mut having = having;
+        let mut qualify = qualify;
+        let mut generators = generators;
+        let is_aggregate = groups.is_some() || !aggregates.is_empty() || having.is_some();
+        if is_aggregate {
+            let groups = groups.unwrap_or(Groups { items: Vec::new(), sets: None });
+            let (plan, swap) = self.lay_aggregate(rel.plan, groups, aggregates)?;
+            rel.plan = plan;
+            let regroup = |bound: &mut Bound| -> Result<()> {
+                bound.expr = swap.apply(std::mem::take(&mut bound.expr))?;
+                Ok(())
+            };
+            windows.each(|expr| swap.apply(expr))?;
+            generators.each(|expr| swap.apply(expr))?;
+            let mut allowed: HashSet<Column> = swap.columns();
+            allowed.extend(windows.columns());
+            allowed.extend(generators.columns());
+            for bound in items.iter_mut().chain(keys.iter_mut().map(|(bound, ..)| bound)).chain(having.iter_mut()).chain(qualify.iter_mut()) {
+                regroup(bound)?;
+                if let Some(column) = bound.expr.column_refs().into_iter().find(|column| !allowed.contains(*column)) {
+                    let name = columns.iter().find(|known| known.column == *column).map_or(column.name.as_str(), |known| known.name.as_str());
+                    return Err(spark_hint(
+                        "MISSING_AGGREGATION",
+                        format!("the non-aggregating expression \"{name}\" is based on columns which are not in the GROUP BY clause"),
+                        format!("add the column to GROUP BY, or use any_value({name})"),
+                    ));
+                }
+            }
+            if let Some(having) = having {
+                rel.plan = LogicalPlanBuilder::from(rel.plan).filter(having.expr)?.build()?;
+            }
+        }
+        rel.plan = self.lay_windows(rel.plan, windows)?;
+        if let Some(qualify) = qualify {
+            rel.plan = LogicalPlanBuilder::from(rel.plan).filter(qualify.expr)?.build()?;
+        }
+        rel.plan = self.lay_generators(rel.plan, generators)?;
+
+        // Sort keys that the list does not have are carried along and dropped at the end.
+        let mut exprs = Vec::new();
+        let mut out = Vec::new();
+        let mut sorts = Vec::new();
+        for item in &items {
+            let name = self.column_name(&item.name);
+            exprs.push(item.expr.clone().alias(&name));
+            out.push(ScopeColumn { qualifier: source_of(&item.expr, &columns), name: item.name.clone(), column: plain(name), ty: item.ty.clone(), hidden: false });
+        }
+        let shown = out.len();
+        for (key, asc, nulls_first) in keys {
+            let at = items.iter().position(|item| item.expr == key.expr);
+            let column = match at {
+                Some(at) => out[at].column.clone(),
+                None if distinct => {
+                    return Err(spark_hint(
+                        "UNRESOLVED_COLUMN.WITH_SUGGESTION",
+                        format!("ORDER BY \"{}\" is not in the list of SELECT DISTINCT", key.name),
+                        "add it to the SELECT list",
+                    ));
+                }
+                None => {
+                    let name = self.column_name("sort");
+                    exprs.push(key.expr.alias(&name));
+                    plain(name)
+                }
+            };
+            sorts.push(SortExpr::new(Expr::Column(column), asc, nulls_first));
+        }
+        let carried = exprs.len() > shown;
+        let mut plan = LogicalPlanBuilder::from(rel.plan).project(exprs)?;
+        if distinct {
+            plan = plan.distinct()?;
+        }
+        if !sorts.is_empty() {
+            plan = plan.sort(sorts)?;
+        }
+        if carried {
+            let kept: Vec<Expr> = out.iter().map(|column| Expr::Column(column.column.clone())).collect();
+            plan = plan.project(kept)?;
+        }
+        Ok(Rel { plan: plan.build()?, columns: out })
+    }
+
+    /// A condition of WHERE, HAVING or QUALIFY.
+    fn condition(&self, ast: &ast::Expr, cx: &Cx<'_>, clause: &str) -> Result<Bound> {
+        let condition = self.expr(ast, cx)?;
+        if !matches!(condition.ty, DataType::Boolean | DataType::Null | DataType::Utf8) {
+            return Err(spark_hint(
+                "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN",
+                format!("the condition \"{}\" of {clause} is \"{}\", not BOOLEAN", condition.name, types::sql(&condition.ty)),
+                "compare it with something",
+            ));
+        }
+        self.cast(condition, &DataType::Boolean)
+    }
+
+    fn select_item(&self, item: &SelectItem, cx: &Cx<'_>, columns: &[ScopeColumn]) -> Result<Vec<Bound>> {
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                let bound = self.expr(expr, cx)?;
+                // `s.a` and `s.a.b` are called after their last part.
+                let bare = match expr {
+                    ast::Expr::CompoundIdentifier(parts) => parts.last().map(|part| part.value.clone()),
+                    ast::Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
+                        Some(ast::AccessExpr::Dot(ast::Expr::Identifier(name))) => Some(name.value.clone()),
+                        _ => None,
+                    },
+                    _ => None,
+                };
+                Ok(vec![match bare {
+                    Some(name) => bound.named(name),
+                    None => bound,
+                }])
+            }
+            SelectItem::ExprWithAlias { expr, alias } => Ok(vec![self.expr(expr, cx)?.named(alias.value.clone())]),
+            SelectItem::Wildcard(options) => {
+                let visible: Vec<&ScopeColumn> = columns.iter().filter(|column| !column.hidden).collect();
+                if visible.is_empty() {
+                    return Err(spark("INVALID_USAGE_OF_STAR_OR_REGEX", "invalid usage of '*': there is no table in FROM"));
+                }
+                except(visible, options)
+            }
+            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
+                let parts: Vec<String> =
+                    name.0.iter().filter_map(|part| part.as_ident()).map(|part| part.value.to_lowercase()).collect();
+                let found: Vec<&ScopeColumn> = columns.iter().filter(|column| column.qualifier.ends_with(&parts)).collect();
+                if !found.is_empty() {
+                    return except(found, options);
+                }
+                // `s.*` of a struct
+                let idents: Vec<ast::Ident> = name.0.iter().filter_map(|part| part.as_ident()).cloned().collect();
+                let value = self.expr(&ast::Expr::CompoundIdentifier(idents), cx).map_err(|_| {
+                    let known: Vec<String> = columns.iter().map(|column| format!("`{}`", column.name)).collect();
+                    spark_hint("CANNOT_RESOLVE_STAR_EXPAND", format!("cannot resolve {name}.*"), format!("the columns are {}", known.join(", ")))
+                })?;
+                let DataType::Struct(fields) = value.ty.clone() else {
+                    return Err(spark("CANNOT_RESOLVE_STAR_EXPAND", format!("cannot resolve {name}.*: it is no table and no struct")));
+                };
+                fields.iter().map(|field| Ok(self.struct_field(value.clone(), field.name())?.named(field.name().clone()))).collect()
+            }
+            other => Err(unsupported(other)),
+        }
+    }
+
+    fn groups(
+        &self,
+        group_by: &GroupByExpr,
+        items: &[Bound],
+        aliases: &[(String, Bound)],
+        aggregates: &RefCell<Aggregates>,
+        scope: Scope<'_>,
+        env: &Env<'_>,
+    ) -> Result<Option<Groups>> {
+        let bind = |ast: &ast::Expr| -> Result<Bound> {
+            let bound = match ordinal(ast, items.len(), "GROUP_BY_POS_OUT_OF_RANGE")? {
+                Some(at) => items[at].clone(),
+                None => self.expr(ast, &Cx { aliases, ..Cx::new(scope, env, "GROUP BY") })?,
+            };
+            if aggregates.borrow().occurs_in(&bound.expr) {
+                return Err(spark_hint(
+                    if ordinal(ast, items.len(), "GROUP_BY_POS_OUT_OF_RANGE")?.is_some() { "GROUP_BY_POS_AGGREGATE" } else { "GROUP_BY_AGGREGATE" },
+                    format!("aggregate functions are not allowed in GROUP BY, but found \"{}\"", bound.name),
+                    "leave it out of GROUP BY",
+                ));
+            }
+            if matches!(bound.ty, DataType::Map(..)) {
+                return Err(spark("GROUP_EXPRESSION_TYPE_IS_NOT_ORDERABLE", format!("\"{}\" is a map, which cannot be grouped by", bound.name)));
+            }
+            Ok(if types::is_float(&bound.ty) { unsigned_zero(bound) } else { bound })
+        };
+        match group_by {
+            GroupByExpr::All(_) => {
+                let calls = aggregates.borrow();
+                let items: Vec<Bound> = items.iter().filter(|item| !calls.occurs_in(&item.expr)).cloned().collect();
+                Ok(Some(Groups { items, sets: None }))
+            }
+            GroupByExpr::Expressions(exprs, _) if exprs.is_empty() => Ok(None),
+            GroupByExpr::Expressions(exprs, _) => {
+                let mut all: Vec<Bound> = Vec::new();
+                let mut sets: Vec<Vec<usize>> = vec![Vec::new()];
+                let mut many = false;
+                let mut place = |bound: Bound| -> usize {
+                    match all.iter().position(|known| known.expr == bound.expr) {
+                        Some(at) => at,
+                        None => {
+                            all.push(bound);
+                            all.len() - 1
+                        }
+                    }
+                };
+                for expr in exprs {
+                    let mut parts = |lists: &[Vec<ast::Expr>]| -> Result<Vec<Vec<usize>>> {
+                        lists.iter().map(|list| list.iter().map(|item| Ok(place(bind(item)?))).collect()).collect()
+                    };
+                    let choices: Vec<Vec<usize>> = match expr {
+                        ast::Expr::Rollup(lists) => {
+                            many = true;
+                            let parts = parts(lists)?;
+                            (0..=parts.len()).rev().map(|kept| parts[..kept].concat()).collect()
+                        }
+                        ast::Expr::Cube(lists) => {
+                            many = true;
+                            let parts = parts(lists)?;
+                            (0..1_usize << parts.len())
+                                .rev()
+                                .map(|mask| {
+                                    let kept = parts.iter().enumerate().filter(|(at, _)| mask >> (parts.len() - 1 - at) & 1 == 1);
+                                    kept.flat_map(|(_, part)| part.clone()).collect()
+                                })
+                                .collect()
+                        }
+                        ast::Expr::GroupingSets(lists) => {
+                            many = true;
+                            parts(lists)?
+                        }
+                        ast::Expr::Tuple(list) if list.is_empty() => vec![Vec::new()],
+                        other => parts(&[vec![other.clone()]])?,
+                    };
+                    sets = sets
+                        .iter()
+                        .flat_map(|before| choices.iter().map(|choice| [before.clone(), choice.clone()].concat()))
+                        .collect();
+                    if sets.len() > 4096 {
+                        return Err(unsupported("more than 4096 grouping sets"));
+                    }
+                }
+                Ok(Some(Groups { items: all, sets: many.then_some(sets) }))
+            }
+        }
+    }
+
+    fn lay_aggregate(
+        &self,
+        plan: datafusion::logical_expr::LogicalPlan,
+        groups: Groups,
+        aggregates: Aggregates,
+    ) -> Result<(datafusion::logical_expr::LogicalPlan, Swap)> {
+        // Grouping expressions become columns first, unless they are.
+        let mut swap = Swap::default();
+        let mut before: Vec<Expr> = Vec::new();
+        let mut columns: Vec<Expr> = Vec::new();
+        let simple = groups.sets.is_none();
+        for item in &groups.items {
+            match &item.expr {
+                Expr::Column(column) if simple => {
+                    columns.push(item.expr.clone());
+                    swap.pairs.push((item.expr.clone(), column.clone()));
+                }
+                expr => {
+                    let name = self.column_name(&item.name);
+                    before.push(expr.clone().alias(&name));
+                    columns.push(Expr::Column(plain(&name)));
+                    swap.pairs.push((expr.clone(), plain(name)));
+                }
+            }
+        }
+        let mut builder = LogicalPlanBuilder::from(plan);
+        if !before.is_empty() {
+            let all: Vec<Expr> = builder.schema().columns().into_iter().map(Expr::Column).chain(before).collect();
+            builder = builder.project(all)?;
+        }
+        let group_exprs = match &groups.sets {
+            None => columns.clone(),
+            Some(sets) => {
+                let sets = sets
+                    .iter()
+                    .map(|set| {
+                        let mut seen = Vec::new();
+                        for at in set {
+                            if !seen.contains(at) {
+                                seen.push(*at);
+                            }
+                        }
+                        seen.into_iter().map(|at| columns[at].clone()).collect()
+                    })
+                    .collect();
+                vec![Expr::GroupingSet(GroupingSet::GroupingSets(sets))]
+            }
+        };
+        let (calls, groupings) = aggregates.into_calls();
+        swap.extra.extend(calls.iter().map(|(_, name)| plain(name)));
+        let calls: Vec<Expr> = calls.into_iter().map(|(call, name)| call.alias(name)).collect();
+        let lone = group_exprs.is_empty() && calls.is_empty();
+        if lone {
+            // GROUP BY nothing, aggregate nothing: one row.
+            let one = Expr::Literal(datafusion::common::ScalarValue::Int32(Some(1)), None);
+            let count = datafusion::functions_aggregate::expr_fn::count(one).alias(self.column_name("rows"));
+            builder = builder.aggregate(group_exprs, vec![count])?;
+        } else {
+            builder = builder.aggregate(group_exprs, calls)?;
+        }
+        let mut plan = builder.build()?;
+        if !groupings.is_empty() {
+            let id = groups.sets.is_some().then(|| {
+                let schema = plan.schema();
+                schema.columns().into_iter().find(|column| column.name == "__grouping_id")
+            });
+            let Some(Some(id)) = id else {
+                return Err(spark_hint(
+                    "UNSUPPORTED_GROUPING_EXPRESSION",
+                    "grouping()/grouping_id() can only be used with GroupingSets/Cube/Rollup",
+                    "write GROUP BY ROLLUP (…)",
+                ));
+            };
+            // DataFusion numbers the columns in the order in which the sets first name them.
+            let mut order: Vec<usize> = Vec::new();
+            for set in groups.sets.iter().flatten() {
+                for at in set {
+                    if !order.contains(at) {
+                        order.push(*at);
+                    }
+                }
+            }
+            let mut all: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
+            for (arguments, name) in groupings {
+                let ats = match arguments {
+                    Some(arguments) => arguments
+                        .iter()
+                        .map(|argument| {
+                            groups.items.iter().position(|item| item.expr == argument.expr).ok_or_else(|| {
+                                spark("GROUPING_COLUMN_MISMATCH", format!("column of grouping (\"{}\") can't be found in grouping columns", argument.name))
+                            })
+                        })
+                        .collect::<Result<Vec<_>>>()?,
+                    None => (0..groups.items.len()).collect(),
+                };
+                let shifts: Vec<usize> = ats
+                    .iter()
+                    .map(|at| order.len() - 1 - order.iter().position(|known| known == at).unwrap_or(0))
+                    .collect();
+                all.push(super::aggregate::grouping_bits(Expr::Column(id.clone()), shifts).alias(&name));
+                swap.extra.push(plain(name));
+            }
+            plan = LogicalPlanBuilder::from(plan).project(all)?.build()?;
+        }
+        Ok((plan, swap))
+    }
+}
+
+/// What stands for a grouping expression above the aggregate.
+#[derive(Default)]
+pub(crate) struct Swap {
+    pairs: Vec<(Expr, Column)>,
+    extra: Vec<Column>,
+}
+
+impl Swap {
+    /// Replaces grouping expressions by their columns, the largest first.
+    pub(crate) fn apply(&self, expr: Expr) -> Result<Expr> {
+        let done = expr.transform_down(|node| {
+            if let Some((_, column)) = self.pairs.iter().find(|(group, _)| *group == node) {
+                return Ok(Transformed::new(Expr::Column(column.clone()), true, TreeNodeRecursion::Jump));
+            }
+            Ok(Transformed::no(node))
+        })?;
+        Ok(done.data)
+    }
+
+    fn columns(&self) -> HashSet<Column> {
+        self.pairs.iter().map(|(_, column)| column.clone()).chain(self.extra.iter().cloned()).collect()
+    }
+}
+
+fn except(columns: Vec<&ScopeColumn>, options: &WildcardAdditionalOptions) -> Result<Vec<Bound>> {
+    let mut dropped: Vec<String> = Vec::new();
+    if let Some(list) = &options.opt_except {
+        dropped.push(list.first_element.value.to_lowercase());
+        dropped.extend(list.additional_elements.iter().map(|name| name.value.to_lowercase()));
+    }
+    for name in &dropped {
+        if !columns.iter().any(|column| column.name.to_lowercase() == *name) {
+            let known: Vec<String> = columns.iter().map(|column| format!("`{}`", column.name)).collect();
+            return Err(spark_hint(
+                "UNRESOLVED_COLUMN.WITH_SUGGESTION",
+                format!("the column `{name}` of EXCEPT cannot be resolved"),
+                format!("the columns are {}", known.join(", ")),
+            ));
+        }
+    }
+    Ok(columns.into_iter().filter(|column| !dropped.contains(&column.name.to_lowercase())).map(column_of).collect())
+}
+
+/// A column that is passed through keeps the name of its table, for ORDER BY and joins above.
+fn source_of(expr: &Expr, columns: &[ScopeColumn]) -> Vec<String> {
+    match expr {
+        Expr::Column(column) => {
+            columns.iter().find(|known| known.column == *column).map(|known| known.qualifier.clone()).unwrap_or_default()
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,227 @@
+//! Spark's error conditions.
+//!
+//! An error keeps its condition (`DIVIDE_BY_ZERO`) while it travels through DataFusion as an external error, so that a
+//! failure in the middle of a running plan still reaches the caller with Spark's class and SQLSTATE. Conditions and
+//! SQLSTATEs are those of Spark's `error-conditions.json`. Must never show a text of DataFusion's as if it were Spark's:
+//! what has no condition becomes `INTERNAL_ERROR` or a plain problem.
+
+use std::fmt;
+
+use arrow::error::ArrowError;
+use crannog_types::{Code, Problem};
+use datafusion::error::DataFusionError;
+
+/// A failure with Spark's condition.
+#[derive(Debug, Clone)]
+pub struct SparkError {
+    /// For example `CAST_INVALID_INPUT`.
+    pub condition: &'static str,
+    /// The text after `[CONDITION]`.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+}
+
+/// The result of binding or running.
+pub type Result<T, E = DataFusionError> = std::result::Result<T, E>;
+
+impl fmt::Display for SparkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}] {}", self.condition, self.message)
+    }
+}
+
+impl std::error::Error for SparkError {}
+
+impl SparkError {
+    /// The SQLSTATE of the condition.
+    pub fn sql_state(&self) -> &'static str {
+        let class = self.condition.split('.').next().unwrap_or_default();
+        match class {
+            "DIVIDE_BY_ZERO" | "INTERVAL_DIVIDED_BY_ZERO" | "REMAINDER_BY_ZERO" => "22012",
+            "ARITHMETIC_OVERFLOW" | "BINARY_ARITHMETIC_OVERFLOW" | "CAST_OVERFLOW" | "NUMERIC_VALUE_OUT_OF_RANGE"
+            | "CAST_OVERFLOW_IN_TABLE_INSERT" => "22003",
+            "INTERVAL_ARITHMETIC_OVERFLOW" => "22015",
+            "CAST_INVALID_INPUT" => "22018",
+            "CANNOT_PARSE_TIMESTAMP" | "DATETIME_FIELD_OUT_OF_BOUNDS" | "DATETIME_OVERFLOW" | "INVALID_TIMEZONE" => "22009",
+            "CONVERSION_INVALID_INPUT" => "22018",
+            "INVALID_ARRAY_INDEX" | "INVALID_ARRAY_INDEX_IN_ELEMENT_AT" | "INVALID_INDEX_OF_ZERO" => "22003",
+            "INVALID_PARAMETER_VALUE" => "22023",
+            "UNRESOLVED_COLUMN" | "UNRESOLVED_MAP_KEY" => "42703",
+            "UNRESOLVED_ROUTINE" => "42883",
+            "TABLE_OR_VIEW_NOT_FOUND" => "42P01",
+            "AMBIGUOUS_REFERENCE" => "42704",
+            "DATATYPE_MISMATCH" => "42K09",
+            "WRONG_NUM_ARGS" => "42605",
+            "MISSING_AGGREGATION" | "UNSUPPORTED_EXPR_FOR_OPERATOR" => "42803",
+            "MISSING_GROUP_BY" => "42803",
+            "NESTED_AGGREGATE_FUNCTION" | "INVALID_WHERE_CONDITION" => "42903",
+            "GROUP_BY_AGGREGATE" => "42903",
+            "GROUP_BY_POS_OUT_OF_RANGE" | "ORDER_BY_POS_OUT_OF_RANGE" => "42805",
+            "SCALAR_SUBQUERY_TOO_MANY_ROWS" => "21000",
+            "INVALID_SUBQUERY_EXPRESSION" => "42823",
+            "NUM_COLUMNS_MISMATCH" | "NUM_TABLE_VALUE_ALIASES_MISMATCH" | "ASSIGNMENT_ARITY_MISMATCH" => "42826",
+            "INCOMPATIBLE_COLUMN_TYPE" => "42825",
+            "INSERT_COLUMN_ARITY_MISMATCH" => "21S01",
+            "INCOMPATIBLE_DATA_FOR_TABLE" => "KD000",
+            "NOT_NULL_ASSERT_VIOLATION" | "DELTA_NOT_NULL_CONSTRAINT_VIOLATED" => "23502",
+            "FIELD_NOT_FOUND" => "42704",
+            "INVALID_EXTRACT_FIELD_TYPE" => "42000",
+            "INVALID_EXTRACT_BASE_FIELD_TYPE" => "42000",
+            "UNSUPPORTED_FEATURE" => "0A000",
+            "USER_RAISED_EXCEPTION" => "P0001",
+            "PARSE_SYNTAX_ERROR" => "42601",
+            "DUPLICATED_MAP_KEY" => "23505",
+            "NULL_MAP_KEY" => "2200E",
+            "WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE" => "42601",
+            "INVALID_LIMIT_LIKE_EXPRESSION" => "42K0E",
+            "NON_FOLDABLE_ARGUMENT" => "42K08",
+            "MALFORMED_RECORD_IN_PARSING" => "22023",
+            "CONCURRENT_QUERY_OUT_OF_MEMORY" => "53200",
+            _ => "42000",
+        }
+    }
+
+    /// As a problem for the caller.
+    pub fn problem(&self) -> Problem {
+        let code = match self.condition.split('.').next().unwrap_or_default() {
+            "TABLE_OR_VIEW_NOT_FOUND" => Code::NotFound,
+            "UNSUPPORTED_FEATURE" => Code::Unimplemented,
+            "CONCURRENT_QUERY_OUT_OF_MEMORY" => Code::ResourceExhausted,
+            _ => Code::InvalidArgument,
+        };
+        let problem = Problem::new(code, self.to_string()).reason(self.condition).sql_state(self.sql_state());
+        match &self.hint {
+            Some(hint) => problem.hint(hint.clone()),
+            None => problem,
+        }
+    }
+}
+
+/// Builds the error that binding and kernels return.
+pub fn spark(condition: &'static str, message: impl Into<String>) -> DataFusionError {
+    DataFusionError::External(Box::new(SparkError { condition, message: message.into(), hint: None }))
+}
+
+/// [`spark`] with the next step.
+pub fn spark_hint(condition: &'static str, message: impl Into<String>, hint: impl Into<String>) -> DataFusionError {
+    DataFusionError::External(Box::new(SparkError { condition, message: message.into(), hint: Some(hint.into()) }))
+}
+
+/// A form that Crannog does not run.
+pub fn unsupported(what: impl fmt::Display) -> DataFusionError {
+    spark("UNSUPPORTED_FEATURE", format!("{what} is not supported by this SQL engine"))
+}
+
+/// `x / 0`.
+pub fn divide_by_zero() -> DataFusionError {
+    spark_hint("DIVIDE_BY_ZERO", "division by zero", "use try_divide to get NULL instead")
+}
+
+/// A number that does not fit.
+pub fn overflow(what: &str) -> DataFusionError {
+    spark("ARITHMETIC_OVERFLOW", format!("{what} overflow"))
+}
+
+/// Text that is no value of the type.
+pub fn cast_invalid(text: &str, from: &str, to: &str) -> DataFusionError {
+    spark_hint(
+        "CAST_INVALID_INPUT",
+        format!("the value '{text}' of the type \"{from}\" cannot be cast to \"{to}\" because it is malformed"),
+        "correct the value, or use try_cast to get NULL instead",
+    )
+}
+
+/// A number that does not fit the target of a cast.
+pub fn cast_overflow(text: &str, from: &str, to: &str) -> DataFusionError {
+    spark_hint(
+        "CAST_OVERFLOW",
+        format!("the value {text} of the type \"{from}\" cannot be cast to \"{to}\" due to an overflow"),
+        "use try_cast to get NULL instead",
+    )
+}
+
+/// Finds Spark's error in a chain of DataFusion's and Arrow's wrappers.
+pub fn find(error: &DataFusionError) -> Option<&SparkError> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = next {
+        if let Some(found) = current.downcast_ref::<SparkError>() {
+            return Some(found);
+        }
+        if let Some(DataFusionError::External(inner)) = current.downcast_ref::<DataFusionError>() {
+            next = Some(inner.as_ref());
+            continue;
+        }
+        if let Some(DataFusionError::Shared(inner)) = current.downcast_ref::<DataFusionError>() {
+            next = Some(inner.as_ref());
+            continue;
+        }
+        if let Some(ArrowError::ExternalError(inner)) = current.downcast_ref::<ArrowError>() {
+            next = Some(inner.as_ref());
+            continue;
+        }
+        next = current.source();
+    }
+    None
+}
+
+/// Whether the memory pool refused.
+pub fn is_out_of_memory(error: &DataFusionError) -> bool {
+    matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
+}
+
+/// What the caller is shown.
+pub fn to_problem(error: DataFusionError) -> Problem {
+    if let Some(spark) = find(&error) {
+        return spark.problem();
+    }
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(current) = next {
+        let inner = match current.downcast_ref::<DataFusionError>() {
+            Some(DataFusionError::External(inner)) => Some(inner.as_ref() as &(dyn std::error::Error + 'static)),
+            _ => current.source(),
+        };
+        if let Some(problem) = current.downcast_ref::<Problem>() {
+            let mut copy = Problem::new(problem.code(), problem.message().to_owned());
+            if let Some(reason) = problem.vendor_reason() {
+                copy = copy.reason(reason.to_owned());
+            }
+            if let Some(state) = problem.state() {
+                copy = copy.sql_state(state.to_owned());
+            }
+            if let Some(hint) = problem.next_step() {
+                copy = copy.hint(hint.to_owned());
+            }
+            return copy;
+        }
+        next = inner;
+    }
+    let root = error.find_root();
+    match root {
+        DataFusionError::ResourcesExhausted(_) => Problem::new(
+            Code::ResourceExhausted,
+            "the query needs more memory than the server gives to queries",
+        )
+        .reason("OUT_OF_MEMORY")
+        .sql_state("53200")
+        .hint("read fewer columns or rows, join on selective keys, or raise the server's query memory")
+        .caused_by(error),
+        DataFusionError::ArrowError(inner, _) if matches!(inner.as_ref(), ArrowError::DivideByZero) => {
+            Problem::invalid("[DIVIDE_BY_ZERO] division by zero").reason("DIVIDE_BY_ZERO").sql_state("22012")
+        }
+        DataFusionError::ArrowError(inner, _) if matches!(inner.as_ref(), ArrowError::ArithmeticOverflow(_)) => {
+            Problem::invalid("[ARITHMETIC_OVERFLOW] a number does not fit its type")
+                .reason("ARITHMETIC_OVERFLOW")
+                .sql_state("22003")
+        }
+        DataFusionError::Execution(text) if text.contains("Scalar subquery returned more than one row") || text.contains("more than one row") => {
+            Problem::invalid("[SCALAR_SUBQUERY_TOO_MANY_ROWS] more than one row returned by a subquery used as an expression")
+                .reason("SCALAR_SUBQUERY_TOO_MANY_ROWS")
+                .sql_state("21000")
+        }
+        DataFusionError::NotImplemented(text) => {
+            Problem::new(Code::Unimplemented, format!("[UNSUPPORTED_FEATURE] {text}")).reason("UNSUPPORTED_FEATURE").sql_state("0A000")
+        }
+        _ => Problem::internal("[INTERNAL_ERROR] the query could not be planned or run", error).reason("INTERNAL_ERROR").sql_state("XX000"),
+    }
+}

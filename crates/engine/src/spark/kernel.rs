@@ -1,0 +1,104 @@
+//! One scalar function of DataFusion's per bound call.
+//!
+//! The binder knows every type and every literal when it meets a call, so a function is a closure over Arrow arrays with
+//! its result type fixed, not a table of signatures. Two calls are the same function when name, key and type are equal:
+//! the key must therefore hold everything that the closure captured (time zone, pattern …).
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+use super::error::Result;
+
+/// From arrays of equal length to an array of that length. The second argument is the number of rows.
+pub type Body = Arc<dyn Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync>;
+
+struct Kernel {
+    name: String,
+    key: String,
+    returns: DataType,
+    signature: Signature,
+    body: Body,
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name)
+    }
+}
+
+impl PartialEq for Kernel {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.key == other.key && self.returns == other.returns
+    }
+}
+impl Eq for Kernel {}
+
+impl Hash for Kernel {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+        self.key.hash(state);
+        self.returns.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Kernel {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(self.returns.clone())
+    }
+
+    fn return_field_from_args(&self, _args: ReturnFieldArgs) -> Result<FieldRef> {
+        Ok(Arc::new(Field::new(&self.name, self.returns.clone(), true)))
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(arguments.to_vec())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let scalar = self.signature.volatility == Volatility::Immutable
+            && args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let rows = if scalar { 1 } else { args.number_rows };
+        let arrays = args.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<Vec<_>>>()?;
+        let out = (self.body)(&arrays, rows)?;
+        if scalar { Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&out, 0)?)) } else { Ok(ColumnarValue::Array(out)) }
+    }
+}
+
+fn build(name: &str, key: String, returns: DataType, volatility: Volatility, args: Vec<Expr>, body: Body) -> Expr {
+    let signature =
+        if args.is_empty() { Signature::nullary(volatility) } else { Signature::user_defined(volatility) };
+    let kernel = Kernel { name: name.to_owned(), key, returns, signature, body };
+    Expr::ScalarFunction(datafusion::logical_expr::expr::ScalarFunction::new_udf(Arc::new(ScalarUDF::from(kernel)), args))
+}
+
+/// A call of a pure function.
+pub fn pure<F>(name: &str, key: impl Into<String>, returns: DataType, args: Vec<Expr>, body: F) -> Expr
+where
+    F: Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync + 'static,
+{
+    build(name, key.into(), returns, Volatility::Immutable, args, Arc::new(body))
+}
+
+/// A call whose result differs from row to row (`rand`, `uuid`), or that must not run while planning (`raise_error`).
+pub fn volatile<F>(name: &str, key: impl Into<String>, returns: DataType, args: Vec<Expr>, body: F) -> Expr
+where
+    F: Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync + 'static,
+{
+    build(name, key.into(), returns, Volatility::Volatile, args, Arc::new(body))
+}

@@ -1,0 +1,178 @@
+//! Time zones and the calendar.
+//!
+//! TIMESTAMP is an instant in microseconds UTC; what a person reads or writes is a wall-clock time in the session's zone.
+//! In a gap (clocks go forward) a wall-clock time moves forward by the gap's length, in an overlap the earlier instant
+//! counts: Java's `ZonedDateTime.ofLocal`.
+
+use chrono::{Offset, TimeZone};
+
+use super::error::{Result, spark};
+
+/// A zone: fixed offset in seconds, or IANA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Zone {
+    /// Seconds east of UTC.
+    Fixed(i32),
+    /// A region.
+    Region(chrono_tz::Tz),
+}
+
+impl Zone {
+    /// `Europe/Berlin`, `+02:00`, `UTC+3`, `Z`, `EST`.
+    ///
+    /// # Errors
+    /// `INVALID_TIMEZONE`.
+    pub fn parse(text: &str) -> Result<Self> {
+        let trimmed = text.trim();
+        Self::read(trimmed).ok_or_else(|| spark("INVALID_TIMEZONE", format!("the timezone '{text}' is not known")))
+    }
+
+    pub(super) fn read(text: &str) -> Option<Self> {
+        match text {
+            "Z" | "UTC" | "GMT" | "UT" | "z" => return Some(Zone::Fixed(0)),
+            "EST" => return Some(Zone::Fixed(-5 * 3600)),
+            "MST" => return Some(Zone::Fixed(-7 * 3600)),
+            "HST" => return Some(Zone::Fixed(-10 * 3600)),
+            "PST" => return Some(Zone::Region(chrono_tz::America::Los_Angeles)),
+            "CST" => return Some(Zone::Region(chrono_tz::America::Chicago)),
+            "JST" => return Some(Zone::Region(chrono_tz::Asia::Tokyo)),
+            "IST" => return Some(Zone::Region(chrono_tz::Asia::Kolkata)),
+            _ => {}
+        }
+        let offset = ["UTC", "GMT", "UT"].iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
+        if let Some(seconds) = read_offset(offset) {
+            return Some(Zone::Fixed(seconds));
+        }
+        text.parse::<chrono_tz::Tz>().ok().map(Zone::Region)
+    }
+
+    /// Seconds east of UTC at an instant.
+    pub fn offset_at(&self, micros: i64) -> i64 {
+        match self {
+            Zone::Fixed(seconds) => i64::from(*seconds),
+            Zone::Region(region) => match chrono::DateTime::from_timestamp_micros(micros) {
+                Some(instant) => i64::from(region.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc()),
+                None => 0,
+            },
+        }
+    }
+
+    /// The wall-clock time of an instant.
+    pub fn to_local(&self, micros: i64) -> i64 {
+        micros.saturating_add(self.offset_at(micros) * 1_000_000)
+    }
+
+    /// The instant of a wall-clock time.
+    pub fn to_instant(&self, local: i64) -> i64 {
+        let Zone::Region(region) = self else {
+            let Zone::Fixed(seconds) = self else { return local };
+            return local - i64::from(*seconds) * 1_000_000;
+        };
+        let Some(naive) = chrono::DateTime::from_timestamp_micros(local).map(|time| time.naive_utc()) else { return local };
+        match region.offset_from_local_datetime(&naive) {
+            chrono::LocalResult::Single(offset) => local - i64::from(offset.fix().local_minus_utc()) * 1_000_000,
+            chrono::LocalResult::Ambiguous(earlier, _) => local - i64::from(earlier.fix().local_minus_utc()) * 1_000_000,
+            chrono::LocalResult::None => {
+                let before = self.offset_at(local - 86_400_000_000);
+                local - before * 1_000_000
+            }
+        }
+    }
+
+    /// As `current_timezone()` shows it.
+    pub fn name(&self) -> String {
+        match self {
+            Zone::Fixed(0) => "Z".into(),
+            Zone::Fixed(seconds) => offset_text(*seconds, true),
+            Zone::Region(region) => region.name().to_owned(),
+        }
+    }
+
+    /// `EST`, `CET`.
+    pub fn abbreviation(&self, micros: i64) -> String {
+        match self {
+            Zone::Fixed(0) => "UTC".into(),
+            Zone::Fixed(seconds) => offset_text(*seconds, true),
+            Zone::Region(region) => match chrono::DateTime::from_timestamp_micros(micros) {
+                Some(instant) => region.offset_from_utc_datetime(&instant.naive_utc()).to_string(),
+                None => region.name().to_owned(),
+            },
+        }
+    }
+}
+
+/// `+02:00` or `+0200`.
+pub fn offset_text(seconds: i32, colon: bool) -> String {
+    let sign = if seconds < 0 { '-' } else { '+' };
+    let seconds = seconds.unsigned_abs();
+    let colon = if colon { ":" } else { "" };
+    format!("{sign}{:02}{colon}{:02}", seconds / 3600, seconds / 60 % 60)
+}
+
+/// `+2`, `+02`, `+02:00`, `+0200`, `-7:30`.
+fn read_offset(text: &str) -> Option<i32> {
+    let (sign, rest) = match text.as_bytes().first()? {
+        b'+' => (1, &text[1..]),
+        b'-' => (-1, &text[1..]),
+        _ => return None,
+    };
+    let parts: Vec<&str> = if rest.contains(':') {
+        rest.split(':').collect()
+    } else if rest.len() > 2 && rest.len() % 2 == 0 && rest.is_ascii() {
+        rest.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap_or("x")).collect()
+    } else {
+        vec![rest]
+    };
+    if parts.len() > 3 || parts.iter().any(|part| part.is_empty() || part.len() > 2 || !part.bytes().all(|b| b.is_ascii_digit())) {
+        return None;
+    }
+    let number = |at: usize| parts.get(at).map_or(Some(0), |part| part.parse::<i32>().ok());
+    let (hours, minutes, seconds) = (number(0)?, number(1)?, number(2)?);
+    (hours <= 18 && minutes < 60 && seconds < 60).then_some(sign * (hours * 3600 + minutes * 60 + seconds))
+}
+
+/// Year, month, day of a day since 1970-01-01.
+pub fn civil(days: i64) -> (i64, u32, u32) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, u32::try_from(month).unwrap_or(1), u32::try_from(day).unwrap_or(1))
+}
+
+/// The day since 1970-01-01 of a date that is in the calendar.
+pub fn days_from_civil(year: i64, month: u32, day: u32) -> Option<i64> {
+    if !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) {
+        return None;
+    }
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let era = shifted.div_euclid(400);
+    let year_of_era = shifted.rem_euclid(400);
+    let march_month = i64::from((month + 9) % 12);
+    let day_of_year = (153 * march_month + 2) / 5 + i64::from(day) - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    Some(era * 146_097 + day_of_era - 719_468)
+}
+
+/// 28 to 31.
+pub fn days_in_month(year: i64, month: u32) -> u32 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// The same day some months later; the last day of the month when it has no such day.
+pub fn add_months(days: i64, months: i64) -> i64 {
+    let (year, month, day) = civil(days);
+    let total = year * 12 + i64::from(month) - 1 + months;
+    let (year, month) = (total.div_euclid(12), u32::try_from(total.rem_euclid(12)).unwrap_or(0) + 1);
+    days_from_civil(year, month, day.min(days_in_month(year, month))).unwrap_or(days)
+}

@@ -1,0 +1,37 @@
+//! What tests of this crate drive: the inner functions without permits, which only `security` can make.
+//!
+//! Not part of the interface: a server that called these would read tables that nobody allowed.
+
+use std::sync::Arc;
+
+use crannog_lake::model::actions::Add;
+use crannog_lake::model::state::{Loaded, TableState};
+use crannog_lake::ports::{RowStream, WriteSpec};
+use crannog_types::Result;
+use datafusion::catalog::TableProvider;
+use object_store::ObjectStore;
+
+pub use crate::scan::{Opened, opened};
+use crate::write::Limits;
+use crate::{kernel, scan, write};
+
+/// A table's provider.
+pub fn table(name: &str, store: Arc<dyn ObjectStore>, state: Arc<TableState>) -> Result<Arc<dyn TableProvider>> {
+    Ok(Arc::new(scan::DeltaTable::new(name.to_owned(), store, state)?))
+}
+
+/// The newest version, or the one given.
+pub async fn load(store: Arc<dyn ObjectStore>, version: Option<i64>) -> Result<Option<(i64, Loaded)>> {
+    kernel::load(store, version).await
+}
+
+/// Writes a checkpoint.
+pub async fn checkpoint(store: Arc<dyn ObjectStore>, version: i64) -> Result<()> {
+    kernel::checkpoint(store, version).await
+}
+
+/// Writes rows into data files.
+pub async fn write(store: Arc<dyn ObjectStore>, spec: &WriteSpec, limits: Limits, rows: RowStream) -> Result<Vec<Add>> {
+    write::write(store, spec, limits, rows).await
+}
+

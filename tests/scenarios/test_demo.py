@@ -1,0 +1,147 @@
+"""The flights demo on the built binary and an empty folder: the same script that `make demo` runs, its figures counted
+anew from the CSV files with polars, which shares no code with the server."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import polars as pl
+import pytest
+from harness import REPOSITORY, binary
+
+ROAD_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    yield folder
+    subprocess.run([REPOSITORY / "scripts" / "demo-stop", folder], check=True, stdin=subprocess.DEVNULL)
+
+
+def drive(work: Path) -> tuple[str, dict]:
+    done = subprocess.run(
+        [REPOSITORY / "scripts" / "demo", binary(), "auto", work],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout, json.loads((work / "summary.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def first(work):
+    return drive(work)
+
+
+def csv(work: Path, name: str) -> pl.DataFrame:
+    return pl.read_csv(work / "csv" / f"{name}.csv", null_values="NA", infer_schema_length=None)
+
+
+def test_the_tables_hold_the_files(first, work):
+    tables = first[1]["tables"]
+    assert {n: t["rows"] for n, t in tables.items()} == {
+        "flights": 336776,
+        "weather": 26115,
+        "planes": 3322,
+        "airports": 1458,
+        "airlines": 16,
+    }
+    for name, table in tables.items():
+        frame = csv(work, name)
+        assert table["rows"] == frame.height == table["loaded_now"]
+        assert table["loaded_again"] == 0
+        assert table["nulls"] == {column: frame[column].null_count() for column in table["nulls"]}
+    assert first[1]["time_hour"] == {"type": "TIMESTAMP", "first": "2013-01-01 10:00:00", "last": "2014-01-01 04:00:00"}
+
+
+def answers(summary, who, number):
+    return summary["answers"][f"{who}@example.com"][number]["rows"]
+
+
+def test_anas_answers_are_those_of_the_files(first, work):
+    flights, airports = csv(work, "flights"), csv(work, "airports")
+    summary = first[1]
+    late = (
+        flights.group_by("carrier")
+        .agg(pl.col("arr_delay").count().alias("n"), pl.col("arr_delay").mean().alias("m"))
+        .sort("m", descending=True)
+        .head(5)
+    )
+    assert answers(summary, "ana", 0) == [[c, n, pytest.approx(m, abs=0.0501)] for c, n, m in late.rows()]
+    routes = (
+        flights.join(airports, left_on="dest", right_on="faa")
+        .group_by("origin", "dest", "name")
+        .len()
+        .sort("len", "origin", "dest", descending=[True, False, False])
+        .head(5)
+    )
+    assert answers(summary, "ana", 1) == [list(r) for r in routes.rows()]
+    months = (
+        flights.group_by("month")
+        .agg(pl.len(), pl.col("dep_time").null_count().alias("c"))
+        .sort("c", "month", descending=[True, False])
+        .head(5)
+    )
+    assert answers(summary, "ana", 3) == [list(r) for r in months.rows()]
+
+
+def test_bens_answers_are_those_of_the_files(first, work):
+    flights, planes, weather = (csv(work, n) for n in ("flights", "planes", "weather"))
+    summary = first[1]
+    makers = (
+        flights.join(planes, on="tailnum")
+        .group_by("manufacturer")
+        .agg(pl.col("tailnum").n_unique(), pl.len())
+        .sort("len", descending=True)
+        .head(5)
+    )
+    assert answers(summary, "ben", 0) == [list(r) for r in makers.rows()]
+    sky = (
+        flights.join(weather, on=["origin", "time_hour"])
+        .with_columns(pl.when(pl.col("precip") > 0).then(pl.lit("wet")).otherwise(pl.lit("dry")).alias("sky"))
+        .group_by("sky")
+        .agg(pl.len(), pl.col("dep_delay").mean().alias("m"))
+        .sort("sky")
+    )
+    assert answers(summary, "ben", 2) == [[s, n, pytest.approx(m, abs=0.0501)] for s, n, m in sky.rows()]
+
+
+def test_ana_is_refused_granted_and_refused(first):
+    summary = first[1]
+    assert len(summary["refusals"]) == 2
+    assert all("SELECT on main.flights.planes" in r["message"] for r in summary["refusals"])
+    assert summary["after_grant"] == 3322
+    assert summary["credentials"]["error_code"] == "PERMISSION_DENIED"
+    assert "tailnum" not in summary["view_columns"] and len(summary["view_columns"]) == 18
+
+
+def test_the_road_is_short_enough(first):
+    assert first[1]["seconds"]["road"] < ROAD_SECONDS
+
+
+def test_a_second_run_gives_the_same(first, work):
+    _, again = drive(work)
+    assert again["answers"] == first[1]["answers"]
+    assert {t["loaded_now"] for t in again["tables"].values()} == {0}
+    for name, table in again["tables"].items():
+        assert (table["rows"], table["nulls"]) == (first[1]["tables"][name]["rows"], first[1]["tables"][name]["nulls"])
+    assert again["refusals"] == first[1]["refusals"]
+    assert again["history"] == first[1]["history"] or again["history"].keys() == first[1]["history"].keys()
+    assert (work / "server.json").is_file()
+
+
+def test_a_failing_step_is_named_with_its_log(tmp_path):
+    done = subprocess.run(
+        [REPOSITORY / "scripts" / "demo", "/bin/false", "auto", tmp_path],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "«the server»" in done.stderr and str(tmp_path / "server.log") in done.stderr
