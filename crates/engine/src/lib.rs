@@ -9,11 +9,17 @@
 //! - `write`, `bounds`: rows into data files, with statistics
 //! - `errors`: what went wrong, in the caller's words
 
+mod bind;
 mod bounds;
 mod errors;
+mod files;
 mod kernel;
+mod plan;
 mod prune;
+pub mod render;
 mod scan;
+mod session;
+mod spark;
 #[doc(hidden)]
 pub mod testing;
 mod write;
@@ -27,6 +33,8 @@ use crannog_storage::Folder;
 use crannog_types::Result;
 use datafusion::catalog::TableProvider;
 
+pub use plan::Planner;
+pub use session::QueryLimits;
 pub use write::Limits;
 
 /// The engine. Cheap to clone.

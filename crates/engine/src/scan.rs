@@ -71,8 +71,8 @@ pub(crate) struct DeltaTable {
 pub struct Opened {
     /// The table's name.
     pub table: String,
-    /// Paths of the files as in the log, in the index' order.
-    pub paths: Vec<String>,
+    /// Files that it opens.
+    pub files: usize,
     /// Live files of the version.
     pub of: usize,
     /// Columns whose statistics ruled files out.
@@ -120,7 +120,7 @@ impl DeltaTable {
         let with_vectors: Vec<_> = chosen.files.iter().filter_map(|add| add.deletion_vector.clone()).collect();
         let opened = Opened {
             table: self.name.clone(),
-            paths: chosen.files.iter().map(|add| add.path.clone()).collect(),
+            files: chosen.files.len(),
             of: self.state.files.len(),
             pruned_by: chosen.by,
             deletion_vectors: with_vectors.len(),
@@ -296,12 +296,12 @@ impl DataSource for DeltaScan {
     }
 
     fn fmt_as(&self, format: DisplayFormatType, f: &mut Formatter) -> fmt::Result {
-        let Opened { table, paths, of, pruned_by, deletion_vectors } = self.opened.as_ref();
+        let Opened { table, files, of, pruned_by, deletion_vectors } = self.opened.as_ref();
         if let DisplayFormatType::TreeRender = format {
             writeln!(f, "table={table}")?;
-            return writeln!(f, "files={} of {of}", paths.len());
+            return writeln!(f, "files={files} of {of}");
         }
-        write!(f, "DeltaScan: table={table}, files={} of {of}", paths.len())?;
+        write!(f, "DeltaScan: table={table}, files={files} of {of}")?;
         if !pruned_by.is_empty() {
             write!(f, ", pruned by=[{}]", pruned_by.join(", "))?;
         }

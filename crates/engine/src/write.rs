@@ -14,15 +14,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, StructArray, UInt32Array};
-use arrow::buffer::NullBuffer;
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::{cast_with_options, nullif, take_record_batch};
 use arrow::datatypes::{DataType as ArrowType, FieldRef, Schema, SchemaRef};
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use bytes::Bytes;
 use crannog_lake::model::actions::{Add, PartitionValues};
 use crannog_lake::model::schema::{DataType, StructType};
-use crannog_lake::model::stats::{FileStats, Leaf, indexed_leaves};
+use crannog_lake::model::stats::{Leaf, indexed_leaves};
 use crannog_lake::model::values::Scalar;
 use crannog_lake::ports::{RowStream, WriteSpec};
 use crannog_types::{Code, Problem, Result};

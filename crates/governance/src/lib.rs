@@ -5,13 +5,14 @@
 //!
 //! **Invariants.** No two securables' locations overlap. A managed object's files are deleted with it, and nothing else's.
 
+pub mod api;
 pub mod model;
 pub mod service;
 mod sql;
 
 use std::sync::Arc;
 
-use crannog_kit::Authority;
+use crannog_kit::{Authority, Registry};
 use crannog_storage::Storage;
 use crannog_store::Db;
 
@@ -24,4 +25,9 @@ pub struct Governance {
     pub storage: Arc<Storage>,
     /// Who may do what.
     pub authority: Arc<Authority>,
+}
+
+/// Adds the routes of this crate: Unity Catalog's REST, the Files API, `explain`.
+pub fn endpoints(registry: &mut Registry, governance: &Governance) {
+    api::endpoints(registry, governance);
 }

@@ -10,7 +10,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::body::Body as HttpBody;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+pub use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 use crannog_security::{Asks, Caller, Origin, Who};
 use crannog_types::{Code, Problem, Result};
@@ -20,6 +21,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Mutex;
+
+use crate::health::Disk;
 
 /// Methods of HTTP that routes use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,6 +96,8 @@ pub struct Route {
     pub dialect: Dialect,
     /// How the body is read.
     pub body: Body,
+    /// Answered when the disk is full too.
+    pub on_full_disk: bool,
     /// One sentence for the list of routes and for OpenAPI.
     pub about: &'static str,
 }
@@ -104,12 +109,19 @@ impl Route {
             Method::Post | Method::Put | Method::Patch => Body::Json,
             Method::Get | Method::Head | Method::Delete => Body::None,
         };
-        Route { method, path, also: &[], dialect, body, about }
+        let on_full_disk = matches!(method, Method::Get | Method::Head | Method::Delete);
+        Route { method, path, also: &[], dialect, body, on_full_disk, about }
     }
 
     /// The same operation at further paths.
     pub const fn also(mut self, paths: &'static [&'static str]) -> Self {
         self.also = paths;
+        self
+    }
+
+    /// Answered when the disk is full too: it only reads, frees space, or asks [`Cx::writable`] itself. GET, HEAD and DELETE are.
+    pub const fn on_full_disk(mut self) -> Self {
+        self.on_full_disk = true;
         self
     }
 
@@ -189,6 +201,7 @@ pub struct Cx {
     pub(crate) base_url: String,
     pub(crate) path: String,
     pub(crate) body: Mutex<Option<HttpBody>>,
+    pub(crate) disk: Option<Disk>,
 }
 
 impl Cx {
@@ -210,6 +223,14 @@ impl Cx {
     /// `https://host/base`, without a slash at the end: what links in answers start with.
     pub fn base_url(&self) -> &str {
         &self.base_url
+    }
+
+    /// Whether there is room for a change, for routes that are [`Route::on_full_disk`].
+    ///
+    /// # Errors
+    /// `Unavailable` when the disk is full.
+    pub fn writable(&self) -> Result<()> {
+        self.disk.as_ref().map_or(Ok(()), Disk::writable)
     }
 
     /// The path of the request as it was sent.

@@ -6,25 +6,32 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body as HttpBody;
+use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::serve::{IncomingStream, Listener};
 use crannog_security::Origin;
 use crannog_types::{Code, Problem, Result};
 use http_body_util::{BodyExt, Limited};
 use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::authority::Authority;
 use crate::dialects;
 use crate::endpoint::{Authenticate, Body, Credentials, Cx, Dialect, Method, Reply, ReplyBody};
+use crate::health::Disk;
 use crate::input;
+use crate::metrics::Metrics;
 use crate::registry::{AnyEndpoint, Registry};
 use crate::tasks::Tasks;
+use crate::tls::TlsListener;
 
 /// The largest JSON or form body.
 const JSON_LIMIT: usize = 16 * 1024 * 1024;
@@ -44,6 +51,12 @@ pub struct HttpConfig {
     pub trusted_proxies: BTreeSet<IpAddr>,
     /// The decimal id that `X-Databricks-Org-Id` carries on every answer.
     pub workspace_id: String,
+    /// Tells browsers to come by HTTPS only: for servers that serve nothing else.
+    pub https_only: bool,
+    /// Where changes need room.
+    pub disk: Option<Disk>,
+    /// What counts requests.
+    pub metrics: Metrics,
 }
 
 /// Everything that a request needs.
@@ -85,8 +98,16 @@ impl Server {
 
     /// Serves until the tasks are told to stop, then finishes what is under way.
     pub async fn serve(listener: TcpListener, router: Router, tasks: &Tasks) -> std::io::Result<()> {
-        let stop = tasks.stopping();
-        axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        Server::serve_until(listener, router, tasks.stopping()).await
+    }
+
+    /// Serves until told to stop, then finishes what is under way: it resolves when the last connection has ended.
+    pub async fn serve_until<L>(listener: L, router: Router, stop: CancellationToken) -> std::io::Result<()>
+    where
+        L: Listener<Addr = SocketAddr>,
+        Peer: for<'a> Connected<IncomingStream<'a, L>>,
+    {
+        axum::serve(listener, router.into_make_service_with_connect_info::<Peer>())
             .with_graceful_shutdown(async move { stop.cancelled().await })
             .await
     }
@@ -96,7 +117,8 @@ impl Server {
         let dialect = endpoint.as_ref().map_or(Dialect::Databricks, |endpoint| endpoint.spec().route.dialect);
         let name = endpoint.as_ref().map_or("-", |endpoint| endpoint.spec().name.as_str()).to_owned();
         let method = request.method().clone();
-        let span = tracing::info_span!("request", request_id, route = name);
+        let began = Instant::now();
+        let span = tracing::info_span!("request", request_id, route = name, principal = tracing::field::Empty);
         let outcome = self.dispatch(endpoint, request, &request_id).instrument(span.clone()).await;
         let _entered = span.enter();
         let mut response = match outcome {
@@ -108,6 +130,7 @@ impl Server {
                 refuse(&problem, dialect, &request_id)
             }
         };
+        self.config.metrics.request(&name, response.status().as_u16(), began.elapsed());
         tracing::debug!(%method, status = response.status().as_u16(), "answered");
         let headers = response.headers_mut();
         for (name, value) in [("x-request-id", request_id.as_str()), ("x-databricks-org-id", &self.config.workspace_id)]
@@ -115,6 +138,10 @@ impl Server {
             if let Ok(value) = HeaderValue::from_str(value) {
                 headers.insert(HeaderName::from_static(name), value);
             }
+        }
+        if self.config.https_only {
+            let year = HeaderValue::from_static("max-age=31536000");
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
         }
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response
@@ -134,7 +161,8 @@ impl Server {
                 .hint("`crannog endpoints` lists what is served"));
         };
         let spec = endpoint.spec();
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        let connection = parts.extensions.get::<ConnectInfo<Peer>>().map(|info| info.0);
+        let peer = connection.map(|peer| peer.address.ip());
         let source_ip = self.source_ip(peer, &parts.headers).map(|ip| ip.to_string());
         let origin = Arc::new(Origin {
             request_id: request_id.to_owned(),
@@ -153,6 +181,10 @@ impl Server {
             tracing::Span::current().record("principal", &*who.name);
             Some(self.authority.caller(who, Arc::clone(&origin)))
         };
+
+        if let (Some(disk), false) = (&self.config.disk, spec.public || spec.route.on_full_disk) {
+            disk.writable()?;
+        }
 
         let mut found = Map::new();
         if let Some(query) = parts.uri.query() {
@@ -176,9 +208,12 @@ impl Server {
         for (name, value) in &params {
             input::put_text(name.to_owned(), value, &spec.input, &mut found)?;
         }
-        let scheme = text(&parts.headers, "x-forwarded-proto").filter(|_| self.trusts(peer)).unwrap_or("http");
+        let secure = connection.is_some_and(|peer| peer.secure);
+        let scheme = text(&parts.headers, "x-forwarded-proto").filter(|_| self.trusts(peer));
+        let scheme = scheme.unwrap_or(if secure { "https" } else { "http" });
         let base_url = self.config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{host}"));
-        let cx = Cx { caller, origin, headers: parts.headers, base_url, path, body: Mutex::new(stream) };
+        let disk = self.config.disk.clone();
+        let cx = Cx { caller, origin, headers: parts.headers, base_url, path, body: Mutex::new(stream), disk };
         let mut runs = 1;
         loop {
             match endpoint.call(&cx, Value::Object(found.clone())).await {
@@ -228,6 +263,27 @@ impl Server {
     }
 }
 
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Whether it came by TLS.
+    pub secure: bool,
+}
+
+impl Connected<IncomingStream<'_, TcpListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
+        Peer { address: *stream.remote_addr(), secure: false }
+    }
+}
+
+impl Connected<IncomingStream<'_, TlsListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
+        Peer { address: *stream.remote_addr(), secure: true }
+    }
+}
+
 fn filter(method: Method) -> MethodFilter {
     match method {
         Method::Get => MethodFilter::GET,
@@ -243,7 +299,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-fn credentials(headers: &HeaderMap) -> Result<Credentials> {
+pub(crate) fn credentials(headers: &HeaderMap) -> Result<Credentials> {
     use base64::Engine;
     let missing = || {
         Problem::new(Code::Unauthenticated, "this needs a token")

@@ -5,15 +5,19 @@
 
 pub mod authority;
 pub mod clock;
+pub mod config;
 pub mod dialects;
 pub mod endpoint;
+pub mod health;
 pub mod http;
 pub mod input;
+pub mod metrics;
 pub mod openapi;
 pub mod recorder;
 pub mod registry;
 pub mod tasks;
 pub mod telemetry;
+pub mod tls;
 
 pub use authority::Authority;
 pub use axum::http::StatusCode;

@@ -2,7 +2,9 @@
 //!
 //! Compiles without DataFusion: what plans and scans stands behind [`ports`], and rows cross it as Arrow batches.
 
+pub mod api;
 pub mod grammar;
 pub mod model;
 pub mod ports;
+pub mod render;
 pub mod service;

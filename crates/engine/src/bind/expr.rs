@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, IntervalUnit};
 use datafusion::common::{ScalarValue, Spans};
-use datafusion::logical_expr::expr::{Exists, InSubquery};
-use datafusion::logical_expr::{BinaryExpr, Case, Expr, InList, LogicalPlan, Operator, Subquery};
+use datafusion::logical_expr::expr::{Exists, InList, InSubquery};
+use datafusion::logical_expr::{BinaryExpr, Case, Expr, LogicalPlan, Operator, Subquery};
 use datafusion::sql::sqlparser::ast::{
     self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Subscript, UnaryOperator, Value,
 };
@@ -149,8 +149,13 @@ impl Binder {
                 Ok(if *negated { self.not(found) } else { found })
             }
             E::Cast { kind, expr, data_type, array: false, format: None } => {
-                let inner = self.expr(expr, cx)?;
                 let to = sql_type(data_type)?;
+                if *kind == CastKind::Cast
+                    && let Some(literal) = suffixed(expr, &to)?
+                {
+                    return Ok(literal);
+                }
+                let inner = self.expr(expr, cx)?;
                 self.explicit_cast(inner, &to, matches!(kind, CastKind::TryCast | CastKind::SafeCast))
             }
             E::Case { operand, conditions, else_result, .. } => {
@@ -728,6 +733,36 @@ pub(crate) fn subquery_of(plan: LogicalPlan) -> Subquery {
 /// `left op right`.
 pub(crate) fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
     Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
+}
+
+/// `1L` and `1.5D` arrive as casts of a literal that stands nowhere in the text.
+fn suffixed(inner: &ast::Expr, to: &DataType) -> Result<Option<Bound>> {
+    let (value, negative) = match inner {
+        ast::Expr::Value(value) => (value, false),
+        ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match expr.as_ref() {
+            ast::Expr::Value(value) => (value, true),
+            _ => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    if value.span != datafusion::sql::sqlparser::tokenizer::Span::empty() {
+        return Ok(None);
+    }
+    let (Value::Number(text, _) | Value::SingleQuotedString(text)) = &value.value else { return Ok(None) };
+    let suffix = match to {
+        DataType::Int8 => "Y",
+        DataType::Int16 => "S",
+        DataType::Int64 => "L",
+        DataType::Float32 => "F",
+        DataType::Float64 => "D",
+        DataType::Decimal128(..) => "BD",
+        _ => return Ok(None),
+    };
+    let (text, negative) = match text.strip_prefix('-') {
+        Some(text) => (text, true),
+        None => (text.as_str(), negative),
+    };
+    number(&format!("{text}{suffix}"), negative).map(Some)
 }
 
 fn is_nonzero_literal(value: &Bound) -> bool {

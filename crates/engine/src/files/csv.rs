@@ -116,12 +116,18 @@ impl<R: Read> Reader<R> {
             self.quoted(into, begin, row)?;
         }
         let plain = into.data.len();
-        while let Some(c) = self.peek()? {
-            if matches!(c, b'\n' | b'\r') || self.at_delimiter()? {
-                break;
+        let first = self.options.delimiter.first().copied();
+        while self.peek()?.is_some() {
+            self.take_until(into, |c| matches!(c, b'\n' | b'\r') || Some(c) == first);
+            match self.peek()? {
+                None | Some(b'\n' | b'\r') => break,
+                Some(_) if self.at_delimiter()? => break,
+                // The delimiter's first character alone, or the buffer's end.
+                Some(c) => {
+                    into.data.push(c);
+                    self.at += 1;
+                }
             }
-            into.data.push(c);
-            self.at += 1;
             self.check_size(into, begin)?;
         }
         if quoted && into.data[plain..].iter().all(|c| matches!(c, b' ' | b'\t')) {
@@ -141,6 +147,7 @@ impl<R: Read> Reader<R> {
     fn quoted(&mut self, into: &mut Records, begin: usize, row: &mut Row) -> io::Result<()> {
         let (quote, escape) = (self.options.quote, self.options.escape);
         loop {
+            self.take_until(into, |c| matches!(c, b'\n' | b'\r') || Some(c) == quote || Some(c) == escape);
             let Some(c) = self.peek()? else {
                 row.fault = Some("a quote is opened in it and never closed");
                 return Ok(());
@@ -164,7 +171,9 @@ impl<R: Read> Reader<R> {
                 self.at += 1;
             } else if matches!(c, b'\n' | b'\r') {
                 if !self.options.multi_line {
-                    row.fault = Some("a quote is opened in it and not closed in the same line (set multiLine => true if values hold line breaks)");
+                    row.fault = Some(
+                        "a quote is opened in it and not closed in the same line (set multiLine => true if values hold line breaks)",
+                    );
                     return Ok(());
                 }
                 let two = self.newline()?;
@@ -179,11 +188,20 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    /// Takes what is at hand up to a character that `stops`.
+    fn take_until(&mut self, into: &mut Records, stops: impl Fn(u8) -> bool) {
+        let ahead = &self.buffer[self.at..];
+        let count = ahead.iter().position(|c| stops(*c)).unwrap_or(ahead.len());
+        into.data.extend_from_slice(&ahead[..count]);
+        self.at += count;
+    }
+
     fn check_size(&self, into: &Records, begin: usize) -> io::Result<()> {
         match into.data.len() - begin > LARGEST_RECORD {
             true => {
                 let line = super::grouped(self.line);
-                let message = format!("a record is longer than 64 MiB at line {line}; is a quote not closed before it?");
+                let message =
+                    format!("a record is longer than 64 MiB at line {line}; is a quote not closed before it?");
                 Err(io::Error::other(crannog_types::Problem::invalid(message)))
             }
             false => Ok(()),

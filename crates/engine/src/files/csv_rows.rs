@@ -1,6 +1,5 @@
 //! CSV records as batches: which field is which column, and what the mode does with records that do not fit.
 
-
 use crannog_lake::model::StructType;
 use crannog_storage::FileMeta;
 use crannog_types::{Problem, Result};
@@ -118,7 +117,9 @@ fn batch(
         let (has, wants) = (row.count, expected);
         let why = match row.fault {
             Some(why) => why.to_owned(),
-            None if has != wants => format!("it has {has} {}, but {wants} are expected", if has == 1 { "field" } else { "fields" }),
+            None if has != wants => {
+                format!("it has {has} {}, but {wants} are expected", if has == 1 { "field" } else { "fields" })
+            }
             None => continue,
         };
         if options.mode == Mode::FailFast {
@@ -135,7 +136,9 @@ fn batch(
         faulty.push(index);
     }
     let (columns, bad) = columns(job, records, &records.rows, places, &shown)?;
-    job.batch(columns, records.rows.len(), &faulty, &bad, file, &|row| records.rows.get(row).map_or_else(String::new, line))
+    job.batch(columns, records.rows.len(), &faulty, &bad, file, &|row| {
+        records.rows.get(row).map_or_else(String::new, line)
+    })
 }
 
 fn line(row: &Row) -> String {
@@ -183,4 +186,3 @@ pub(super) fn text_of<'a>(bytes: &'a [u8], quoted: bool, options: &'a Options) -
     };
     Ok((text != options.null_value).then_some(text))
 }
-

@@ -30,7 +30,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use options::{Mode, Options};
-pub use table::FilesTable;
+pub(crate) use table::FilesTable;
 use values::Bad;
 
 /// Rows of a batch.
@@ -62,7 +62,8 @@ impl Source {
     /// # Errors
     /// For options that are unknown, given twice or have impossible values.
     pub(crate) fn of(scan: &FilesScan) -> Result<Self> {
-        let mut source = Self::new(scan.folder.clone(), &scan.shown_as, scan.files.clone(), scan.format, &scan.options)?;
+        let mut source =
+            Self::new(scan.folder.clone(), &scan.shown_as, scan.files.clone(), scan.format, &scan.options)?;
         if let Some(schema) = &scan.schema {
             // Somebody who names the columns in the options picks some; a table's columns must take all there is.
             source.only_known_columns = source.schema.is_none() && !source.options.merge_schema;
@@ -158,7 +159,7 @@ fn received(
 ///
 /// # Errors
 /// For options that are not understood, files that cannot be read, and `UNABLE_TO_INFER_SCHEMA` where nothing says it.
-pub async fn infer(scan: &FilesScan) -> Result<StructType> {
+pub(crate) async fn infer(scan: &FilesScan) -> Result<StructType> {
     Source::of(scan)?.infer().await
 }
 
@@ -167,12 +168,12 @@ pub async fn infer(scan: &FilesScan) -> Result<StructType> {
 ///
 /// # Errors
 /// For options that are not understood; the stream gives the rest.
-pub fn rows(scan: &FilesScan, schema: &StructType) -> Result<RowStream> {
+pub(crate) fn rows(scan: &FilesScan, schema: &StructType) -> Result<RowStream> {
     Ok(Source::of(scan)?.rows(schema, None))
 }
 
 /// The Arrow schema of [`rows`].
-pub fn arrow_schema(schema: &StructType) -> SchemaRef {
+pub(crate) fn arrow_schema(schema: &StructType) -> SchemaRef {
     Arc::new(nullable(schema).to_arrow())
 }
 
@@ -251,7 +252,7 @@ fn malformed(file: &str, place: &str, why: &str) -> Problem {
 /// Columns of a file that the schema does not have.
 fn unknown_column(file: &str, column: &str, full: &StructType) -> Problem {
     let known: Vec<&str> = full.fields.iter().map(|field| field.name.as_str()).collect();
-    Problem::invalid(format!("{file} has a column '{}' that the table lacks", column.escape_debug()))
+    Problem::invalid(format!("{file} has a column '{}' that the table lacks", printable(column)))
         .fact("file", file)
         .fact("column", column)
         .hint(format!("the columns are {}; add it with mergeSchema => 'true', or select the others", known.join(", ")))
@@ -286,6 +287,18 @@ fn loosen(data_type: &mut DataType) {
         }
         _ => {}
     }
+}
+
+/// Text of a file as an error shows it: at most 100 characters, control characters escaped.
+fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars().take(100) {
+        match c.is_control() {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    shown
 }
 
 /// `200,001`.

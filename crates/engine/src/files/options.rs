@@ -128,7 +128,7 @@ impl Options {
                 return Err(Problem::invalid(format!("the option '{key}' is given twice")));
             }
             options.set(&lower, value).map_err(|why| {
-                Problem::invalid(format!("the option '{key}' cannot be '{}': {why}", value.escape_debug()))
+                Problem::invalid(format!("the option '{key}' cannot be '{}': {why}", super::printable(value)))
             })?;
             seen.push(lower);
         }

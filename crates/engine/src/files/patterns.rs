@@ -92,7 +92,10 @@ impl Pattern {
                         _ => false,
                     };
                     if !known {
-                        return Err(format!("'{}' is not a datetime pattern that is supported", c.to_string().repeat(count)));
+                        return Err(format!(
+                            "'{}' is not a datetime pattern that is supported",
+                            c.to_string().repeat(count)
+                        ));
                     }
                     Piece::Field(c, count)
                 }

@@ -22,7 +22,7 @@ use futures::TryStreamExt;
 use super::{Source, arrow_schema};
 
 /// The rows of a [`FilesScan`] as a table. Its schema is [`arrow_schema`] of the given one.
-pub struct FilesTable {
+pub(crate) struct FilesTable {
     source: Source,
     columns: StructType,
     schema: SchemaRef,
@@ -33,7 +33,7 @@ impl FilesTable {
     ///
     /// # Errors
     /// For options that are not understood.
-    pub fn new(scan: &FilesScan, schema: &StructType) -> Result<Self> {
+    pub(crate) fn new(scan: &FilesScan, schema: &StructType) -> Result<Self> {
         Ok(Self::of(Source::of(scan)?, schema))
     }
 

@@ -118,7 +118,9 @@ impl<R: Read> Decoder<R> {
                 match decoded {
                     Ok(c) => text.push(c),
                     // The second half may come with the next stretch.
-                    Err(lone) if lone.unpaired_surrogate() == unit && (0xD800..0xDC00).contains(&unit) => self.high = Some(unit),
+                    Err(lone) if lone.unpaired_surrogate() == unit && (0xD800..0xDC00).contains(&unit) => {
+                        self.high = Some(unit)
+                    }
                     Err(_) => text.push(char::REPLACEMENT_CHARACTER),
                 }
             }

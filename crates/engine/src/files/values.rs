@@ -12,6 +12,7 @@ use crannog_lake::model::DataType;
 use crannog_types::{Problem, Result};
 
 use super::options::Options;
+use super::printable;
 use crate::spark::parse;
 use crate::spark::zone::days_from_civil;
 
@@ -31,9 +32,9 @@ pub(super) struct Bad {
 impl Bad {
     /// The failure that a caller reads: file, line (or record), column, value.
     pub(super) fn problem(&self, file: &str, place: &str) -> Problem {
-        let value: String = self.value.chars().take(100).collect();
+        let value = printable(&self.value);
         let (column, wanted) = (&self.column, &self.wanted);
-        Problem::invalid(format!("{file}, {place}, column '{column}': '{}' is not a value of type {wanted}", value.escape_debug()))
+        Problem::invalid(format!("{file}, {place}, column '{column}': '{value}' is not a value of type {wanted}"))
             .reason("MALFORMED_RECORD_IN_PARSING")
             .sql_state("22023")
             .fact("file", file)
@@ -76,7 +77,9 @@ pub(super) fn column<'a>(
         DataType::Short => numbers::<Int16Type>(cells, |text| text.parse().ok(), &mut refuse).finish_ref(),
         DataType::Integer => numbers::<Int32Type>(cells, |text| text.parse().ok(), &mut refuse).finish_ref(),
         DataType::Long => numbers::<Int64Type>(cells, |text| text.parse().ok(), &mut refuse).finish_ref(),
-        DataType::Float => numbers::<Float32Type>(cells, |text| double(text, options).map(|d| d as f32), &mut refuse).finish_ref(),
+        DataType::Float => {
+            numbers::<Float32Type>(cells, |text| double(text, options).map(|d| d as f32), &mut refuse).finish_ref()
+        }
         DataType::Double => numbers::<Float64Type>(cells, |text| double(text, options), &mut refuse).finish_ref(),
         DataType::Date => numbers::<Date32Type>(cells, |text| date(text, options), &mut refuse).finish_ref(),
         DataType::Timestamp => {
@@ -159,7 +162,9 @@ pub(super) fn double(text: &str, options: &Options) -> Option<f64> {
         _ if text == options.positive_inf || text == "Infinity" => Some(f64::INFINITY),
         _ if text == options.negative_inf || text == "-Infinity" => Some(f64::NEG_INFINITY),
         // Rust's parser takes "inf" and "nan" too.
-        _ if text.bytes().all(|c| c.is_ascii_digit() || matches!(c, b'.' | b'e' | b'E' | b'+' | b'-')) => text.parse().ok(),
+        _ if text.bytes().all(|c| c.is_ascii_digit() || matches!(c, b'.' | b'e' | b'E' | b'+' | b'-')) => {
+            text.parse().ok()
+        }
         _ => None,
     }
 }

@@ -1,11 +1,14 @@
 //! Verbs of the catalog. Each takes a permit, and what it is done to comes from the permit.
 
 pub mod catalogs;
+pub mod explain;
 pub mod grants;
 pub mod locations;
+pub mod metastore;
 pub mod reconcile;
 pub mod schemas;
 pub mod tables;
+pub mod vending;
 pub mod volumes;
 
 use crannog_security::Kind;

@@ -34,15 +34,8 @@ pub(super) struct Cursor<'s> {
 
 impl<'s> Cursor<'s> {
     pub(super) fn new(source: &'s str, Tokens { tokens, ranges }: Tokens) -> Self {
-        let parser = Parser::new(&SPARK_SQL)
-            .with_recursion_limit(MAX_DEPTH)
-            .with_tokens_with_locations(tokens.clone());
-        Self {
-            source,
-            parser,
-            tokens,
-            ranges,
-        }
+        let parser = Parser::new(&SPARK_SQL).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens.clone());
+        Self { source, parser, tokens, ranges }
     }
 
     pub(super) fn tokens(&self) -> &[TokenWithSpan] {
@@ -299,8 +292,8 @@ impl<'s> Cursor<'s> {
 
     pub(super) fn data_type(&mut self) -> Result<DataType> {
         let start = self.position();
-        let (data_type, length) = DataType::parse_tokens(&self.tokens[start..])
-            .map_err(|error| self.place(error, start))?;
+        let (data_type, length) =
+            DataType::parse_tokens(&self.tokens[start..]).map_err(|error| self.place(error, start))?;
         self.skip(length);
         Ok(data_type)
     }
@@ -361,7 +354,9 @@ impl<'s> Cursor<'s> {
         let value = match self.peek() {
             Token::SingleQuotedString(text) if sign.is_empty() => text.clone(),
             Token::Number(digits, _) => format!("{sign}{digits}"),
-            Token::Word(word) if sign.is_empty() && ["true", "false"].contains(&word.value.to_ascii_lowercase().as_str()) => {
+            Token::Word(word)
+                if sign.is_empty() && ["true", "false"].contains(&word.value.to_ascii_lowercase().as_str()) =>
+            {
                 word.value.to_ascii_lowercase()
             }
             _ => return Err(self.error("a string, a number, true or false")),

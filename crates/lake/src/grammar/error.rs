@@ -54,13 +54,7 @@ impl SyntaxError {
     }
 
     pub(super) fn new(kind: SyntaxErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            line: 0,
-            column: 0,
-            hint: None,
-        }
+        Self { kind, message: message.into(), line: 0, column: 0, hint: None }
     }
 
     pub(super) fn syntax(message: impl Into<String>) -> Self {
@@ -69,11 +63,7 @@ impl SyntaxError {
 
     /// `feature` names the clause as the user wrote it; `hint` says what to do instead.
     pub(super) fn unsupported(feature: impl fmt::Display, hint: impl Into<String>) -> Self {
-        Self::new(
-            SyntaxErrorKind::Unsupported,
-            format!("{feature} is not supported"),
-        )
-        .with_hint(hint)
+        Self::new(SyntaxErrorKind::Unsupported, format!("{feature} is not supported")).with_hint(hint)
     }
 
     pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {

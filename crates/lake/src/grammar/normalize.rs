@@ -56,7 +56,10 @@ impl Visit for Normalize {
         if let Expr::Value(ValueWithSpan { value: Value::Placeholder(_), .. }) = expr
             && self.stored
         {
-            return refuse("a parameter in a text that is stored", "write the value itself: the text is read again without parameters");
+            return refuse(
+                "a parameter in a text that is stored",
+                "write the value itself: the text is read again without parameters",
+            );
         }
         let replacement = match expr {
             Expr::RLike { negated, expr, pattern, regexp: _ } => {
@@ -213,7 +216,8 @@ fn suffixed_number(text: &str, negative: bool) -> Result<Option<Expr>> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let suffix = text[digits.len()..].to_ascii_uppercase();
     let signed = if negative { format!("-{digits}") } else { digits.to_owned() };
-    let out_of_range = |name: &str| SyntaxError::syntax(format!("number {signed}{suffix} is out of the range of {name}"));
+    let out_of_range =
+        |name: &str| SyntaxError::syntax(format!("number {signed}{suffix} is out of the range of {name}"));
     let whole = |low: i64, high: i64, data_type: DataType| {
         let in_range = signed.parse().is_ok_and(|value: i64| (low..=high).contains(&value));
         if !in_range {
@@ -254,19 +258,11 @@ fn decimal_of(digits: &str) -> Option<DataType> {
     let whole_digits = i32::try_from(significant).ok()?.checked_add(0.max(scale.checked_neg()?))?;
     let (precision, scale) = (whole_digits.max(scale).max(1), scale.max(0));
     let narrow = |number: i32| u8::try_from(number).ok().filter(|number| *number <= 38);
-    Some(DataType::Decimal {
-        precision: narrow(precision)?,
-        scale: narrow(scale)?,
-    })
+    Some(DataType::Decimal { precision: narrow(precision)?, scale: narrow(scale)? })
 }
 
 /// `a LIKE ANY (x, y)` as a chain of ORs; `like` makes one link.
-fn like_any(
-    negated: bool,
-    operand: Expr,
-    pattern: Expr,
-    like: impl Fn(Box<Expr>, Box<Expr>) -> Expr,
-) -> Result<Expr> {
+fn like_any(negated: bool, operand: Expr, pattern: Expr, like: impl Fn(Box<Expr>, Box<Expr>) -> Expr) -> Result<Expr> {
     if negated {
         return refuse("NOT LIKE ANY", "write NOT (a LIKE ANY (…))");
     }
@@ -323,7 +319,8 @@ fn normalize_interval(interval: &mut Interval) -> Result<()> {
 }
 
 fn range_units(text: &str, first: &DateTimeField, last: &DateTimeField) -> Option<String> {
-    const DAY_TIME: [DateTimeField; 4] = [DateTimeField::Day, DateTimeField::Hour, DateTimeField::Minute, DateTimeField::Second];
+    const DAY_TIME: [DateTimeField; 4] =
+        [DateTimeField::Day, DateTimeField::Hour, DateTimeField::Minute, DateTimeField::Second];
     const DAY_TIME_NAMES: [&str; 4] = ["days", "hours", "minutes", "seconds"];
     let (sign, digits) = match text.trim().strip_prefix('-') {
         Some(digits) => ("-", digits),

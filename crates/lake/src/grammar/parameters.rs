@@ -58,7 +58,8 @@ pub fn bind(statement: &mut Statement, values: &Parameters) -> Result<()> {
             return Err(wrong(format!("parameter :{name} is given twice")));
         }
         if !markers.contains(&Marker::Named(name.clone())) {
-            return Err(wrong(format!("parameter :{name} is given but not in the statement")).with_hint("names are case-sensitive"));
+            return Err(wrong(format!("parameter :{name} is given but not in the statement"))
+                .with_hint("names are case-sensitive"));
         }
     }
     let places = markers.iter().filter(|marker| matches!(marker, Marker::Positional(_))).count();

@@ -27,11 +27,7 @@ pub(super) fn grant(cursor: &mut Cursor<'_>) -> Result<Grant> {
     let (privileges, on) = privileges_on(cursor)?;
     cursor.expect("TO")?;
     let principals = cursor.list(principal)?;
-    Ok(Grant {
-        privileges,
-        on,
-        principals,
-    })
+    Ok(Grant { privileges, on, principals })
 }
 
 pub(super) fn revoke(cursor: &mut Cursor<'_>) -> Result<Grant> {
@@ -41,11 +37,7 @@ pub(super) fn revoke(cursor: &mut Cursor<'_>) -> Result<Grant> {
     let (privileges, on) = privileges_on(cursor)?;
     cursor.expect("FROM")?;
     let principals = cursor.list(principal)?;
-    Ok(Grant {
-        privileges,
-        on,
-        principals,
-    })
+    Ok(Grant { privileges, on, principals })
 }
 
 fn privileges_on(cursor: &mut Cursor<'_>) -> Result<(Vec<String>, SecurableName)> {
@@ -64,18 +56,24 @@ fn privilege(cursor: &mut Cursor<'_>) -> Result<String> {
         return Err(cursor.error("a privilege"));
     }
     if cursor.sees_token(&Token::LParen) {
-        return Err(cursor.unsupported("a privilege on single columns", "grant on a view, or mask the column with SET MASK"));
+        return Err(
+            cursor.unsupported("a privilege on single columns", "grant on a view, or mask the column with SET MASK")
+        );
     }
     Ok(words.join(" "))
 }
 
 fn securable(cursor: &mut Cursor<'_>) -> Result<SecurableName> {
     if cursor.sees("ANY FILE") || cursor.sees("ANONYMOUS FUNCTION") {
-        return Err(cursor.unsupported("a privilege of the old table access control", "grant on an external location, volume or function"));
+        return Err(cursor.unsupported(
+            "a privilege of the old table access control",
+            "grant on an external location, volume or function",
+        ));
     }
     // A table may be called like a kind: `ON share TO …`.
     let is_name = matches!(cursor.peek_nth(1), Token::Period)
-        || (!cursor.sees("METASTORE") && matches!(cursor.peek_nth(1), Token::Word(word) if word.quote_style.is_none()
+        || (!cursor.sees("METASTORE")
+            && matches!(cursor.peek_nth(1), Token::Word(word) if word.quote_style.is_none()
             && ["TO", "FROM"].iter().any(|next| word.value.eq_ignore_ascii_case(next))));
     let kind = if is_name { None } else { cursor.eat_one_of(SECURABLE_KINDS) };
     let kind = kind.unwrap_or(SecurableKind::Table);
@@ -98,8 +96,5 @@ pub(super) fn show_grants(cursor: &mut Cursor<'_>) -> Result<Statement> {
     }
     let principal = if cursor.sees("ON") { None } else { Some(principal(cursor)?) };
     cursor.expect("ON")?;
-    Ok(Statement::ShowGrants(ShowGrants {
-        principal,
-        on: securable(cursor)?,
-    }))
+    Ok(Statement::ShowGrants(ShowGrants { principal, on: securable(cursor)? }))
 }

@@ -81,7 +81,8 @@ fn location_change(cursor: &mut Cursor<'_>) -> Result<Change> {
     }
     for clause in ["ENABLE PREDICTIVE", "DISABLE PREDICTIVE", "INHERIT PREDICTIVE"] {
         if cursor.sees(clause) {
-            return Err(cursor.unsupported("PREDICTIVE OPTIMIZATION", "leave it out: managed tables are maintained by the server"));
+            return Err(cursor
+                .unsupported("PREDICTIVE OPTIMIZATION", "leave it out: managed tables are maintained by the server"));
         }
     }
     Err(cursor.error("RENAME TO, OWNER TO, SET TAGS, UNSET TAGS or SET MANAGED LOCATION"))
@@ -115,7 +116,8 @@ fn table_change(cursor: &mut Cursor<'_>) -> Result<Change> {
     }
     Ok(if cursor.eat("ADD COLUMNS") || cursor.eat("ADD COLUMN") {
         let if_not_exists = cursor.if_not_exists();
-        let columns = if cursor.sees_token(&Token::LParen) { cursor.parens(add_column)? } else { cursor.list(add_column)? };
+        let columns =
+            if cursor.sees_token(&Token::LParen) { cursor.parens(add_column)? } else { cursor.list(add_column)? };
         Change::AddColumns { columns, if_not_exists }
     } else if cursor.eat("DROP COLUMNS") || cursor.eat("DROP COLUMN") {
         let if_exists = cursor.if_exists();
@@ -133,7 +135,9 @@ fn table_change(cursor: &mut Cursor<'_>) -> Result<Change> {
         let column = cursor.path("a column")?;
         let change = column_change(cursor)?;
         if cursor.sees_token(&Token::Comma) {
-            return Err(cursor.unsupported("several columns in one ALTER COLUMN", "write one ALTER TABLE for each column"));
+            return Err(
+                cursor.unsupported("several columns in one ALTER COLUMN", "write one ALTER TABLE for each column")
+            );
         }
         Change::AlterColumn { column, change }
     } else if cursor.eat("CLUSTER BY") {

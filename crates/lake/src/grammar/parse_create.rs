@@ -59,7 +59,9 @@ struct Header {
 impl Header {
     fn only(self, cursor: &Cursor<'_>, kind: &str, or_replace: bool, temporary: bool) -> Result<()> {
         if self.or_replace && !or_replace {
-            return Err(cursor.unsupported(&format!("CREATE OR REPLACE {kind}"), "use CREATE … IF NOT EXISTS, or DROP first"));
+            return Err(
+                cursor.unsupported(&format!("CREATE OR REPLACE {kind}"), "use CREATE … IF NOT EXISTS, or DROP first")
+            );
         }
         if self.temporary && !temporary {
             return Err(cursor.unsupported(&format!("CREATE TEMPORARY {kind}"), "use CREATE TEMPORARY VIEW"));
@@ -128,15 +130,7 @@ fn clone_table(
     let source = cursor.name("the source table's name")?;
     let properties = if cursor.eat("TBLPROPERTIES") { cursor.properties()? } else { Vec::new() };
     let location = if cursor.eat("LOCATION") { Some(cursor.string("a path")?) } else { None };
-    Ok(Statement::CloneTable(CloneTable {
-        name,
-        or_replace,
-        if_not_exists,
-        shallow,
-        source,
-        location,
-        properties,
-    }))
+    Ok(Statement::CloneTable(CloneTable { name, or_replace, if_not_exists, shallow, source, location, properties }))
 }
 
 fn columns_and_constraints(cursor: &mut Cursor<'_>, table: &mut CreateTable) -> Result<()> {
@@ -172,7 +166,10 @@ fn table_clauses(cursor: &mut Cursor<'_>, table: &mut CreateTable) -> Result<()>
             let value = cursor.string("a path")?;
             cursor.once(&mut table.location, value, "LOCATION")?;
             if cursor.sees("WITH") {
-                return Err(cursor.unsupported("LOCATION … WITH CREDENTIAL", "leave it out: the external location names its credential"));
+                return Err(cursor.unsupported(
+                    "LOCATION … WITH CREDENTIAL",
+                    "leave it out: the external location names its credential",
+                ));
             }
         } else if cursor.eat("COMMENT") {
             let value = cursor.string("a comment")?;
@@ -184,7 +181,9 @@ fn table_clauses(cursor: &mut Cursor<'_>, table: &mut CreateTable) -> Result<()>
             let value = cursor.properties()?;
             cursor.once(&mut options, value, "OPTIONS")?;
         } else if cursor.sees("WITH ROW FILTER") {
-            return Err(cursor.unsupported("WITH ROW FILTER in CREATE TABLE", "use ALTER TABLE … SET ROW FILTER afterwards"));
+            return Err(
+                cursor.unsupported("WITH ROW FILTER in CREATE TABLE", "use ALTER TABLE … SET ROW FILTER afterwards")
+            );
         } else if cursor.sees("WITH TAGS") {
             return Err(cursor.unsupported("WITH TAGS in CREATE TABLE", "use ALTER TABLE … SET TAGS afterwards"));
         } else {
@@ -206,7 +205,10 @@ fn partition_columns(cursor: &mut Cursor<'_>, table: &mut CreateTable) -> Result
     cursor.parens(|cursor| {
         let name = cursor.ident("a column")?;
         if cursor.sees_token(&Token::LParen) {
-            return Err(cursor.unsupported("a partition transform", "add a generated column and partition by it, or use CLUSTER BY"));
+            return Err(cursor.unsupported(
+                "a partition transform",
+                "add a generated column and partition by it, or use CLUSTER BY",
+            ));
         }
         if !matches!(cursor.peek(), Token::Comma | Token::RParen) {
             let column = column_rest(cursor, name.clone(), None)?;
@@ -264,15 +266,7 @@ pub(super) fn column_rest(
         let error = SyntaxError::syntax(format!("column {name} has both DEFAULT and GENERATED"));
         return Err(cursor.place(error, cursor.position().saturating_sub(1)));
     }
-    Ok(ColumnDefinition {
-        name,
-        data_type,
-        not_null: not_null.unwrap_or(false),
-        comment,
-        default,
-        generated,
-        mask,
-    })
+    Ok(ColumnDefinition { name, data_type, not_null: not_null.unwrap_or(false), comment, default, generated, mask })
 }
 
 fn generated(cursor: &mut Cursor<'_>) -> Result<Generated> {
@@ -301,11 +295,7 @@ fn generated(cursor: &mut Cursor<'_>) -> Result<Generated> {
             let error = SyntaxError::syntax("the step of an identity column must not be 0");
             return Err(cursor.place(error, cursor.position().saturating_sub(1)));
         }
-        return Ok(Generated::Identity {
-            always,
-            start: start.unwrap_or(1),
-            increment: increment.unwrap_or(1),
-        });
+        return Ok(Generated::Identity { always, start: start.unwrap_or(1), increment: increment.unwrap_or(1) });
     }
     if !always {
         return Err(cursor.error("IDENTITY (BY DEFAULT is for identity columns)"));
@@ -320,10 +310,7 @@ fn generated(cursor: &mut Cursor<'_>) -> Result<Generated> {
 pub(super) fn column_mask(cursor: &mut Cursor<'_>) -> Result<ColumnMask> {
     let function = cursor.name("the mask function's name")?;
     let using_columns = if cursor.eat("USING COLUMNS") { cursor.parens(mask_argument)? } else { Vec::new() };
-    Ok(ColumnMask {
-        function,
-        using_columns,
-    })
+    Ok(ColumnMask { function, using_columns })
 }
 
 pub(super) fn mask_argument(cursor: &mut Cursor<'_>) -> Result<MaskArgument> {
@@ -376,7 +363,8 @@ fn column_constraint(cursor: &mut Cursor<'_>, column: &str) -> Result<TableConst
         let rely = key_options(cursor)?;
         ConstraintKind::PrimaryKey { columns, rely }
     } else if cursor.sees("CHECK") {
-        return Err(cursor.unsupported("CHECK behind a column", "write it behind the last column, as CONSTRAINT name CHECK (…)"));
+        return Err(cursor
+            .unsupported("CHECK behind a column", "write it behind the last column, as CONSTRAINT name CHECK (…)"));
     } else {
         cursor.eat("FOREIGN KEY");
         references(cursor, columns)?
@@ -398,25 +386,29 @@ fn references(cursor: &mut Cursor<'_>, columns: Vec<String>) -> Result<Constrain
     let referenced_columns =
         if cursor.sees_token(&Token::LParen) { cursor.parens(|cursor| cursor.ident("a column"))? } else { Vec::new() };
     let rely = key_options(cursor)?;
-    Ok(ConstraintKind::ForeignKey {
-        columns,
-        references,
-        referenced_columns,
-        rely,
-    })
+    Ok(ConstraintKind::ForeignKey { columns, references, referenced_columns, rely })
 }
 
 /// Whether RELY was said. The other options only say what is so anyway: keys are not enforced, and nothing cascades.
 fn key_options(cursor: &mut Cursor<'_>) -> Result<bool> {
     const AS_IT_IS: &[&str] = &[
-        "NOT ENFORCED", "NOT DEFERRABLE", "INITIALLY DEFERRED", "NORELY", "MATCH FULL", "ON UPDATE NO ACTION", "ON DELETE NO ACTION",
+        "NOT ENFORCED",
+        "NOT DEFERRABLE",
+        "INITIALLY DEFERRED",
+        "NORELY",
+        "MATCH FULL",
+        "ON UPDATE NO ACTION",
+        "ON DELETE NO ACTION",
     ];
     let mut rely = false;
     loop {
         if cursor.eat("RELY") {
             rely = true;
         } else if cursor.sees("ENFORCED") {
-            return Err(cursor.unsupported("ENFORCED keys", "leave it out: keys inform, they are not checked; use MERGE to avoid duplicates"));
+            return Err(cursor.unsupported(
+                "ENFORCED keys",
+                "leave it out: keys inform, they are not checked; use MERGE to avoid duplicates",
+            ));
         } else if !AS_IT_IS.iter().any(|words| cursor.eat(words)) {
             return Ok(rely);
         }
@@ -442,7 +434,10 @@ fn view(cursor: &mut Cursor<'_>, header: Header) -> Result<Statement> {
         } else if cursor.eat("WITH SCHEMA") {
             // The view keeps its columns; a change underneath fails when the view is read.
             if !cursor.eat("BINDING") {
-                return Err(cursor.unsupported("WITH SCHEMA other than BINDING", "leave it out, and replace the view when its tables change"));
+                return Err(cursor.unsupported(
+                    "WITH SCHEMA other than BINDING",
+                    "leave it out, and replace the view when its tables change",
+                ));
             }
         } else if cursor.sees("WITH METRICS") || cursor.sees("LANGUAGE") {
             return Err(cursor.unsupported("a metric view", "use a plain view with the aggregates"));
@@ -495,13 +490,18 @@ fn function(cursor: &mut Cursor<'_>, header: Header) -> Result<Statement> {
         } else if let Some(value) = cursor.eat_one_of(&[("NOT DETERMINISTIC", false), ("DETERMINISTIC", true)]) {
             cursor.once(&mut deterministic, value, "DETERMINISTIC")?;
         } else if cursor.sees("LANGUAGE") && !cursor.sees("LANGUAGE SQL") {
-            return Err(cursor.unsupported("a function in another language", "write the function in SQL, or compute in a notebook or job"));
+            return Err(cursor.unsupported(
+                "a function in another language",
+                "write the function in SQL, or compute in a notebook or job",
+            ));
         } else if !["LANGUAGE SQL", "CONTAINS SQL", "READS SQL DATA"].iter().any(|words| cursor.eat(words)) {
             break;
         }
     }
     if cursor.sees("AS") {
-        return Err(cursor.unsupported("a function whose body is not RETURN expression", "write RETURN and one expression"));
+        return Err(
+            cursor.unsupported("a function whose body is not RETURN expression", "write RETURN and one expression")
+        );
     }
     cursor.expect("RETURN")?;
     let body = if cursor.sees("SELECT") || cursor.sees("WITH") {
@@ -527,12 +527,7 @@ fn function_parameter(cursor: &mut Cursor<'_>) -> Result<FunctionParameter> {
     let data_type = cursor.data_type()?;
     let default = if cursor.eat("DEFAULT") { Some(cursor.source_expr()?) } else { None };
     let comment = if cursor.eat("COMMENT") { Some(cursor.string("a comment")?) } else { None };
-    Ok(FunctionParameter {
-        name,
-        data_type,
-        default,
-        comment,
-    })
+    Ok(FunctionParameter { name, data_type, default, comment })
 }
 
 fn schema(cursor: &mut Cursor<'_>) -> Result<Statement> {
@@ -576,17 +571,14 @@ fn catalog(cursor: &mut Cursor<'_>) -> Result<Statement> {
             let value = cursor.string("a path")?;
             cursor.once(&mut managed_location, value, "MANAGED LOCATION")?;
         } else if cursor.sees("USING SHARE") {
-            return Err(cursor.unsupported("CREATE CATALOG … USING SHARE", "read the share with a Delta Sharing client"));
+            return Err(
+                cursor.unsupported("CREATE CATALOG … USING SHARE", "read the share with a Delta Sharing client")
+            );
         } else {
             break;
         }
     }
-    Ok(Statement::CreateCatalog(CreateCatalog {
-        name,
-        if_not_exists,
-        comment,
-        managed_location,
-    }))
+    Ok(Statement::CreateCatalog(CreateCatalog { name, if_not_exists, comment, managed_location }))
 }
 
 fn volume(cursor: &mut Cursor<'_>, external: bool) -> Result<Statement> {
@@ -601,10 +593,5 @@ fn volume(cursor: &mut Cursor<'_>, external: bool) -> Result<Statement> {
         None
     };
     let comment = if cursor.eat("COMMENT") { Some(cursor.string("a comment")?) } else { None };
-    Ok(Statement::CreateVolume(CreateVolume {
-        name,
-        if_not_exists,
-        external_location,
-        comment,
-    }))
+    Ok(Statement::CreateVolume(CreateVolume { name, if_not_exists, external_location, comment }))
 }

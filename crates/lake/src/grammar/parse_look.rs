@@ -104,7 +104,8 @@ pub(super) fn describe(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let extended = |cursor: &mut Cursor<'_>| cursor.eat("EXTENDED") || cursor.eat("FORMATTED");
     // `DESCRIBE history` is about a table of that name: the words below are keywords only when something follows.
     let keyword = matches!(cursor.peek_nth(1), Token::Word(_));
-    let query_keyword = cursor.sees("QUERY") && !matches!(cursor.peek_nth(1), Token::EOF | Token::SemiColon | Token::Period);
+    let query_keyword =
+        cursor.sees("QUERY") && !matches!(cursor.peek_nth(1), Token::EOF | Token::SemiColon | Token::Period);
     let describe = if query_keyword || cursor.sees_query() && !cursor.sees("TABLE") {
         cursor.eat("QUERY");
         Describe::Query(cursor.query()?)
@@ -142,7 +143,8 @@ fn describe_table(cursor: &mut Cursor<'_>) -> Result<Describe> {
     }
     if cursor.eat("AS JSON") {
         if !extended {
-            let error = SyntaxError::syntax("AS JSON goes with EXTENDED").with_hint("write DESCRIBE TABLE EXTENDED … AS JSON");
+            let error =
+                SyntaxError::syntax("AS JSON goes with EXTENDED").with_hint("write DESCRIBE TABLE EXTENDED … AS JSON");
             return Err(cursor.place(error, cursor.position().saturating_sub(1)));
         }
         return Ok(Describe::Table { table, extended, as_json: true });
@@ -213,7 +215,9 @@ fn setting_key(cursor: &mut Cursor<'_>) -> Result<String> {
 }
 
 fn setting_value(cursor: &mut Cursor<'_>) -> Result<String> {
-    if let (Token::SingleQuotedString(text), Token::EOF | Token::SemiColon) = (cursor.peek().clone(), cursor.peek_nth(1)) {
+    if let (Token::SingleQuotedString(text), Token::EOF | Token::SemiColon) =
+        (cursor.peek().clone(), cursor.peek_nth(1))
+    {
         cursor.skip(1);
         return Ok(text);
     }

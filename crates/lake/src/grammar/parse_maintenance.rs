@@ -55,12 +55,7 @@ pub(super) fn optimize(cursor: &mut Cursor<'_>) -> Result<Statement> {
     } else {
         Vec::new()
     };
-    Ok(Statement::Optimize(Optimize {
-        table,
-        full,
-        condition,
-        zorder_by,
-    }))
+    Ok(Statement::Optimize(Optimize { table, full, condition, zorder_by }))
 }
 
 pub(super) fn restore(cursor: &mut Cursor<'_>) -> Result<Statement> {
@@ -99,11 +94,7 @@ pub(super) fn analyze(cursor: &mut Cursor<'_>) -> Result<Statement> {
             columns = AnalyzeColumns::These(cursor.list(|cursor| cursor.ident("a column"))?);
         }
     }
-    Ok(Statement::Analyze(Analyze {
-        table,
-        columns,
-        no_scan,
-    }))
+    Ok(Statement::Analyze(Analyze { table, columns, no_scan }))
 }
 
 pub(super) fn refresh(cursor: &mut Cursor<'_>) -> Result<Statement> {

@@ -2,8 +2,8 @@
 
 use sqlparser::{
     ast::{
-        Expr, GroupByExpr, ObjectName, Query, Select, SelectFlavor, SelectItem, SetExpr, TableFactor,
-        TableWithJoins, WildcardAdditionalOptions, helpers::attached_token::AttachedToken,
+        Expr, GroupByExpr, ObjectName, Query, Select, SelectFlavor, SelectItem, SetExpr, TableFactor, TableWithJoins,
+        WildcardAdditionalOptions, helpers::attached_token::AttachedToken,
     },
     tokenizer::Token,
 };
@@ -33,7 +33,12 @@ pub(super) fn with_before_insert(cursor: &Cursor<'_>) -> Option<SyntaxError> {
                 let word = word.value.to_ascii_uppercase();
                 if after_query && ["INSERT", "UPDATE", "DELETE", "MERGE"].contains(&word.as_str()) {
                     let hint = format!("put WITH into the query: {word} … WITH … SELECT");
-                    return Some(cursor.place(SyntaxError::unsupported(format!("WITH before {word}"), hint), cursor.position() + n));
+                    return Some(
+                        cursor.place(
+                            SyntaxError::unsupported(format!("WITH before {word}"), hint),
+                            cursor.position() + n,
+                        ),
+                    );
                 }
             }
             _ => {}
@@ -111,11 +116,8 @@ pub(super) fn copy_into(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if cursor.sees("BY POSITION") {
         return Err(cursor.unsupported("BY POSITION", "name the columns: COPY INTO table (columns) FROM …"));
     }
-    let columns = if cursor.sees_token(&Token::LParen) {
-        cursor.parens(|cursor| cursor.ident("a column"))?
-    } else {
-        Vec::new()
-    };
+    let columns =
+        if cursor.sees_token(&Token::LParen) { cursor.parens(|cursor| cursor.ident("a column"))? } else { Vec::new() };
     cursor.expect("FROM")?;
     let source = if cursor.eat_token(&Token::LParen) {
         let source = copy_query(cursor)?;
@@ -126,7 +128,10 @@ pub(super) fn copy_into(cursor: &mut Cursor<'_>) -> Result<Statement> {
     };
     for clause in ["WITH", "VALIDATE"] {
         if cursor.sees(clause) {
-            return Err(cursor.unsupported(&format!("COPY INTO … {clause}"), "leave it out: the server's own credentials read the path, and loading checks the files"));
+            return Err(cursor.unsupported(
+                &format!("COPY INTO … {clause}"),
+                "leave it out: the server's own credentials read the path, and loading checks the files",
+            ));
         }
     }
     cursor.expect("FILEFORMAT")?;
@@ -220,11 +225,7 @@ pub(super) fn delete(cursor: &mut Cursor<'_>) -> Result<Statement> {
         return Err(cursor.unsupported("DELETE … USING", "use MERGE … WHEN MATCHED THEN DELETE"));
     }
     let condition = if cursor.eat("WHERE") { Some(cursor.expr()?) } else { None };
-    Ok(Statement::Delete(Delete {
-        table,
-        alias,
-        condition,
-    }))
+    Ok(Statement::Delete(Delete { table, alias, condition }))
 }
 
 pub(super) fn update(cursor: &mut Cursor<'_>) -> Result<Statement> {
@@ -236,21 +237,13 @@ pub(super) fn update(cursor: &mut Cursor<'_>) -> Result<Statement> {
         return Err(cursor.unsupported("UPDATE … FROM", "use MERGE … WHEN MATCHED THEN UPDATE"));
     }
     let condition = if cursor.eat("WHERE") { Some(cursor.expr()?) } else { None };
-    Ok(Statement::Update(Update {
-        table,
-        alias,
-        assignments,
-        condition,
-    }))
+    Ok(Statement::Update(Update { table, alias, assignments, condition }))
 }
 
 fn assignment(cursor: &mut Cursor<'_>) -> Result<Assignment> {
     let column = cursor.path("a column")?;
     cursor.expect_token(&Token::Eq)?;
-    Ok(Assignment {
-        column,
-        value: cursor.expr()?,
-    })
+    Ok(Assignment { column, value: cursor.expr()? })
 }
 
 pub(super) fn merge(cursor: &mut Cursor<'_>) -> Result<Statement> {
@@ -324,11 +317,7 @@ fn merge_clause(cursor: &mut Cursor<'_>) -> Result<MergeClause> {
             }
         }
     };
-    Ok(MergeClause {
-        when,
-        condition,
-        action,
-    })
+    Ok(MergeClause { when, condition, action })
 }
 
 fn merge_insert(cursor: &mut Cursor<'_>) -> Result<MergeAction> {
@@ -368,10 +357,7 @@ fn select_all_from(relation: TableFactor) -> Query {
         projection: vec![all],
         exclude: None,
         into: None,
-        from: vec![TableWithJoins {
-            relation,
-            joins: Vec::new(),
-        }],
+        from: vec![TableWithJoins { relation, joins: Vec::new() }],
         lateral_views: Vec::new(),
         prewhere: None,
         selection: None,
@@ -400,4 +386,3 @@ fn select_all_from(relation: TableFactor) -> Query {
         pipe_operators: Vec::new(),
     }
 }
-

@@ -17,7 +17,8 @@ pub(super) fn whole_statement(cursor: &mut Cursor<'_>) -> Result<Statement> {
     }
     let error = cursor.error("the end of the statement");
     let position = cursor.position();
-    let after_semicolon = cursor.tokens().get(position.wrapping_sub(1)).is_some_and(|token| token.token == Token::SemiColon);
+    let after_semicolon =
+        cursor.tokens().get(position.wrapping_sub(1)).is_some_and(|token| token.token == Token::SemiColon);
     Err(if after_semicolon { error.with_hint("send one statement at a time") } else { error })
 }
 
@@ -109,10 +110,5 @@ fn drop(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if may_cascade && !cascade {
         cursor.eat("RESTRICT");
     }
-    Ok(Statement::Drop(Drop {
-        kind,
-        name,
-        if_exists,
-        cascade,
-    }))
+    Ok(Statement::Drop(Drop { kind, name, if_exists, cascade }))
 }

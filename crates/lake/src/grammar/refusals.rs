@@ -137,9 +137,10 @@ pub(super) const CLAUSES: &[(&str, &str)] = &[
 ];
 
 fn words_at(tokens: &[TokenWithSpan], position: usize, words: &str) -> bool {
-    words.split(' ').enumerate().all(|(n, word)| {
-        tokens.get(position + n).is_some_and(|token| is_word(&token.token, word))
-    })
+    words
+        .split(' ')
+        .enumerate()
+        .all(|(n, word)| tokens.get(position + n).is_some_and(|token| is_word(&token.token, word)))
 }
 
 /// The refusal of a statement that opens with `tokens`, if it is a known one.

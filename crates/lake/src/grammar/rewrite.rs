@@ -17,10 +17,7 @@ use super::{
 pub(super) fn rewrite(input: Tokens) -> Result<Tokens> {
     let copy_into = input.tokens.first().is_some_and(|first| is_word(&first.token, "COPY"));
     let mut rewriter = Rewriter {
-        out: Tokens {
-            tokens: Vec::with_capacity(input.tokens.len()),
-            ranges: Vec::with_capacity(input.ranges.len()),
-        },
+        out: Tokens { tokens: Vec::with_capacity(input.tokens.len()), ranges: Vec::with_capacity(input.ranges.len()) },
         input,
     };
     let mut position = 0;
@@ -49,7 +46,8 @@ impl Rewriter {
     }
 
     fn error(&self, position: usize, expected: &str) -> SyntaxError {
-        let error = SyntaxError::syntax(format!("syntax error at or near '{}': expected {expected}", self.token(position)));
+        let error =
+            SyntaxError::syntax(format!("syntax error at or near '{}': expected {expected}", self.token(position)));
         let start = self.input.tokens.get(position).map(|token| token.span.start);
         start.map_or(error.clone(), |start| error.at(start.line, start.column))
     }
@@ -97,7 +95,10 @@ impl Rewriter {
                 return Ok(end);
             }
         }
-        if copy_into && self.is(position, "FROM") && self.is_string(next) && *self.token(position.wrapping_sub(1)) != Token::RParen
+        if copy_into
+            && self.is(position, "FROM")
+            && self.is_string(next)
+            && *self.token(position.wrapping_sub(1)) != Token::RParen
             && self.out.tokens.iter().any(|token| is_word(&token.token, "SELECT"))
             && let Token::SingleQuotedString(path) = self.token(next).clone()
         {

@@ -295,11 +295,7 @@ pub enum Generated {
     /// GENERATED ALWAYS AS (expression)
     Expression(SourceExpr),
     /// GENERATED { ALWAYS | BY DEFAULT } AS IDENTITY [(START WITH n INCREMENT BY n)]; both default to 1
-    Identity {
-        always: bool,
-        start: i64,
-        increment: i64,
-    },
+    Identity { always: bool, start: i64, increment: i64 },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -479,23 +475,48 @@ pub enum Change {
     RenameTo(Name),
     SetOwner(String),
     SetProperties(Properties),
-    UnsetProperties { keys: Vec<String>, if_exists: bool },
+    UnsetProperties {
+        keys: Vec<String>,
+        if_exists: bool,
+    },
     SetTags(Properties),
     UnsetTags(Vec<String>),
     SetManagedLocation(String),
-    AddColumns { columns: Vec<AddColumn>, if_not_exists: bool },
-    DropColumns { columns: Vec<Vec<String>>, if_exists: bool },
-    RenameColumn { column: Vec<String>, to: String },
-    AlterColumn { column: Vec<String>, change: ColumnChange },
+    AddColumns {
+        columns: Vec<AddColumn>,
+        if_not_exists: bool,
+    },
+    DropColumns {
+        columns: Vec<Vec<String>>,
+        if_exists: bool,
+    },
+    RenameColumn {
+        column: Vec<String>,
+        to: String,
+    },
+    AlterColumn {
+        column: Vec<String>,
+        change: ColumnChange,
+    },
     ClusterBy(ClusterBy),
     AddConstraint(TableConstraint),
     /// DROP CONSTRAINT name; the keys go by `DROP PRIMARY KEY`.
-    DropConstraint { name: String, if_exists: bool, cascade: bool },
-    DropPrimaryKey { if_exists: bool, cascade: bool },
+    DropConstraint {
+        name: String,
+        if_exists: bool,
+        cascade: bool,
+    },
+    DropPrimaryKey {
+        if_exists: bool,
+        cascade: bool,
+    },
     SetRowFilter(RowFilter),
     DropRowFilter,
     /// ALTER VIEW … AS query, and its text
-    ViewQuery { query: Box<Query>, text: String },
+    ViewQuery {
+        query: Box<Query>,
+        text: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -610,15 +631,39 @@ pub enum FunctionScope {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Describe {
-    Table { table: Name, extended: bool, as_json: bool },
+    Table {
+        table: Name,
+        extended: bool,
+        as_json: bool,
+    },
     /// One column of a table.
-    Column { table: Name, column: Vec<String>, extended: bool },
-    History { table: Name, limit: Option<u64> },
-    Detail { table: Name },
-    Catalog { catalog: Name, extended: bool },
-    Schema { schema: Name, extended: bool },
-    Volume { volume: Name },
-    Function { function: Name, extended: bool },
+    Column {
+        table: Name,
+        column: Vec<String>,
+        extended: bool,
+    },
+    History {
+        table: Name,
+        limit: Option<u64>,
+    },
+    Detail {
+        table: Name,
+    },
+    Catalog {
+        catalog: Name,
+        extended: bool,
+    },
+    Schema {
+        schema: Name,
+        extended: bool,
+    },
+    Volume {
+        volume: Name,
+    },
+    Function {
+        function: Name,
+        extended: bool,
+    },
     Query(Box<Query>),
 }
 

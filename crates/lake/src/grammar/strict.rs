@@ -6,11 +6,11 @@
 //! Expressions are in `strict_expr`, our own statements in `strict_statement`.
 
 use sqlparser::ast::{
-    Cte, Distinct, ExceptSelectItem, Expr, GroupByExpr, GroupByWithModifier, Ident, Join, JoinConstraint, JoinOperator,
-    LimitClause, NamedWindowDefinition, NamedWindowExpr, ObjectName, Offset, OrderBy, OrderByExpr, OrderByKind,
-    OrderByOptions, Query, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator,
-    SetQuantifier, TableAlias, TableAliasColumnDef, TableFactor, TableFunctionArgs, TableVersion, TableWithJoins, Values,
-    WildcardAdditionalOptions, With,
+    ConnectByKind, Cte, Distinct, ExceptSelectItem, Expr, GroupByExpr, GroupByWithModifier, Ident, Join,
+    JoinConstraint, JoinOperator, LimitClause, NamedWindowDefinition, NamedWindowExpr, ObjectName, Offset, OrderBy,
+    OrderByExpr, OrderByKind, OrderByOptions, Query, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind,
+    SetExpr, SetOperator, SetQuantifier, TableAlias, TableAliasColumnDef, TableFactor, TableFunctionArgs, TableVersion,
+    TableWithJoins, Values, WildcardAdditionalOptions, With,
 };
 
 use super::{cursor::Result, error::SyntaxError, tokens::too_complex};
@@ -101,7 +101,11 @@ impl<'v> Strict<'v> {
             pipe_operators,
         } = query;
         absent(fetch.is_some(), "FETCH", "write LIMIT n")?;
-        absent(!locks.is_empty(), "FOR UPDATE or FOR SHARE", "leave it out: readers see one version of each table and lock nothing")?;
+        absent(
+            !locks.is_empty(),
+            "FOR UPDATE or FOR SHARE",
+            "leave it out: readers see one version of each table and lock nothing",
+        )?;
         absent(for_clause.is_some(), "FOR XML, JSON or BROWSE", "use to_json(struct(…))")?;
         absent(settings.is_some(), "SETTINGS", "write SET key = value as a statement of its own")?;
         absent(format_clause.is_some(), "FORMAT", "choose the result's format in the request")?;
@@ -122,19 +126,9 @@ impl<'v> Strict<'v> {
     }
 
     fn with(&mut self, with: &mut With) -> Result<()> {
-        let With {
-            with_token: _,
-            recursive,
-            cte_tables,
-        } = with;
+        let With { with_token: _, recursive, cte_tables } = with;
         for cte in cte_tables {
-            let Cte {
-                alias,
-                query,
-                from,
-                materialized,
-                closing_paren_token: _,
-            } = cte;
+            let Cte { alias, query, from, materialized, closing_paren_token: _ } = cte;
             self.table_alias(alias)?;
             absent(from.is_some(), "FROM behind a common table expression", "name the table inside of it")?;
             absent(materialized.is_some(), "MATERIALIZED", "leave it out: the planner decides")?;
@@ -154,16 +148,14 @@ impl<'v> Strict<'v> {
         self.deeper(|walk| match body {
             SetExpr::Select(select) => walk.select(select),
             SetExpr::Query(query) => walk.query(query),
-            SetExpr::SetOperation {
-                left,
-                op,
-                set_quantifier,
-                right,
-            } => {
+            SetExpr::SetOperation { left, op, set_quantifier, right } => {
                 match set_quantifier {
                     SetQuantifier::All | SetQuantifier::Distinct | SetQuantifier::None => {}
                     SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName => {
-                        return refuse("BY NAME in a set operation", "list the columns of both sides in the same order");
+                        return refuse(
+                            "BY NAME in a set operation",
+                            "list the columns of both sides in the same order",
+                        );
                     }
                 }
                 match op {
@@ -182,11 +174,7 @@ impl<'v> Strict<'v> {
     }
 
     fn values(&mut self, values: &mut Values) -> Result<()> {
-        let Values {
-            explicit_row,
-            value_keyword,
-            rows,
-        } = values;
+        let Values { explicit_row, value_keyword, rows } = values;
         absent(*explicit_row, "ROW in VALUES", "write VALUES (…), (…)")?;
         absent(*value_keyword, "VALUE", "write VALUES")?;
         rows.iter_mut().try_for_each(|row| self.exprs(&mut row.content))
@@ -226,7 +214,11 @@ impl<'v> Strict<'v> {
         absent(into.is_some(), "INTO in a query", "write CREATE TABLE … AS SELECT, or INSERT INTO … SELECT")?;
         absent(!lateral_views.is_empty(), "LATERAL VIEW", "select explode(column) in the SELECT list")?;
         absent(prewhere.is_some(), "PREWHERE", "write WHERE")?;
-        absent(!connect_by.is_empty(), "CONNECT BY", "write WITH RECURSIVE")?;
+        match connect_by.first() {
+            None => {}
+            Some(ConnectByKind::StartWith { .. }) => return refuse("START WITH", "write WITH RECURSIVE"),
+            Some(ConnectByKind::ConnectBy { .. }) => return refuse("CONNECT BY", "write WITH RECURSIVE"),
+        }
         absent(!cluster_by.is_empty(), "CLUSTER BY in a query", "sort with ORDER BY")?;
         absent(!distribute_by.is_empty(), "DISTRIBUTE BY", "leave it out: the planner distributes rows by itself")?;
         absent(!sort_by.is_empty(), "SORT BY", "sort with ORDER BY")?;
@@ -264,8 +256,14 @@ impl<'v> Strict<'v> {
 
     fn select_item(&mut self, item: &mut SelectItem) -> Result<()> {
         match item {
-            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, alias: _ } => self.expr(expr),
-            SelectItem::ExprWithAliases { .. } => refuse("several aliases for one column", "name them in a query around this one"),
+            SelectItem::UnnamedExpr(expr) => self.expr(expr),
+            SelectItem::ExprWithAlias { expr, alias } => {
+                check_alias(alias)?;
+                self.expr(expr)
+            }
+            SelectItem::ExprWithAliases { .. } => {
+                refuse("several aliases for one column", "name them in a query around this one")
+            }
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(_), options)
             | SelectItem::Wildcard(options) => wildcard(options),
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(_), _) => {
@@ -309,11 +307,7 @@ impl<'v> Strict<'v> {
 
     pub(super) fn order_by_exprs(&mut self, exprs: &mut [OrderByExpr]) -> Result<()> {
         for order in exprs {
-            let OrderByExpr {
-                expr,
-                options,
-                with_fill,
-            } = order;
+            let OrderByExpr { expr, options, with_fill } = order;
             let OrderByOptions { asc: _, nulls_first: _ } = options;
             absent(with_fill.is_some(), "WITH FILL", "join a table of all values")?;
             self.expr(expr)?;
@@ -323,11 +317,7 @@ impl<'v> Strict<'v> {
 
     fn limit(&mut self, limit_clause: &mut LimitClause) -> Result<()> {
         match limit_clause {
-            LimitClause::LimitOffset {
-                limit,
-                offset,
-                limit_by,
-            } => {
+            LimitClause::LimitOffset { limit, offset, limit_by } => {
                 absent(!limit_by.is_empty(), "LIMIT … BY", "write QUALIFY row_number() OVER (PARTITION BY …) <= n")?;
                 self.optional(limit)?;
                 match offset {
@@ -335,7 +325,9 @@ impl<'v> Strict<'v> {
                     Some(Offset { value, rows: _ }) => self.expr(value),
                 }
             }
-            LimitClause::OffsetCommaLimit { offset: _, limit: _ } => refuse("LIMIT offset, n", "write LIMIT n OFFSET m"),
+            LimitClause::OffsetCommaLimit { offset: _, limit: _ } => {
+                refuse("LIMIT offset, n", "write LIMIT n OFFSET m")
+            }
         }
     }
 
@@ -343,11 +335,7 @@ impl<'v> Strict<'v> {
         let TableWithJoins { relation, joins } = table;
         self.table_factor(relation)?;
         for join in joins {
-            let Join {
-                relation,
-                global,
-                join_operator,
-            } = join;
+            let Join { relation, global, join_operator } = join;
             absent(*global, "GLOBAL JOIN", "leave GLOBAL out")?;
             self.table_factor(relation)?;
             self.join_operator(join_operator)?;
@@ -375,11 +363,15 @@ impl<'v> Strict<'v> {
             | Op::LeftSemi(constraint)
             | Op::LeftAnti(constraint) => self.join_constraint(constraint),
             Op::Semi(_) | Op::Anti(_) => Ok(()), // replaced above
-            Op::RightSemi(_) | Op::RightAnti(_) => refuse("RIGHT SEMI or RIGHT ANTI JOIN", "swap the tables and write LEFT SEMI or LEFT ANTI"),
+            Op::RightSemi(_) | Op::RightAnti(_) => {
+                refuse("RIGHT SEMI or RIGHT ANTI JOIN", "swap the tables and write LEFT SEMI or LEFT ANTI")
+            }
             Op::CrossApply | Op::OuterApply => refuse("APPLY", "join a subquery with LATERAL (SELECT …)"),
             Op::AsOf { .. } => refuse("ASOF JOIN", "join on a range and keep the first row with QUALIFY"),
             Op::StraightJoin(_) => refuse("STRAIGHT_JOIN", "write JOIN"),
-            Op::ArrayJoin | Op::LeftArrayJoin | Op::InnerArrayJoin => refuse("ARRAY JOIN", "select explode(column) in the SELECT list"),
+            Op::ArrayJoin | Op::LeftArrayJoin | Op::InnerArrayJoin => {
+                refuse("ARRAY JOIN", "select explode(column) in the SELECT list")
+            }
         }
     }
 
@@ -424,7 +416,9 @@ impl<'v> Strict<'v> {
                     Some(TableVersion::TimestampAsOf(_)) => return refuse("TIMESTAMP AS OF", OLD_VERSIONS),
                     Some(TableVersion::ForSystemTimeAsOf(_)) => return refuse("FOR SYSTEM_TIME AS OF", OLD_VERSIONS),
                     Some(TableVersion::Function(_)) => return refuse("AT or BEFORE behind a table", OLD_VERSIONS),
-                    Some(TableVersion::Changes { changes: _, at: _, end: _ }) => return refuse("CHANGES", OLD_VERSIONS),
+                    Some(TableVersion::Changes { changes: _, at: _, end: _ }) => {
+                        return refuse("CHANGES", OLD_VERSIONS);
+                    }
                 }
                 absent(*with_ordinality, "WITH ORDINALITY", "use posexplode(column)")?;
                 absent(!partitions.is_empty(), "PARTITION (…) behind a table", "filter with WHERE")?;
@@ -451,15 +445,21 @@ impl<'v> Strict<'v> {
                 self.table_with_joins(table_with_joins)?;
                 self.optional_alias(alias)
             }
-            TableFactor::TableFunction { expr: _, alias: _ } => refuse("TABLE(…) in FROM", "call the table function directly: FROM range(10)"),
-            TableFactor::Function { .. } => refuse("LATERAL with a function", "select explode(column) in the SELECT list"),
+            TableFactor::TableFunction { expr: _, alias: _ } => {
+                refuse("TABLE(…) in FROM", "call the table function directly: FROM range(10)")
+            }
+            TableFactor::Function { .. } => {
+                refuse("LATERAL with a function", "select explode(column) in the SELECT list")
+            }
             TableFactor::UNNEST { .. } => refuse("UNNEST", "select explode(column) in the SELECT list"),
             TableFactor::JsonTable { .. } => refuse("JSON_TABLE", "use from_json(column, schema)"),
             TableFactor::OpenJsonTable { .. } => refuse("OPENJSON", "use from_json(column, schema)"),
             TableFactor::XmlTable { .. } => refuse("XMLTABLE", "parse XML in a notebook or job"),
             TableFactor::Pivot { .. } => refuse("PIVOT", "write one aggregate with FILTER (WHERE …) for each value"),
             TableFactor::Unpivot { .. } => refuse("UNPIVOT", "write UNION ALL, one SELECT for each column"),
-            TableFactor::MatchRecognize { .. } => refuse("MATCH_RECOGNIZE", "use window functions such as lag and lead"),
+            TableFactor::MatchRecognize { .. } => {
+                refuse("MATCH_RECOGNIZE", "use window functions such as lag and lead")
+            }
             TableFactor::SemanticView { .. } => refuse("SEMANTIC_VIEW", "use a plain view with the aggregates"),
         }
     }
@@ -471,10 +471,11 @@ impl<'v> Strict<'v> {
     fn table_alias(&mut self, alias: &mut TableAlias) -> Result<()> {
         let TableAlias {
             explicit: _, // AS or no AS
-            name: _,
+            name,
             columns,
             at,
         } = alias;
+        check_alias(name)?;
         absent(at.is_some(), "AT behind an alias", "use posexplode(column)")?;
         for TableAliasColumnDef { name: _, data_type } in columns {
             absent(data_type.is_some(), "a type in a list of column aliases", "cast the column in the SELECT list")?;
@@ -496,10 +497,22 @@ pub(super) fn check_name(name: &ObjectName) -> Result<()> {
     if name.0.iter().any(|part| part.as_ident().is_none()) {
         return refuse(&format!("the computed name {name}"), "write the name, or IDENTIFIER('name')");
     }
+    if name.0.iter().filter_map(|part| part.as_ident()).any(is_string) {
+        return refuse(&format!("the string {name} as a name"), "write the name between backticks");
+    }
     if name.0.len() > 4 {
         return Err(SyntaxError::syntax(format!("name {name} has more than four parts")));
     }
     Ok(())
+}
+
+/// sqlparser takes a string where a name belongs.
+fn is_string(name: &Ident) -> bool {
+    name.quote_style == Some('\'')
+}
+
+fn check_alias(alias: &Ident) -> Result<()> {
+    absent(is_string(alias), "a string as an alias", "write the alias between backticks")
 }
 
 fn wildcard(options: &WildcardAdditionalOptions) -> Result<()> {

@@ -3,8 +3,8 @@
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DateTimeField, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Interval,
-    LambdaFunction, LambdaFunctionParameter, LambdaSyntax, OneOrManyWithParens, Spanned, Subscript, TypedString, UnaryOperator,
-    Value, ValueWithSpan, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
+    LambdaFunction, LambdaFunctionParameter, LambdaSyntax, OneOrManyWithParens, Spanned, Subscript, TypedString,
+    UnaryOperator, Value, ValueWithSpan, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
 };
 
 use super::{
@@ -98,7 +98,9 @@ impl Strict<'_> {
                 match field {
                     CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => {}
                     CeilFloorKind::Scale(scale) => literal(scale)?,
-                    CeilFloorKind::DateTimeField(_) => return refuse("CEIL or FLOOR to a unit of time", "use date_trunc('unit', value)"),
+                    CeilFloorKind::DateTimeField(_) => {
+                        return refuse("CEIL or FLOOR to a unit of time", "use date_trunc('unit', value)");
+                    }
                 }
                 self.expr(expr)
             }
@@ -151,13 +153,8 @@ impl Strict<'_> {
     }
 
     fn interval(&mut self, interval: &mut Interval) -> Result<()> {
-        let Interval {
-            value,
-            leading_field: _,
-            leading_precision,
-            last_field: _,
-            fractional_seconds_precision,
-        } = interval;
+        let Interval { value, leading_field: _, leading_precision, last_field: _, fractional_seconds_precision } =
+            interval;
         let precision = leading_precision.is_some() || fractional_seconds_precision.is_some();
         absent(precision, "a precision in INTERVAL", "leave it out")?;
         self.expr(value)
@@ -177,22 +174,20 @@ impl Strict<'_> {
     }
 
     fn function(&mut self, function: &mut Function) -> Result<()> {
-        let Function {
-            name,
-            uses_odbc_syntax,
-            parameters,
-            args,
-            filter,
-            null_treatment: _,
-            over,
-            within_group,
-        } = function;
+        let Function { name, uses_odbc_syntax, parameters, args, filter, null_treatment: _, over, within_group } =
+            function;
         check_name(name)?;
         absent(*uses_odbc_syntax, "{fn …}", "write the function without braces")?;
-        absent(!matches!(parameters, FunctionArguments::None), "a second list of parameters", "pass all arguments in one list")?;
+        absent(
+            !matches!(parameters, FunctionArguments::None),
+            "a second list of parameters",
+            "pass all arguments in one list",
+        )?;
         match args {
             FunctionArguments::None => {}
-            FunctionArguments::Subquery(_) => return refuse("a query as the arguments of a function", "put it into parentheses of its own"),
+            FunctionArguments::Subquery(_) => {
+                return refuse("a query as the arguments of a function", "put it into parentheses of its own");
+            }
             FunctionArguments::List(FunctionArgumentList { duplicate_treatment: _, args, clauses }) => {
                 args.iter_mut().try_for_each(|arg| self.function_arg(arg))?;
                 clauses.iter().try_for_each(argument_clause)?;
@@ -210,7 +205,11 @@ impl Strict<'_> {
         let arg = match arg {
             FunctionArg::Unnamed(arg) => arg,
             FunctionArg::Named { name: _, arg, operator } => {
-                absent(!matches!(operator, FunctionArgOperator::RightArrow), "a named argument without =>", "write name => value")?;
+                absent(
+                    !matches!(operator, FunctionArgOperator::RightArrow),
+                    "a named argument without =>",
+                    "write name => value",
+                )?;
                 arg
             }
             FunctionArg::ExprNamed { name: _, arg: _, operator: _ } => {
@@ -225,12 +224,7 @@ impl Strict<'_> {
     }
 
     pub(super) fn window_spec(&mut self, spec: &mut WindowSpec) -> Result<()> {
-        let WindowSpec {
-            window_name: _,
-            partition_by,
-            order_by,
-            window_frame,
-        } = spec;
+        let WindowSpec { window_name: _, partition_by, order_by, window_frame } = spec;
         self.exprs(partition_by)?;
         self.order_by_exprs(order_by)?;
         let Some(WindowFrame { units, start_bound, end_bound }) = window_frame else {
@@ -263,7 +257,9 @@ fn at_expr(error: SyntaxError, expr: &Expr) -> SyntaxError {
 fn argument_clause(clause: &FunctionArgumentClause) -> Result<()> {
     match clause {
         FunctionArgumentClause::IgnoreOrRespectNulls(_) => Ok(()),
-        FunctionArgumentClause::OrderBy(_) => refuse("ORDER BY in a function's arguments", "write WITHIN GROUP (ORDER BY …), or sort_array(…)"),
+        FunctionArgumentClause::OrderBy(_) => {
+            refuse("ORDER BY in a function's arguments", "write WITHIN GROUP (ORDER BY …), or sort_array(…)")
+        }
         FunctionArgumentClause::Limit(_) => refuse("LIMIT in a function's arguments", "use slice(array, 1, n)"),
         FunctionArgumentClause::OnOverflow(_) => refuse("ON OVERFLOW", "leave it out"),
         FunctionArgumentClause::Having(_) => refuse("HAVING in a function's arguments", "use max_by or min_by"),
@@ -275,11 +271,7 @@ fn argument_clause(clause: &FunctionArgumentClause) -> Result<()> {
 }
 
 fn typed_string(typed: &mut TypedString) -> Result<()> {
-    let TypedString {
-        data_type,
-        value,
-        uses_odbc_syntax,
-    } = typed;
+    let TypedString { data_type, value, uses_odbc_syntax } = typed;
     absent(*uses_odbc_syntax, "{d …} and {ts …}", "write DATE '…' or TIMESTAMP '…'")?;
     literal(value)?;
     let known = DataType::from_ast(data_type)?;
@@ -306,9 +298,26 @@ fn literal(value: &ValueWithSpan) -> Result<()> {
 fn binary_operator(operator: &BinaryOperator) -> Result<()> {
     use BinaryOperator as Op;
     match operator {
-        Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo | Op::StringConcat | Op::Gt | Op::Lt | Op::GtEq
-        | Op::LtEq | Op::Spaceship | Op::Eq | Op::NotEq | Op::And | Op::Or | Op::BitwiseOr | Op::BitwiseAnd
-        | Op::BitwiseXor | Op::PGBitwiseShiftLeft | Op::PGBitwiseShiftRight => Ok(()),
+        Op::Plus
+        | Op::Minus
+        | Op::Multiply
+        | Op::Divide
+        | Op::Modulo
+        | Op::StringConcat
+        | Op::Gt
+        | Op::Lt
+        | Op::GtEq
+        | Op::LtEq
+        | Op::Spaceship
+        | Op::Eq
+        | Op::NotEq
+        | Op::And
+        | Op::Or
+        | Op::BitwiseOr
+        | Op::BitwiseAnd
+        | Op::BitwiseXor
+        | Op::PGBitwiseShiftLeft
+        | Op::PGBitwiseShiftRight => Ok(()),
         other => refuse(&format!("operator {other}"), "use a function of Spark SQL"),
     }
 }
@@ -324,7 +333,9 @@ fn unary_operator(operator: &UnaryOperator) -> Result<()> {
 /// The kinds of expressions that are not executed. Listed one by one: a new kind must not compile.
 fn refused(expr: &Expr) -> Result<()> {
     let (what, hint) = match expr {
-        Expr::JsonAccess { value: _, path: _ } => ("a path with a colon (column:field)", "use get_json_object(column, '$.field')"),
+        Expr::JsonAccess { value: _, path: _ } => {
+            ("a path with a colon (column:field)", "use get_json_object(column, '$.field')")
+        }
         Expr::IsNormalized { .. } => ("IS NORMALIZED", "leave it out"),
         Expr::InUnnest { .. } => ("IN UNNEST", "use array_contains(array, value)"),
         Expr::SimilarTo { .. } => ("SIMILAR TO", "write RLIKE"),
@@ -345,15 +356,48 @@ fn refused(expr: &Expr) -> Result<()> {
         Expr::Prior(_) => ("PRIOR", "write WITH RECURSIVE"),
         Expr::MemberOf(_) => ("MEMBER OF", "use array_contains(array, value)"),
         // Walked by `expr_parts` and `rarer_parts`.
-        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_) | Expr::BinaryOp { .. } | Expr::UnaryOp { .. }
-        | Expr::Nested(_) | Expr::IsFalse(_) | Expr::IsNotFalse(_) | Expr::IsTrue(_) | Expr::IsNotTrue(_)
-        | Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::IsUnknown(_) | Expr::IsNotUnknown(_) | Expr::Function(_)
-        | Expr::CompoundFieldAccess { .. } | Expr::IsDistinctFrom(..) | Expr::IsNotDistinctFrom(..) | Expr::InList { .. }
-        | Expr::InSubquery { .. } | Expr::Between { .. } | Expr::Like { .. } | Expr::ILike { .. } | Expr::RLike { .. }
-        | Expr::Cast { .. } | Expr::Extract { .. } | Expr::Ceil { .. } | Expr::Floor { .. } | Expr::Position { .. }
-        | Expr::Substring { .. } | Expr::Trim { .. } | Expr::Overlay { .. } | Expr::TypedString(_) | Expr::Case { .. }
-        | Expr::Exists { .. } | Expr::Subquery(_) | Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_)
-        | Expr::Tuple(_) | Expr::Interval(_) | Expr::Lambda(_) => {
+        Expr::Identifier(_)
+        | Expr::CompoundIdentifier(_)
+        | Expr::Value(_)
+        | Expr::BinaryOp { .. }
+        | Expr::UnaryOp { .. }
+        | Expr::Nested(_)
+        | Expr::IsFalse(_)
+        | Expr::IsNotFalse(_)
+        | Expr::IsTrue(_)
+        | Expr::IsNotTrue(_)
+        | Expr::IsNull(_)
+        | Expr::IsNotNull(_)
+        | Expr::IsUnknown(_)
+        | Expr::IsNotUnknown(_)
+        | Expr::Function(_)
+        | Expr::CompoundFieldAccess { .. }
+        | Expr::IsDistinctFrom(..)
+        | Expr::IsNotDistinctFrom(..)
+        | Expr::InList { .. }
+        | Expr::InSubquery { .. }
+        | Expr::Between { .. }
+        | Expr::Like { .. }
+        | Expr::ILike { .. }
+        | Expr::RLike { .. }
+        | Expr::Cast { .. }
+        | Expr::Extract { .. }
+        | Expr::Ceil { .. }
+        | Expr::Floor { .. }
+        | Expr::Position { .. }
+        | Expr::Substring { .. }
+        | Expr::Trim { .. }
+        | Expr::Overlay { .. }
+        | Expr::TypedString(_)
+        | Expr::Case { .. }
+        | Expr::Exists { .. }
+        | Expr::Subquery(_)
+        | Expr::GroupingSets(_)
+        | Expr::Cube(_)
+        | Expr::Rollup(_)
+        | Expr::Tuple(_)
+        | Expr::Interval(_)
+        | Expr::Lambda(_) => {
             return Err(SyntaxError::syntax(format!("expression {expr} was not checked")));
         }
     };

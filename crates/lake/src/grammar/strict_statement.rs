@@ -17,12 +17,19 @@ impl Strict<'_> {
             Statement::Query(query) | Statement::Describe(Describe::Query(query)) => self.query(query),
             Statement::Explain(Explain { mode: _, statement }) => self.statement(statement),
             Statement::Insert(insert) => self.insert(insert),
-            Statement::CopyInto(CopyInto { source, table: _, columns: _, file_format: _, files: _, pattern: _, format_options: _, copy_options: _ }) => {
-                match source {
-                    CopySource::Path(_) => Ok(()),
-                    CopySource::Query { query, path: _ } => self.query(query),
-                }
-            }
+            Statement::CopyInto(CopyInto {
+                source,
+                table: _,
+                columns: _,
+                file_format: _,
+                files: _,
+                pattern: _,
+                format_options: _,
+                copy_options: _,
+            }) => match source {
+                CopySource::Path(_) => Ok(()),
+                CopySource::Query { query, path: _ } => self.query(query),
+            },
             Statement::Delete(Delete { table: _, alias: _, condition }) => self.optional(condition),
             Statement::Update(Update { table: _, alias: _, assignments, condition }) => {
                 self.assignments(assignments)?;
@@ -31,13 +38,31 @@ impl Strict<'_> {
             Statement::Merge(merge) => self.merge(merge),
             Statement::CreateTable(table) => self.create_table(table),
             Statement::CreateView(view) => {
-                let CreateView { name: _, or_replace: _, if_not_exists: _, temporary: _, columns: _, comment: _, properties: _, query, text: _ } =
-                    view.as_mut();
+                let CreateView {
+                    name: _,
+                    or_replace: _,
+                    if_not_exists: _,
+                    temporary: _,
+                    columns: _,
+                    comment: _,
+                    properties: _,
+                    query,
+                    text: _,
+                } = view.as_mut();
                 self.stored(|walk| walk.query(query))
             }
             Statement::CreateFunction(function) => {
-                let CreateFunction { name: _, or_replace: _, if_not_exists: _, temporary: _, parameters, returns: _, comment: _, deterministic: _, body } =
-                    function.as_mut();
+                let CreateFunction {
+                    name: _,
+                    or_replace: _,
+                    if_not_exists: _,
+                    temporary: _,
+                    parameters,
+                    returns: _,
+                    comment: _,
+                    deterministic: _,
+                    body,
+                } = function.as_mut();
                 for FunctionParameter { name: _, data_type: _, default, comment: _ } in parameters {
                     self.optional_source(default)?;
                 }
@@ -48,15 +73,35 @@ impl Strict<'_> {
             Statement::Optimize(Optimize { table: _, full: _, condition, zorder_by: _ }) => self.optional(condition),
             Statement::Restore(Restore { table: _, to: TableVersion::Timestamp(timestamp) }) => self.expr(timestamp),
             Statement::Restore(Restore { table: _, to: TableVersion::Version(_) })
-            | Statement::Set(Set::ShowAll | Set::Show(_) | Set::Value { .. } | Set::TimeZone(TimeZone::Local | TimeZone::Named(_)))
-            | Statement::Describe(
-                Describe::Table { .. } | Describe::Column { .. } | Describe::History { .. } | Describe::Detail { .. }
-                | Describe::Catalog { .. } | Describe::Schema { .. } | Describe::Volume { .. } | Describe::Function { .. },
+            | Statement::Set(
+                Set::ShowAll | Set::Show(_) | Set::Value { .. } | Set::TimeZone(TimeZone::Local | TimeZone::Named(_)),
             )
-            | Statement::Truncate(_) | Statement::CloneTable(_) | Statement::CreateSchema(_) | Statement::CreateCatalog(_)
-            | Statement::CreateVolume(_) | Statement::Drop(_) | Statement::CommentOn(_) | Statement::Grant(_)
-            | Statement::Revoke(_) | Statement::ShowGrants(_) | Statement::Show(_) | Statement::Use(_) | Statement::Reset(_)
-            | Statement::Vacuum(_) | Statement::Analyze(_) | Statement::RefreshTable(_) => Ok(()),
+            | Statement::Describe(
+                Describe::Table { .. }
+                | Describe::Column { .. }
+                | Describe::History { .. }
+                | Describe::Detail { .. }
+                | Describe::Catalog { .. }
+                | Describe::Schema { .. }
+                | Describe::Volume { .. }
+                | Describe::Function { .. },
+            )
+            | Statement::Truncate(_)
+            | Statement::CloneTable(_)
+            | Statement::CreateSchema(_)
+            | Statement::CreateCatalog(_)
+            | Statement::CreateVolume(_)
+            | Statement::Drop(_)
+            | Statement::CommentOn(_)
+            | Statement::Grant(_)
+            | Statement::Revoke(_)
+            | Statement::ShowGrants(_)
+            | Statement::Show(_)
+            | Statement::Use(_)
+            | Statement::Reset(_)
+            | Statement::Vacuum(_)
+            | Statement::Analyze(_)
+            | Statement::RefreshTable(_) => Ok(()),
         }
     }
 
@@ -90,7 +135,8 @@ impl Strict<'_> {
     }
 
     fn merge(&mut self, merge: &mut Merge) -> Result<()> {
-        let Merge { target: _, target_alias: _, source, source_alias: _, condition, clauses, schema_evolution: _ } = merge;
+        let Merge { target: _, target_alias: _, source, source_alias: _, condition, clauses, schema_evolution: _ } =
+            merge;
         self.query(source)?;
         self.expr(condition)?;
         for MergeClause { when: _, condition, action } in clauses {
@@ -166,10 +212,19 @@ impl Strict<'_> {
             Change::AddConstraint(constraint) => self.constraint(constraint),
             Change::SetRowFilter(filter) => self.mask_arguments(&mut filter.on),
             Change::ViewQuery { query, text: _ } => self.stored(|walk| walk.query(query)),
-            Change::RenameTo(_) | Change::SetOwner(_) | Change::SetProperties(_) | Change::UnsetProperties { .. }
-            | Change::SetTags(_) | Change::UnsetTags(_) | Change::SetManagedLocation(_) | Change::DropColumns { .. }
-            | Change::RenameColumn { .. } | Change::ClusterBy(_) | Change::DropConstraint { .. }
-            | Change::DropPrimaryKey { .. } | Change::DropRowFilter => Ok(()),
+            Change::RenameTo(_)
+            | Change::SetOwner(_)
+            | Change::SetProperties(_)
+            | Change::UnsetProperties { .. }
+            | Change::SetTags(_)
+            | Change::UnsetTags(_)
+            | Change::SetManagedLocation(_)
+            | Change::DropColumns { .. }
+            | Change::RenameColumn { .. }
+            | Change::ClusterBy(_)
+            | Change::DropConstraint { .. }
+            | Change::DropPrimaryKey { .. }
+            | Change::DropRowFilter => Ok(()),
         }
     }
 
@@ -177,9 +232,16 @@ impl Strict<'_> {
         match change {
             ColumnChange::SetDefault(default) => self.source(default),
             ColumnChange::SetMask(mask) => self.mask(mask),
-            ColumnChange::SetType(_) | ColumnChange::SetNotNull | ColumnChange::DropNotNull | ColumnChange::SetComment(_)
-            | ColumnChange::DropDefault | ColumnChange::Move(_) | ColumnChange::DropMask | ColumnChange::SetTags(_)
-            | ColumnChange::UnsetTags(_) | ColumnChange::SyncIdentity => Ok(()),
+            ColumnChange::SetType(_)
+            | ColumnChange::SetNotNull
+            | ColumnChange::DropNotNull
+            | ColumnChange::SetComment(_)
+            | ColumnChange::DropDefault
+            | ColumnChange::Move(_)
+            | ColumnChange::DropMask
+            | ColumnChange::SetTags(_)
+            | ColumnChange::UnsetTags(_)
+            | ColumnChange::SyncIdentity => Ok(()),
         }
     }
 }

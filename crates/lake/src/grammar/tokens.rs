@@ -42,18 +42,8 @@ struct Lexer<'s> {
 
 impl<'s> Lexer<'s> {
     fn new(sql: &'s str) -> Self {
-        let out = Tokens {
-            tokens: Vec::new(),
-            ranges: Vec::new(),
-        };
-        Self {
-            sql,
-            position: 0,
-            line: 1,
-            column: 1,
-            positional_parameters: 0,
-            out,
-        }
+        let out = Tokens { tokens: Vec::new(), ranges: Vec::new() };
+        Self { sql, position: 0, line: 1, column: 1, positional_parameters: 0, out }
     }
 
     fn rest(&self) -> &'s str {
@@ -103,10 +93,7 @@ impl<'s> Lexer<'s> {
     }
 
     fn push(&mut self, token: Token, from: usize, start: Location) {
-        self.out.tokens.push(TokenWithSpan::new(
-            token,
-            Span::new(start, self.location()),
-        ));
+        self.out.tokens.push(TokenWithSpan::new(token, Span::new(start, self.location())));
         self.out.ranges.push(from..self.position);
     }
 
@@ -256,9 +243,8 @@ impl<'s> Lexer<'s> {
                 return self.code_point(code, 16, 1 + digits, text, start);
             }
         }
-        let octal = self.rest().get(..3).filter(|code| {
-            matches!(code.as_bytes(), [b'0'..=b'1', b'0'..=b'7', b'0'..=b'7'])
-        });
+        let octal =
+            self.rest().get(..3).filter(|code| matches!(code.as_bytes(), [b'0'..=b'1', b'0'..=b'7', b'0'..=b'7']));
         if let Some(code) = octal {
             return self.code_point(code, 8, 3, text, start);
         }
@@ -423,11 +409,18 @@ fn is_name_part(c: char) -> bool {
     c == '_' || c.is_alphanumeric()
 }
 
-/// How many infix operators may stand in one expression, counted along the open parentheses, and how many set
-/// operations in one query: a chain `a + b + …` is a tree as deep as it is long, which later passes walk recursively.
+/// How many infix operators may stand in one expression, counted along the open parentheses: a chain `a + b + …` is a
+/// tree as deep as it is long, which later passes walk recursively. This and the limits below were chosen so that a
+/// debug build stays within a thread's 2 MiB of stack (`tests::deep_texts_are_errors_and_not_crashes`).
 const MAX_CHAIN: usize = 200;
 
-/// The same for AND and OR, which `normalize` turns into trees of little depth.
+/// How many set operations may follow each other in one query.
+const MAX_SET_OPERATIONS: usize = 60;
+
+/// How deep parentheses may nest behind FROM and JOIN.
+const MAX_NESTED_TABLES: usize = 20;
+
+/// As [`MAX_CHAIN`], for AND and OR, which `normalize` turns into trees of little depth.
 const MAX_LOGICAL_CHAIN: usize = 1_000;
 
 /// Refuses texts whose tree would be too deep, before there is a tree.
@@ -440,17 +433,32 @@ pub(super) fn check_chains(tokens: &[TokenWithSpan]) -> Result<(), SyntaxError> 
         operators: usize,
         logical: usize,
         set_operations: usize,
+        /// Of the parentheses around: operators, and parentheses behind FROM and JOIN.
         outside: usize,
+        tables: usize,
     }
     let mut open = vec![Chain::default()];
+    let mut table_follows = false;
     for TokenWithSpan { token, span } in tokens {
         let Some(chain) = open.last_mut() else {
             return Ok(());
         };
+        let opens_table = table_follows && *token == Token::LParen;
+        table_follows = opens_table
+            || matches!(token, Token::Word(word) if ["FROM", "JOIN"].iter().any(|before| word.value.eq_ignore_ascii_case(before)));
         match token {
             Token::LParen | Token::LBracket => {
-                let outside = chain.outside + chain.operators + chain.set_operations;
-                open.push(Chain { outside, ..Chain::default() });
+                let inner = Chain {
+                    outside: chain.outside + chain.operators,
+                    tables: chain.tables + usize::from(opens_table),
+                    ..Chain::default()
+                };
+                if inner.tables > MAX_NESTED_TABLES {
+                    let message =
+                        format!("parentheses behind FROM and JOIN nest deeper than {MAX_NESTED_TABLES} levels");
+                    return Err(too_complex(message).at(span.start.line, span.start.column));
+                }
+                open.push(inner);
                 continue;
             }
             Token::RParen | Token::RBracket => {
@@ -465,22 +473,43 @@ pub(super) fn check_chains(tokens: &[TokenWithSpan]) -> Result<(), SyntaxError> 
                 | "ELSE" | "SET" | "VALUES" => (chain.operators, chain.logical) = (0, 0),
                 // Another operand of AND and OR begins.
                 "AND" | "OR" => (chain.operators, chain.logical) = (0, chain.logical + 1),
-                "IS" | "IN" | "LIKE" | "ILIKE" | "RLIKE" | "REGEXP" | "BETWEEN" | "DIV" | "COLLATE"
-                | "AT" | "XOR" => chain.operators += 1,
+                "IS" | "IN" | "LIKE" | "ILIKE" | "RLIKE" | "REGEXP" | "BETWEEN" | "DIV" | "COLLATE" | "AT" | "XOR" => {
+                    chain.operators += 1
+                }
                 "UNION" | "EXCEPT" | "INTERSECT" | "MINUS" => chain.set_operations += 1,
                 _ => {}
             },
-            Token::Spaceship | Token::Eq | Token::Neq | Token::Lt | Token::Gt | Token::LtEq | Token::GtEq
-            | Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat
-            | Token::Ampersand | Token::Pipe | Token::Caret | Token::ShiftLeft | Token::ShiftRight
-            | Token::DoubleColon | Token::Colon | Token::Period | Token::VerticalBarRightAngleBracket => {
+            Token::Spaceship
+            | Token::Eq
+            | Token::Neq
+            | Token::Lt
+            | Token::Gt
+            | Token::LtEq
+            | Token::GtEq
+            | Token::Plus
+            | Token::Minus
+            | Token::Mul
+            | Token::Div
+            | Token::Mod
+            | Token::StringConcat
+            | Token::Ampersand
+            | Token::Pipe
+            | Token::Caret
+            | Token::ShiftLeft
+            | Token::ShiftRight
+            | Token::DoubleColon
+            | Token::Colon
+            | Token::Period
+            | Token::VerticalBarRightAngleBracket => {
                 chain.operators += 1;
             }
             _ => {}
         }
-        let length = chain.outside + chain.operators + chain.set_operations;
-        if length > MAX_CHAIN || chain.logical > MAX_LOGICAL_CHAIN {
-            let message = format!("too many operators are chained in one expression at '{token}'");
+        let too_long = chain.outside + chain.operators > MAX_CHAIN
+            || chain.logical > MAX_LOGICAL_CHAIN
+            || chain.set_operations > MAX_SET_OPERATIONS;
+        if too_long {
+            let message = format!("too many operators follow each other at '{token}'");
             return Err(too_complex(message).at(span.start.line, span.start.column));
         }
     }

@@ -7,7 +7,9 @@
 use std::fmt;
 
 use sqlparser::{
-    ast::{self, ArrayElemTypeDef, CharacterLength, ExactNumberInfo, Ident, ObjectName, StructBracketKind, TimezoneInfo},
+    ast::{
+        self, ArrayElemTypeDef, CharacterLength, ExactNumberInfo, Ident, ObjectName, StructBracketKind, TimezoneInfo,
+    },
     tokenizer::{Token, TokenWithSpan},
 };
 
@@ -96,10 +98,7 @@ impl IntervalUnit {
     }
 }
 
-const DEFAULT_DECIMAL: DataType = DataType::Decimal {
-    precision: 10,
-    scale: 0,
-};
+const DEFAULT_DECIMAL: DataType = DataType::Decimal { precision: 10, scale: 0 };
 
 /// Types that nest deeper than this are refused: they are walked recursively.
 const MAX_TYPE_DEPTH: usize = 50;
@@ -120,12 +119,7 @@ impl DataType {
 
     /// Reads the type that `tokens` begin with, and says of how many tokens it consists.
     pub(super) fn parse_tokens(tokens: &[TokenWithSpan]) -> Result<(Self, usize), SyntaxError> {
-        let mut reader = TypeReader {
-            tokens,
-            position: 0,
-            half_closed: false,
-            depth: 0,
-        };
+        let mut reader = TypeReader { tokens, position: 0, half_closed: false, depth: 0 };
         let data_type = reader.data_type()?;
         if reader.half_closed {
             return Err(unexpected(tokens.get(reader.position), "a single '>'"));
@@ -171,10 +165,9 @@ impl DataType {
             Self::BigInt => Ast::BigInt(None),
             Self::Float => Ast::Float(ExactNumberInfo::None),
             Self::Double => Ast::Double(ExactNumberInfo::None),
-            Self::Decimal { precision, scale } => Ast::Decimal(ExactNumberInfo::PrecisionAndScale(
-                u64::from(*precision),
-                i64::from(*scale),
-            )),
+            Self::Decimal { precision, scale } => {
+                Ast::Decimal(ExactNumberInfo::PrecisionAndScale(u64::from(*precision), i64::from(*scale)))
+            }
             Self::String => Ast::String(None),
             Self::Char(length) => Ast::Char(Some(character_length(*length))),
             Self::Varchar(length) => Ast::Varchar(Some(character_length(*length))),
@@ -197,18 +190,11 @@ impl DataType {
 }
 
 fn character_length(length: u32) -> CharacterLength {
-    CharacterLength::IntegerLength {
-        length: u64::from(length),
-        unit: None,
-    }
+    CharacterLength::IntegerLength { length: u64::from(length), unit: None }
 }
 
 fn struct_field_from_ast(field: &ast::StructField) -> Result<StructField, SyntaxError> {
-    let ast::StructField {
-        field_name,
-        field_type,
-        options,
-    } = field;
+    let ast::StructField { field_name, field_type, options } = field;
     match (field_name, options) {
         (Some(name), None) => Ok(StructField {
             name: name.value.clone(),
@@ -216,23 +202,16 @@ fn struct_field_from_ast(field: &ast::StructField) -> Result<StructField, Syntax
             not_null: false,
             comment: None,
         }),
-        _ => Err(SyntaxError::syntax(format!("field {field} of a STRUCT type is malformed")).with_hint("write STRUCT<name: TYPE>")),
+        _ => Err(SyntaxError::syntax(format!("field {field} of a STRUCT type is malformed"))
+            .with_hint("write STRUCT<name: TYPE>")),
     }
 }
 
 fn struct_field_to_ast(field: &StructField) -> Result<ast::StructField, SyntaxError> {
-    let StructField {
-        name,
-        data_type,
-        not_null,
-        comment,
-    } = field;
+    let StructField { name, data_type, not_null, comment } = field;
     if *not_null || comment.is_some() {
         let hint = "leave them out: a cast changes the type only";
-        return Err(SyntaxError::unsupported(
-            "NOT NULL or COMMENT in the type of a CAST",
-            hint,
-        ));
+        return Err(SyntaxError::unsupported("NOT NULL or COMMENT in the type of a CAST", hint));
     }
     Ok(ast::StructField {
         field_name: Some(Ident::with_quote('`', name)),
@@ -390,10 +369,7 @@ impl TypeReader<'_> {
         let scale = if self.eat(&Token::Comma) { self.number(precision)? } else { 0 };
         self.expect(&Token::RParen)?;
         let narrow = |number: u32| u8::try_from(number).unwrap_or(u8::MAX);
-        Ok(DataType::Decimal {
-            precision: narrow(precision),
-            scale: narrow(scale),
-        })
+        Ok(DataType::Decimal { precision: narrow(precision), scale: narrow(scale) })
     }
 
     fn length(&mut self) -> Result<u32, SyntaxError> {
@@ -453,12 +429,7 @@ impl TypeReader<'_> {
             } else {
                 None
             };
-            fields.push(StructField {
-                name,
-                data_type,
-                not_null,
-                comment,
-            });
+            fields.push(StructField { name, data_type, not_null, comment });
             if !self.eat(&Token::Comma) {
                 self.close()?;
                 return Ok(fields);

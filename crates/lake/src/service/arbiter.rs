@@ -246,6 +246,7 @@ impl Arbiter {
                     .hint("RESTORE it to a version before that one"));
             }
             let winners = winners(turn, folder, proposal.read_version, state.version).await?;
+            let winners: Vec<(i64, &[Action])> = winners.iter().map(|(version, won)| (*version, won.as_slice())).collect();
             let rebased = check(&proposal, &winners, &state)?;
             validate(&state, &rebased.actions)?;
             if write_commit(folder, rebased.version, &rebased.actions).await? {

@@ -1,5 +1,8 @@
 //! Verbs of the lake: commits, tables, statements.
 
 pub mod arbiter;
+pub mod executions;
 mod problems;
+pub mod statements;
 pub mod table_log;
+pub mod warehouses;

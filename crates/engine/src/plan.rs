@@ -1,0 +1,265 @@
+//! `prepare`: from a bound query to a plan that can be shown and run.
+//!
+//! Binding, optimising and physical planning run on a thread with a deep stack, because trees are walked recursively: no
+//! text that the grammar accepted may overflow a stack. A hash join that does not fit into memory is planned again as
+//! sort-merge join, as long as no batch has left.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use async_trait::async_trait;
+use crannog_lake::ports::{BoundQuery, ExplainMode, InsertInto, Prepared, Relation, RelationKey, Relations, RowStream};
+use crannog_types::{Problem, Result};
+use datafusion::catalog::TableProvider;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::datasource::MemTable;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
+use futures::StreamExt;
+
+use crate::bind::{Binder, Env, Facts, Rel, Source, Sources, View};
+use crate::session::{QueryLimits, Runtime};
+use crate::spark::error::{is_out_of_memory, to_problem};
+use crate::spark::types;
+use crate::spark::zone::Zone;
+
+/// Bytes of stack for planning.
+const STACK: usize = 64 << 20;
+
+/// Plans queries.
+#[derive(Clone, Debug)]
+pub struct Planner {
+    runtime: Runtime,
+}
+
+impl Planner {
+    /// A planner whose queries share these limits.
+    ///
+    /// # Errors
+    /// When the spill folder cannot be used.
+    pub fn new(limits: &QueryLimits) -> Result<Self> {
+        Ok(Planner { runtime: Runtime::new(limits)? })
+    }
+
+    /// See [`crannog_lake::ports::Engine::prepare`].
+    ///
+    /// # Errors
+    /// Spark's, with its condition in the problem's reason.
+    pub async fn prepare(&self, query: BoundQuery) -> Result<Box<dyn Prepared>> {
+        let BoundQuery { query, relations, session, into } = query;
+        let facts = Facts {
+            zone: Zone::parse(&session.time_zone).map_err(to_problem)?,
+            zone_name: session.time_zone,
+            catalog: session.catalog,
+            schema: session.schema,
+            user: session.user,
+            groups: session.groups,
+            now: session.now.0,
+        };
+        let sources = sources(relations)?;
+        let runtime = self.runtime.clone();
+        let handle = tokio::runtime::Handle::current();
+        deep(move || {
+            let (optimized, unoptimized, schema, scans) = bind(&facts, &runtime, &query, &sources, into.as_ref())?;
+            let physical = handle.block_on(runtime.state(true).query_planner().create_physical_plan(&optimized, &runtime.state(true)));
+            let physical = physical.map_err(to_problem)?;
+            Ok(Box::new(Plan { runtime, unoptimized, optimized, physical, schema, scans }) as Box<dyn Prepared>)
+        })
+        .await
+    }
+}
+
+/// Runs on a thread of its own, with a deep stack.
+async fn deep<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new()
+        .name("plan".to_owned())
+        .stack_size(STACK)
+        .spawn(move || {
+            // The receiver is gone when the statement was cancelled.
+            let _ = sender.send(work());
+        })
+        .map_err(|error| Problem::internal("no thread for planning could be started", error))?;
+    match receiver.await {
+        Ok(result) => result,
+        Err(error) => Err(Problem::internal("planning the query failed by a fault of the engine", error)),
+    }
+}
+
+type Scans = HashMap<String, RelationKey>;
+
+fn bind(
+    facts: &Facts,
+    runtime: &Runtime,
+    query: &datafusion::sql::sqlparser::ast::Query,
+    sources: &Sources,
+    into: Option<&InsertInto>,
+) -> Result<(LogicalPlan, LogicalPlan, SchemaRef, Scans)> {
+    let state = runtime.state(true);
+    let binder = Binder::new(facts.clone(), state.clone());
+    let env = Env { sources, catalog: &facts.catalog, schema: &facts.schema, ctes: HashMap::new(), depth: 0 };
+    let rel = binder.query(query, &env, None).map_err(to_problem)?;
+    let (rel, schema) = match into {
+        Some(into) => (binder.insert(rel, into).map_err(to_problem)?, Arc::new(into.schema.to_arrow())),
+        None => {
+            let schema = output(&rel);
+            (rel, schema)
+        }
+    };
+    let rel = exactly(&binder, rel)?;
+    let optimized = state.optimize(&rel.plan).map_err(to_problem)?;
+    let scans = binder.scans.into_inner().into_iter().collect();
+    Ok((optimized, rel.plan, schema, scans))
+}
+
+/// The plan's columns are the relation's, in its order, no more.
+fn exactly(binder: &Binder, rel: Rel) -> Result<Rel> {
+    let visible: Vec<_> = rel.columns.iter().filter(|column| !column.hidden).collect();
+    let same = visible.len() == rel.plan.schema().fields().len()
+        && visible.iter().zip(rel.plan.schema().columns()).all(|(column, real)| column.column == real);
+    if same {
+        return Ok(rel);
+    }
+    let items = visible.into_iter().map(crate::bind::from::column_of).collect();
+    binder.project_to(rel, items).map_err(to_problem)
+}
+
+fn output(rel: &Rel) -> SchemaRef {
+    let fields: Vec<Field> =
+        rel.columns.iter().filter(|column| !column.hidden).map(|column| Field::new(&column.name, column.ty.clone(), true)).collect();
+    Arc::new(Schema::new(fields))
+}
+
+fn sources(relations: Relations) -> Result<Sources> {
+    relations.into_iter().map(|(key, relation)| Ok((key.clone(), source(&key, relation)?))).collect()
+}
+
+fn source(key: &[String], relation: Relation) -> Result<Source> {
+    Ok(match relation {
+        Relation::Table(scan) => Source::Provider(crate::table_provider(&scan, &key.join("."))?),
+        Relation::Rows(batches, schema) => Source::Provider(rows(batches, schema)?),
+        Relation::View(view) => {
+            let view = *view;
+            Source::View(Box::new(View {
+                query: view.query,
+                columns: view.columns,
+                catalog: view.catalog,
+                schema: view.schema,
+                sources: sources(view.relations)?,
+            }))
+        }
+        Relation::Files(scan) => Source::Provider(files(&scan)?),
+    })
+}
+
+fn rows(batches: Vec<RecordBatch>, schema: SchemaRef) -> Result<Arc<dyn TableProvider>> {
+    let table = MemTable::try_new(schema, vec![batches]).map_err(to_problem)?;
+    Ok(Arc::new(table))
+}
+
+fn files(scan: &crannog_lake::ports::FilesScan) -> Result<Arc<dyn TableProvider>> {
+    let shown = &scan.shown_as;
+    Err(Problem::new(crannog_types::Code::Unimplemented, format!("reading the files of {shown} in a query is not available yet")))
+}
+
+struct Plan {
+    runtime: Runtime,
+    unoptimized: LogicalPlan,
+    optimized: LogicalPlan,
+    physical: Arc<dyn ExecutionPlan>,
+    schema: SchemaRef,
+    scans: Scans,
+}
+
+#[async_trait]
+impl Prepared for Plan {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn columns_read(&self) -> Vec<(RelationKey, Vec<String>)> {
+        let mut read: Vec<(RelationKey, Vec<String>)> = Vec::new();
+        // A walk cannot fail: the closure never does.
+        let _ = self.optimized.apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node
+                && let Some(key) = self.scans.get(scan.table_name.table())
+            {
+                let mut columns: Vec<String> = scan.projected_schema.fields().iter().map(|field| field.name().clone()).collect();
+                for filter in &scan.filters {
+                    columns.extend(filter.column_refs().into_iter().map(|column| column.name.clone()));
+                }
+                match read.iter_mut().find(|(known, _)| known == key) {
+                    Some((_, known)) => known.extend(columns),
+                    None => read.push((key.clone(), columns)),
+                }
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        for (_, columns) in &mut read {
+            let mut seen = std::collections::HashSet::new();
+            columns.retain(|column| seen.insert(column.clone()));
+        }
+        read
+    }
+
+    fn explain(&self, mode: ExplainMode) -> Result<String> {
+        let physical = displayable(self.physical.as_ref()).indent(false);
+        Ok(match mode {
+            ExplainMode::Simple => format!("== Physical Plan ==\n{physical}"),
+            ExplainMode::Extended => format!(
+                "== Analyzed Logical Plan ==\n{}\n\n== Optimized Logical Plan ==\n{}\n\n== Physical Plan ==\n{physical}",
+                self.unoptimized.display_indent(),
+                self.optimized.display_indent()
+            ),
+        })
+    }
+
+    async fn run(self: Box<Self>) -> Result<RowStream> {
+        let mut inner = execute_stream(Arc::clone(&self.physical), self.runtime.state(true).task_ctx()).map_err(to_problem)?;
+        let mut first = inner.next().await;
+        if let Some(Err(error)) = &first
+            && is_out_of_memory(error)
+        {
+            // The build side of a hash join cannot spill; a sort can.
+            drop(inner);
+            let (runtime, optimized) = (self.runtime.clone(), self.optimized.clone());
+            let handle = tokio::runtime::Handle::current();
+            let again = deep(move || {
+                let state = runtime.state(false);
+                handle.block_on(state.query_planner().create_physical_plan(&optimized, &state)).map_err(to_problem)
+            })
+            .await?;
+            inner = execute_stream(again, self.runtime.state(false).task_ctx()).map_err(to_problem)?;
+            first = inner.next().await;
+        }
+        let schema = Arc::clone(&self.schema);
+        let rest = futures::stream::iter(first).chain(inner);
+        let stream = rest.map(move |batch| shaped(&batch.map_err(to_problem)?, &schema));
+        Ok(Box::pin(stream) as Pin<Box<_>>)
+    }
+}
+
+/// The batch under the names and in the types that were promised.
+fn shaped(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let columns = batch
+        .columns()
+        .iter()
+        .zip(schema.fields())
+        .map(|(column, field)| as_type(column, field))
+        .collect::<Result<Vec<_>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+        .map_err(|error| Problem::internal("the result does not have the promised shape", error))
+}
+
+fn as_type(column: &ArrayRef, field: &Field) -> Result<ArrayRef> {
+    if column.data_type() == field.data_type() {
+        return Ok(Arc::clone(column));
+    }
+    debug_assert_eq!(types::normal(column.data_type()), types::normal(field.data_type()));
+    arrow::compute::cast(column, field.data_type()).map_err(|error| Problem::internal("the result does not have the promised type", error))
+}

@@ -1,0 +1,80 @@
+//! DataFusion's session as Crannog sets it: bounded memory with spilling, microseconds, plain strings.
+//!
+//! One runtime (memory pool, spill folder) serves all statements; each statement has a state of its own. No catalog is
+//! ever filled: relations reach a plan through `bind` only.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crannog_types::{Problem, Result};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::{SessionState, SessionStateDefaults};
+use datafusion::prelude::SessionConfig;
+
+/// What queries may use.
+#[derive(Clone, Debug)]
+pub struct QueryLimits {
+    /// Bytes of memory for the operators of all queries together.
+    pub memory: usize,
+    /// Where operators spill; `None`: the system's folder for temporary files.
+    pub spill_folder: Option<PathBuf>,
+    /// Bytes that all spills together may take.
+    pub spill_bytes: u64,
+    /// Threads that one query uses.
+    pub partitions: usize,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        QueryLimits { memory: 512 << 20, spill_folder: None, spill_bytes: 20 << 30, partitions: 2 }
+    }
+}
+
+/// The runtime that all statements share.
+#[derive(Clone, Debug)]
+pub(crate) struct Runtime {
+    env: Arc<RuntimeEnv>,
+    partitions: usize,
+}
+
+impl Runtime {
+    pub(crate) fn new(limits: &QueryLimits) -> Result<Self> {
+        let top = std::num::NonZeroUsize::new(3).unwrap_or(std::num::NonZeroUsize::MIN);
+        let pool: Arc<dyn MemoryPool> = Arc::new(TrackConsumersPool::new(FairSpillPool::new(limits.memory), top));
+        let mode = match &limits.spill_folder {
+            Some(folder) => DiskManagerMode::Directories(vec![folder.clone()]),
+            None => DiskManagerMode::OsTmpDirectory,
+        };
+        let disk = DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(limits.spill_bytes);
+        let env = RuntimeEnvBuilder::new()
+            .with_memory_pool(pool)
+            .with_disk_manager_builder(disk)
+            .build_arc()
+            .map_err(|error| Problem::internal("the query runtime cannot start", error))?;
+        Ok(Runtime { env, partitions: limits.partitions.max(1) })
+    }
+
+    /// A state for one statement. `hash_join` is off when a join did not fit into memory.
+    pub(crate) fn state(&self, hash_join: bool) -> SessionState {
+        let mut config = SessionConfig::new()
+            .with_target_partitions(self.partitions)
+            .with_information_schema(false)
+            .with_create_default_catalog_and_schema(false);
+        let options = config.options_mut();
+        options.execution.parquet.schema_force_view_types = false;
+        options.execution.time_zone = Some("UTC".to_owned());
+        options.optimizer.prefer_hash_join = hash_join;
+        // Spark's `sum` and friends were bound by us: nothing may be coerced again.
+        options.sql_parser.map_string_types_to_utf8view = false;
+        SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.env))
+            .with_scalar_functions(SessionStateDefaults::default_scalar_functions())
+            .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
+            .with_window_functions(SessionStateDefaults::default_window_functions())
+            .build()
+    }
+}

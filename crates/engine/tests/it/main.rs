@@ -1,0 +1,4 @@
+//! The engine's tests, in one binary: linking it is what takes time.
+
+mod fixture;
+mod tables;

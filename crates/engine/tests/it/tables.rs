@@ -1,0 +1,627 @@
+//! Delta tables written, committed by hand, loaded by the kernel and read again.
+
+use std::sync::Arc;
+
+use crannog_lake::model::actions::{Action, DeletionVector, DomainMetadata, Protocol, Txn};
+use crannog_lake::model::schema::{ArrayType, DataType, MapType, StructField, StructType};
+use crannog_lake::model::stats::FileStats;
+use crannog_types::{Code, Problem};
+use datafusion::arrow::array::*;
+use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
+use datafusion::arrow::datatypes::{Field, Int32Type};
+use delta_kernel::actions::deletion_vector_writer::{KernelDeletionVector, StreamingDeletionVectorWriter};
+use crannog_engine::Limits;
+use serde_json::{Value, json};
+
+use crate::fixture::{NOW, Table, features, metadata, plain, rows, text};
+
+fn schema(columns: &[(&str, DataType)]) -> StructType {
+    StructType::new(columns.iter().map(|(name, t)| StructField::new(*name, t.clone(), true)).collect()).unwrap()
+}
+
+fn batch(schema: &StructType, columns: Vec<ArrayRef>) -> RecordBatch {
+    RecordBatch::try_new(Arc::new(schema.to_arrow()), columns).unwrap()
+}
+
+fn longs(name: &str, values: impl IntoIterator<Item = i64>) -> RecordBatch {
+    batch(&schema(&[(name, DataType::Long)]), vec![Arc::new(Int64Array::from_iter_values(values))])
+}
+
+fn stats(adds: &[crannog_lake::model::Add]) -> Value {
+    serde_json::from_str(adds[0].stats.as_deref().unwrap()).unwrap()
+}
+
+fn every_type() -> (StructType, RecordBatch) {
+    let decimal = |precision, scale| DataType::Decimal { precision, scale };
+    let point = schema(&[("x", DataType::Integer), ("label", DataType::String)]);
+    let array = DataType::Array(Box::new(ArrayType { element_type: DataType::Integer, contains_null: true }));
+    let map = DataType::Map(Box::new(MapType {
+        key_type: DataType::String,
+        value_type: DataType::Long,
+        value_contains_null: true,
+    }));
+    let all = schema(&[
+        ("bool", DataType::Boolean),
+        ("byte", DataType::Byte),
+        ("short", DataType::Short),
+        ("int", DataType::Integer),
+        ("long", DataType::Long),
+        ("float", DataType::Float),
+        ("double", DataType::Double),
+        ("small", decimal(9, 2)),
+        ("middle", decimal(18, 4)),
+        ("big", decimal(38, 10)),
+        ("text", DataType::String),
+        ("bytes", DataType::Binary),
+        ("day", DataType::Date),
+        ("moment", DataType::Timestamp),
+        ("clock", DataType::TimestampNtz),
+        ("point", DataType::Struct(point.clone())),
+        ("list", array),
+        ("map", map),
+    ]);
+    let arrow = all.to_arrow();
+    let of = |name: &str| arrow.field_with_name(name).unwrap().data_type().clone();
+    let decimals = |name: &str, values: Vec<Option<i128>>| -> ArrayRef {
+        Arc::new(Decimal128Array::from(values).with_data_type(of(name)))
+    };
+    let big = 12_345_678_901_234_567_890_123_456_789_012_345_678_i128;
+    let points = StructArray::new(
+        point.to_arrow().fields().clone(),
+        vec![
+            Arc::new(Int32Array::from(vec![Some(1), None, Some(99)])),
+            Arc::new(StringArray::from(vec![Some("a"), Some("b"), Some("hidden")])),
+        ],
+        Some(NullBuffer::from(vec![true, true, false])),
+    );
+    let lists = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None]), None, Some(vec![])]);
+    let lists = ListArray::new(
+        Arc::new(Field::new("element", datafusion::arrow::datatypes::DataType::Int32, true)),
+        lists.offsets().clone(),
+        lists.values().clone(),
+        lists.nulls().cloned(),
+    );
+    let datafusion::arrow::datatypes::DataType::Map(entry, _) = of("map") else { panic!() };
+    let datafusion::arrow::datatypes::DataType::Struct(fields) = entry.data_type().clone() else { panic!() };
+    let entries = StructArray::new(
+        fields,
+        vec![Arc::new(StringArray::from(vec!["k", "l"])), Arc::new(Int64Array::from(vec![Some(7), None]))],
+        None,
+    );
+    let maps = MapArray::new(
+        entry,
+        OffsetBuffer::new(vec![0, 2, 2, 2].into()),
+        entries,
+        Some(NullBuffer::from(vec![true, true, false])),
+        false,
+    );
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(BooleanArray::from(vec![Some(true), Some(false), None])),
+        Arc::new(Int8Array::from(vec![Some(i8::MIN), Some(i8::MAX), None])),
+        Arc::new(Int16Array::from(vec![Some(i16::MIN), Some(i16::MAX), None])),
+        Arc::new(Int32Array::from(vec![Some(i32::MIN), Some(i32::MAX), None])),
+        Arc::new(Int64Array::from(vec![Some(i64::MIN), Some(i64::MAX), None])),
+        Arc::new(Float32Array::from(vec![Some(-0.1), Some(f32::MAX), None])),
+        Arc::new(Float64Array::from(vec![Some(-0.1), Some(1e300), None])),
+        decimals("small", vec![Some(-123_456_789), Some(5), None]),
+        decimals("middle", vec![Some(-123_456_789_012_345_678), Some(5), None]),
+        decimals("big", vec![Some(-big), Some(big), None]),
+        Arc::new(StringArray::from(vec![Some(""), Some("żółć 🦀"), None])),
+        Arc::new(BinaryArray::from(vec![Some(&b"\x00\xff"[..]), Some(b""), None])),
+        Arc::new(Date32Array::from(vec![Some(-719_162), Some(19_782), None])),
+        Arc::new(TimestampMicrosecondArray::from(vec![Some(-1), Some(1_700_000_000_123_456), None]).with_timezone("UTC")),
+        Arc::new(TimestampMicrosecondArray::from(vec![Some(-1), Some(1_700_000_000_123_456), None])),
+        Arc::new(points),
+        Arc::new(lists),
+        Arc::new(maps),
+    ];
+    let rows = batch(&all, columns);
+    (all, rows)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_type_comes_back_as_it_was_written() {
+    let (schema, rows) = every_type();
+    let mut table = Table::create("every_type", &schema, &[], features(&["timestampNtz"])).await;
+    let adds = table.append(vec![rows.clone()]).await;
+    assert_eq!(adds.len(), 1);
+    assert!(adds[0].path.starts_with("part-00000-") && adds[0].path.ends_with("-c000.snappy.parquet"), "{}", adds[0].path);
+    assert_eq!(adds[0].modification_time, NOW.millis());
+
+    let read = table.query("select * from t").await.rows;
+    assert_eq!(read.schema().fields(), rows.schema().fields());
+    assert_eq!(text(&read), text(&rows));
+    for (at, field) in rows.schema().fields().iter().enumerate() {
+        assert_eq!(read.column(at), rows.column(at), "{}", field.name());
+    }
+
+    let found = stats(&adds);
+    assert_eq!(found["numRecords"], 3);
+    assert_eq!(found["minValues"]["byte"], -128);
+    assert_eq!(found["maxValues"]["long"], i64::MAX);
+    assert_eq!(found["minValues"]["small"], json!(-1_234_567.89));
+    assert_eq!(found["minValues"]["text"], "");
+    assert_eq!(found["maxValues"]["text"], "żółć 🦀");
+    assert_eq!(found["minValues"]["day"], "0001-01-01");
+    assert_eq!(found["minValues"]["moment"], "1969-12-31T23:59:59.999Z");
+    assert_eq!(found["maxValues"]["moment"], "2023-11-14T22:13:20.124Z", "rounded up: readers that do not know of the cut");
+    assert_eq!(found["maxValues"]["clock"], "2023-11-14T22:13:20.124");
+    assert_eq!(found["minValues"]["point"], json!({"x": 1, "label": "a"}));
+    assert_eq!(found["maxValues"]["point"], json!({"x": 1, "label": "b"}), "what a null struct hides does not count");
+    assert_eq!(found["nullCount"]["point"], json!({"x": 2, "label": 1}));
+    assert_eq!(found["nullCount"]["list"], 1);
+    for column in ["bool", "bytes", "list", "map"] {
+        assert_eq!(found["minValues"].get(column), None, "{column}");
+        assert_eq!(found["nullCount"][column], 1, "{column}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partition_values_of_any_text_and_type_come_back() {
+    let schema = schema(&[
+        ("s", DataType::String),
+        ("n", DataType::Integer),
+        ("d", DataType::Date),
+        ("m", DataType::Decimal { precision: 10, scale: 3 }),
+        ("at", DataType::Timestamp),
+        ("v", DataType::Long),
+    ]);
+    let columns = ["s", "n", "d", "m", "at"];
+    let mut table = Table::create("hostile_partitions", &schema, &columns, plain()).await;
+    let texts = [Some("a/b=c %"), Some(""), None, Some("żółć 🦀 'x'\"\\:*?"), Some(".."), Some("%2F")];
+    let count = texts.len() as i64;
+    let rows = batch(
+        &schema,
+        vec![
+            Arc::new(StringArray::from(texts.to_vec())),
+            Arc::new(Int32Array::from_iter((0..count as i32).map(|i| (i != 1).then_some(i - 3)))),
+            Arc::new(Date32Array::from_iter((0..count as i32).map(|i| (i != 2).then_some(i * 1000 - 2000)))),
+            Arc::new(
+                Decimal128Array::from_iter((0..count).map(|i| (i != 3).then_some(i128::from(i) * 1001 - 2000)))
+                    .with_precision_and_scale(10, 3)
+                    .unwrap(),
+            ),
+            Arc::new(
+                TimestampMicrosecondArray::from_iter((0..count).map(|i| (i != 4).then_some(i * 1_000_001 - 1)))
+                    .with_timezone("UTC"),
+            ),
+            Arc::new(Int64Array::from_iter_values(0..count)),
+        ],
+    );
+    let adds = table.append(vec![rows.clone()]).await;
+    assert_eq!(adds.len(), texts.len());
+    for add in &adds {
+        assert!(add.path.is_ascii() && !add.path.contains(' '), "{}", add.path);
+    }
+    let read = table.query("select * from t order by v").await.rows;
+    let expected: Vec<Option<&str>> = texts.iter().map(|t| t.filter(|t| !t.is_empty())).collect();
+    assert_eq!(read.column(0).as_ref(), &StringArray::from(expected) as &dyn Array, "the empty string is null in Delta");
+    for at in 1..rows.num_columns() {
+        assert_eq!(read.column(at), rows.column(at), "{}", rows.schema().field(at).name());
+    }
+    for (sql, value) in [
+        ("s = 'a/b=c %'", "0"),
+        ("s = '%2F'", "5"),
+        ("s is null and n = -1", "2"),
+        ("n = 0", "3"),
+        ("n in (0, 77)", "3"),
+        ("d = date '1967-04-07'", "1"),
+        ("m = -2.0", "0"),
+        ("at = timestamp '1970-01-01T00:00:01.000000Z'", "1"),
+    ] {
+        let answer = table.query(&format!("select v from t where {sql}")).await;
+        assert_eq!(text(&answer.rows), value, "{sql}");
+        assert_eq!(answer.opened.files, 1, "{sql}: {}", answer.plan);
+    }
+    assert_eq!(table.show("select count(*) from t where s not in ('..')").await, "3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_opens_only_the_files_that_can_have_its_rows() {
+    let schema = schema(&[("day", DataType::Date), ("n", DataType::Long), ("s", DataType::String)]);
+    let day = |day: i32| {
+        let from = i64::from(day) * 10;
+        batch(
+            &schema,
+            vec![
+                Arc::new(Date32Array::from_iter_values(std::iter::repeat_n(19_000 + day, 10))),
+                Arc::new(Int64Array::from_iter_values(from..from + 10)),
+                Arc::new(StringArray::from_iter_values((from..from + 10).map(|i| format!("{}{i:06}", "x".repeat(40))))),
+            ],
+        )
+    };
+    let mut table = Table::create("pruned", &schema, &["day"], plain()).await;
+    table.append((0..365).map(day).collect()).await;
+
+    let by_partition = table.query("select sum(n) from t where day = date '2022-01-08'").await;
+    assert_eq!(text(&by_partition.rows), "45");
+    assert_eq!((by_partition.opened.files, by_partition.opened.of), (1, 365));
+    assert_eq!(by_partition.opened.pruned_by, ["day"]);
+    assert!(by_partition.plan.contains("predicate=day@0 = 2022-01-08"), "{}", by_partition.plan);
+    assert!(by_partition.plan.contains("table=main.test.t, files=1 of 365, pruned by=[day]"), "{}", by_partition.plan);
+
+    let by_statistics = table.query("select day from t where n = 1234").await;
+    assert_eq!(text(&by_statistics.rows), "2022-05-11");
+    assert_eq!(by_statistics.opened.files, 1);
+    assert_eq!(by_statistics.opened.pruned_by, ["n"]);
+
+    let both = table.query("select count(*) from t x where x.n between 100 and 129 and x.day < '2022-01-19'").await;
+    assert_eq!(text(&both.rows), "10");
+    assert_eq!(both.opened.files, 1, "{}", both.plan);
+
+    // Long strings are cut off in statistics: all files look alike, and none may be lost.
+    let long = table.query(&format!("select n from t where s = '{}000777'", "x".repeat(40))).await;
+    assert_eq!(text(&long.rows), "777");
+    assert_eq!(table.query("select count(*) from t where s > 'y'").await.opened.files, 0);
+
+    let nothing = table.query("select n from t where day = '1999-01-01'").await;
+    assert_eq!((nothing.rows.num_rows(), nothing.opened.files), (0, 0));
+    let unknown = table.query("select count(*) from t where n % 1000 = 7").await;
+    assert_eq!((text(&unknown.rows).as_str(), unknown.opened.files), ("4", 365));
+    assert_eq!(table.show("select count(distinct day), max(day) from t").await, "365|2023-01-07");
+    let limited = table.query("select n from t limit 15").await;
+    assert_eq!((limited.rows.num_rows(), limited.opened.files), (15, 2));
+    assert_eq!(table.show("select count(*) from (select n from t limit 15)").await, "15");
+    assert_eq!(table.show("select n, day from t order by n desc limit 2").await, "3649|2023-01-07\n3648|2023-01-07");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counting_rows_needs_no_file() {
+    let mut table = Table::create("counted", &schema(&[("n", DataType::Long)]), &[], plain()).await;
+    table.append(vec![longs("n", 0..100)]).await;
+    table.append(vec![longs("n", 0..11)]).await;
+    let answer = table.query("select count(*) from t").await;
+    assert_eq!(text(&answer.rows), "111");
+    assert_eq!(answer.opened.of, 0, "no scan: {}", answer.plan);
+    assert_eq!(table.show("select count(*) from t where n < 5").await, "10");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_rows_stay_away() {
+    let mut table =
+        Table::create("deletion_vector", &schema(&[("n", DataType::Long)]), &[], features(&["deletionVectors"])).await;
+    let mut add = table.append(vec![longs("n", 0..1000)]).await.remove(0);
+    let old = add.clone();
+    let mut vector = KernelDeletionVector::new();
+    vector.add_deleted_row_indexes([0_u64, 1, 500, 999]);
+    let mut bytes = Vec::new();
+    let mut writer = StreamingDeletionVectorWriter::new(&mut bytes);
+    let written = writer.write_deletion_vector(vector).unwrap();
+    writer.finalize().unwrap();
+    let id = uuid::Uuid::from_u128(0x1234_5678_9abc_def0_1122_3344_5566_7788);
+    table.folder.put(&format!("ab/deletion_vector_{id}.bin"), bytes.clone()).await.unwrap();
+    add.deletion_vector = Some(DeletionVector {
+        storage_type: "u".to_owned(),
+        path_or_inline_dv: format!("ab{}", z85(id.as_bytes())),
+        offset: Some(written.offset),
+        size_in_bytes: written.size_in_bytes,
+        cardinality: written.cardinality,
+    });
+    table.commit(vec![Action::Remove(old.to_remove(NOW.millis(), true)), Action::Add(add.clone())]).await;
+
+    let state = table.state().await;
+    assert_eq!(state.files.get(&add.path).unwrap().as_ref(), &add, "the kernel gives the action as it was committed");
+    let expected: i64 = (0..1000).filter(|n| ![0, 1, 500, 999].contains(n)).sum();
+    let answer = table.query("select count(n), sum(n), min(n), max(n) from t").await;
+    assert_eq!(text(&answer.rows), format!("996|{expected}|2|998"));
+    assert_eq!(answer.opened.deletion_vectors, 1);
+    assert_eq!(table.show("select count(*) from t").await, "996");
+    assert_eq!(table.show("select count(*) from t where n in (500, 501)").await, "1");
+
+    // A row count that the log does not have comes from the file.
+    let mut unknown = add.clone();
+    unknown.stats = None;
+    table.commit(vec![Action::Remove(add.to_remove(NOW.millis(), true))]).await;
+    table.commit(vec![Action::Add(unknown.clone())]).await;
+    assert_eq!(table.show("select count(*), sum(n) from t").await, format!("996|{expected}"));
+
+    // A damaged vector is an error, never rows.
+    let at = bytes.len() / 2;
+    bytes[at] ^= 0xff;
+    table.folder.put(&format!("ab/deletion_vector_{id}.bin"), bytes).await.unwrap();
+    let store = table.folder.object_store();
+    let provider = crannog_engine::testing::table("t", store, table.state().await).unwrap();
+    let context = datafusion::prelude::SessionContext::new();
+    let error = provider.scan(&context.state(), None, &[], None).await.unwrap_err();
+    assert!(error.to_string().contains("deletion vector"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_rows_stay_away_when_partitions_share_a_file() {
+    let schema = schema(&[("n", DataType::Long)]);
+    let mut table = Table::create("shared_file", &schema, &[], features(&["deletionVectors"])).await;
+    // A row group for each 8192 rows.
+    let groups = Limits { row_group: 1, ..Limits::default() };
+    let batches = std::iter::once(Ok(longs("n", 0..60_000)));
+    let store = table.folder.object_store();
+    let mut adds = crannog_engine::testing::write(store, &table.spec().await, groups, rows(batches)).await.unwrap();
+    assert_eq!(adds.len(), 1);
+    let deleted: Vec<u64> = (0..60_000).filter(|n| n % 7 == 0 || (20_000..45_000).contains(n)).collect();
+    let mut vector = KernelDeletionVector::new();
+    vector.add_deleted_row_indexes(deleted.iter().copied());
+    let mut bytes = Vec::new();
+    let mut writer = StreamingDeletionVectorWriter::new(&mut bytes);
+    let written = writer.write_deletion_vector(vector).unwrap();
+    writer.finalize().unwrap();
+    let id = uuid::Uuid::from_u128(7);
+    table.folder.put(&format!("deletion_vector_{id}.bin"), bytes).await.unwrap();
+    adds[0].deletion_vector = Some(DeletionVector {
+        storage_type: "u".to_owned(),
+        path_or_inline_dv: z85(id.as_bytes()),
+        offset: Some(written.offset),
+        size_in_bytes: written.size_in_bytes,
+        cardinality: written.cardinality,
+    });
+    table.commit(adds.into_iter().map(Action::Add).collect()).await;
+    let left: Vec<i64> = (0..60_000).filter(|n| n % 7 != 0 && !(20_000..45_000).contains(n)).collect();
+    let answer = table.query("select count(n), count(distinct n), sum(n) from t").await;
+    assert!(answer.plan.contains("partitions=4"), "{}", answer.plan);
+    let (count, sum) = (left.len(), left.iter().sum::<i64>());
+    assert_eq!(text(&answer.rows), format!("{count}|{count}|{sum}"));
+    assert_eq!(table.show("select n from t where n between 19990 and 45003 order by n").await.lines().count(), 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn void_columns_are_null_and_in_no_file() {
+    let schema = schema(&[("n", DataType::Long), ("nothing", DataType::Void)]);
+    let mut table = Table::create("void", &schema, &[], plain()).await;
+    let row = batch(&schema, vec![Arc::new(Int64Array::from(vec![1])), Arc::new(NullArray::new(1))]);
+    table.append(vec![row]).await;
+    assert_eq!(table.show("select n from t where nothing is null").await, "1");
+    assert_eq!(table.query("select * from t").await.rows.column(1).logical_null_count(), 1);
+}
+
+/// Spark wrote (and in many places still writes) timestamps as INT96.
+#[tokio::test(flavor = "multi_thread")]
+async fn timestamps_of_old_spark_are_moments_in_utc() {
+    use parquet::data_type::{Int96, Int96Type};
+    let schema = schema(&[("at", DataType::Timestamp)]);
+    let mut table = Table::create("int96", &schema, &[], plain()).await;
+    let message = Arc::new(parquet::schema::parser::parse_message_type("message spark_schema { optional int96 at; }").unwrap());
+    let mut writer = parquet::file::writer::SerializedFileWriter::new(Vec::new(), message, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    // Nanoseconds of the day, then the Julian day: 3000-01-01 is out of reach of nanoseconds in 64 bits.
+    let int96 = |nanos: u64, day: u32| {
+        let mut value = Int96::new();
+        value.set_data(nanos as u32, (nanos >> 32) as u32, day);
+        value
+    };
+    let values = [int96(1_000_001_000, 2_440_588), int96(0, 2_816_788)];
+    column.typed::<Int96Type>().write_batch(&values, Some(&[1, 1]), None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    let bytes = writer.into_inner().unwrap();
+    let size = bytes.len() as i64;
+    table.folder.put("old.parquet", bytes).await.unwrap();
+    let add = crannog_lake::model::Add { path: "old.parquet".to_owned(), size, data_change: true, ..Default::default() };
+    table.commit(vec![Action::Add(add)]).await;
+    let read = table.query("select at from t").await.rows;
+    let expected = TimestampMicrosecondArray::from(vec![1_000_001, 32_503_680_000_000_000]).with_timezone("UTC");
+    assert_eq!(read.column(0).as_ref(), &expected as &dyn Array);
+    assert_eq!(table.show("select count(*) from t where at > timestamp '2999-01-01T00:00:00Z'").await, "1");
+    // A file without statistics is counted by reading it.
+    assert_eq!(table.show("select count(*) from t").await, "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_changes_nothing_but_the_way_to_load() {
+    let schema = schema(&[("n", DataType::Long), ("p", DataType::String)]);
+    let writer = Protocol { writer_features: Some(vec!["domainMetadata".to_owned(), "appendOnly".to_owned()]), ..features(&[]) };
+    let mut table = Table::create("checkpoint", &schema, &["p"], writer).await;
+    let rows = |from: i64| {
+        batch(
+            &schema,
+            vec![
+                Arc::new(Int64Array::from_iter_values(from..from + 3)),
+                Arc::new(StringArray::from(vec![Some("a b"), None, Some("c%")])),
+            ],
+        )
+    };
+    let mut first = table.append(vec![rows(0)]).await;
+    table.append(vec![rows(3)]).await;
+    let domain = |domain: &str, configuration: &str, removed| {
+        let (domain, configuration) = (domain.to_owned(), configuration.to_owned());
+        Action::DomainMetadata(DomainMetadata { domain, configuration, removed })
+    };
+    let txn = |version| Action::Txn(Txn { app_id: "import".to_owned(), version, last_updated: Some(5) });
+    table.commit(vec![txn(6), domain("d", "old", false), domain("gone", "x", false)]).await;
+    table.commit(vec![txn(7), domain("d", "{\"a\":1}", false), domain("gone", "", true)]).await;
+    table.commit(vec![Action::Remove(first.remove(0).to_remove(NOW.millis(), true))]).await;
+
+    let sorted = |(version, mut loaded): (i64, crannog_lake::model::Loaded)| {
+        loaded.adds.sort_by(|a, b| a.path.cmp(&b.path));
+        (version, loaded)
+    };
+    let (version, before) = sorted(table.load().await);
+    assert_eq!((version, before.adds.len()), (5, 5));
+    assert_eq!(before.txns, [Txn { app_id: "import".to_owned(), version: 7, last_updated: Some(5) }]);
+    assert_eq!(before.domains.len(), 1);
+    assert_eq!(before.domains[0].configuration, "{\"a\":1}");
+    assert_eq!(before.metadata, metadata(&schema, &["p"]));
+    assert!(before.adds.iter().all(|add| add.stats.is_some()));
+
+    table.engine.write_checkpoint(&table.folder, 5).await.unwrap();
+    let last = table.folder.get("_delta_log/_last_checkpoint").await.unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&last).unwrap()["version"], 5);
+    table.engine.write_checkpoint(&table.folder, 5).await.unwrap();
+    for version in 0..5 {
+        table.folder.delete(&format!("_delta_log/{version:020}.json")).await.unwrap();
+    }
+    let (version, after) = sorted(table.load().await);
+    assert_eq!(version, 5);
+    assert_eq!(after.protocol, before.protocol);
+    assert_eq!(after.metadata, before.metadata);
+    assert_eq!(after.txns, before.txns);
+    assert_eq!(after.domains, before.domains);
+    assert_eq!(after.adds, before.adds);
+    assert_eq!(after.timestamp, before.timestamp);
+    assert_eq!(table.show("select count(*), sum(n) from t").await, "5|15");
+    let older = table.engine.load_version(&table.folder, Some(3)).await;
+    assert!(older.is_err(), "its commits are gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn older_versions_load_and_missing_tables_do_not() {
+    let mut table = Table::create("versions", &schema(&[("n", DataType::Long)]), &[], plain()).await;
+    table.append(vec![longs("n", 0..3)]).await;
+    let (version, loaded) = table.engine.load_version(&table.folder, Some(0)).await.unwrap().unwrap();
+    assert_eq!((version, loaded.adds.len()), (0, 0));
+    assert_eq!(table.load().await.0, 1);
+    let later = table.engine.load_version(&table.folder, Some(9)).await.unwrap_err();
+    assert_eq!(later.code(), Code::NotFound, "{later}");
+
+    let nothing = Table::new("no_table");
+    assert!(nothing.engine.load_version(&nothing.folder, None).await.unwrap().is_none());
+    nothing.folder.put("_delta_log/readme.txt", "not a commit").await.unwrap();
+    assert!(nothing.engine.load_version(&nothing.folder, None).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_from_before_a_column_was_added_give_null() {
+    let point = |names: &[&str]| DataType::Struct(schema(&names.iter().map(|n| (*n, DataType::Long)).collect::<Vec<_>>()));
+    let old = schema(&[("n", DataType::Long), ("point", point(&["x"]))]);
+    let new = schema(&[("added", DataType::String), ("n", DataType::Long), ("point", point(&["x", "y"]))]);
+    let mut table = Table::create("evolved", &old, &[], plain()).await;
+    let points = |t: &StructType, columns: Vec<i64>| -> ArrayRef {
+        let field = t.to_arrow();
+        let datafusion::arrow::datatypes::DataType::Struct(fields) = field.field_with_name("point").unwrap().data_type().clone()
+        else {
+            panic!()
+        };
+        let columns = columns.into_iter().map(|v| Arc::new(Int64Array::from(vec![v])) as ArrayRef).collect();
+        Arc::new(StructArray::new(fields, columns, None))
+    };
+    table.append(vec![batch(&old, vec![Arc::new(Int64Array::from(vec![1])), points(&old, vec![10])])]).await;
+    table.commit(vec![Action::Metadata(metadata(&new, &[]))]).await;
+    let row = vec![
+        Arc::new(StringArray::from(vec!["new"])) as ArrayRef,
+        Arc::new(Int64Array::from(vec![2])),
+        points(&new, vec![20, 21]),
+    ];
+    table.append(vec![batch(&new, row)]).await;
+    assert_eq!(
+        table.show("select added, n, point['x'], point['y'] from t order by n").await,
+        "|1|10|\nnew|2|20|21",
+    );
+    assert_eq!(table.show("select n from t where added is null").await, "1");
+    assert_eq!(table.show("select n from t where added = 'new'").await, "2");
+    assert_eq!(table.show("select count(*) from t where added <> 'x'").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_write_leaves_no_file() {
+    let schema = schema(&[("n", DataType::Long), ("p", DataType::Long)]);
+    let table = Table::create("failed", &schema, &["p"], plain()).await;
+    let some = |p: i64| {
+        batch(
+            &schema,
+            vec![Arc::new(Int64Array::from_iter_values(0..100)), Arc::new(Int64Array::from_iter_values(std::iter::repeat_n(p, 100)))],
+        )
+    };
+    let tiny = Limits { open: 1, ..Limits::default() };
+    let mut batches: Vec<_> = (0..5).map(|p| Ok(some(p))).collect();
+    batches.push(Err(Problem::invalid("division by zero").reason("DIVIDE_BY_ZERO")));
+    let spec = table.spec().await;
+    let store = table.folder.object_store();
+    let failed = crannog_engine::testing::write(store, &spec, tiny, rows(batches.into_iter())).await.unwrap_err();
+    assert_eq!(failed.vendor_reason(), Some("DIVIDE_BY_ZERO"));
+    assert_eq!(table.data_files().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_is_bounded_by_closing_files_early() {
+    let schema = schema(&[("n", DataType::Long), ("p", DataType::Long)]);
+    let mut table = Table::create("bounded", &schema, &["p"], plain()).await;
+    let mixed = |from: i64| {
+        let numbers = from..from + 1000;
+        batch(
+            &schema,
+            vec![
+                Arc::new(Int64Array::from_iter_values(numbers.clone())),
+                Arc::new(Int64Array::from_iter_values(numbers.map(|n| n % 10))),
+            ],
+        )
+    };
+    let tight = Limits { file: 4 << 10, row_group: 2 << 10, buffered: 1 << 20, open: 3 };
+    let spec = table.spec().await;
+    let batches = (0..5).map(|i| Ok(mixed(i * 1000)));
+    let adds = crannog_engine::testing::write(table.folder.object_store(), &spec, tight, rows(batches)).await.unwrap();
+    assert!(adds.len() > 10, "{}", adds.len());
+    table.commit(adds.into_iter().map(Action::Add).collect()).await;
+    assert_eq!(table.show("select count(*), count(distinct n), sum(n) from t").await, "5000|5000|12497500");
+    assert_eq!(table.show("select count(*) from t where p = 3 and n % 10 <> 3").await, "0");
+    // Nothing to write is no file.
+    assert_eq!(table.write(vec![]).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nan_takes_the_bounds_away() {
+    let schema = schema(&[("x", DataType::Double)]);
+    let mut table = Table::create("nan", &schema, &[], plain()).await;
+    let values = |values: Vec<f64>| batch(&schema, vec![Arc::new(Float64Array::from(values))]);
+    let adds = table.append(vec![values(vec![1.0, f64::NAN]), values(vec![2.0])]).await;
+    let stats = FileStats::parse(adds[0].stats.as_deref().unwrap()).unwrap();
+    assert!(stats.min_values.is_empty() && stats.max_values.is_empty());
+    table.append(vec![values(vec![f64::INFINITY, -0.0])]).await;
+    table.append(vec![values(vec![1.5, 2.5])]).await;
+    assert_eq!(table.query("select x from t where x = 2.5").await.opened.files, 3);
+    assert_eq!(table.show("select count(*) from t where x > 100").await, "2", "NaN is above all numbers");
+    assert_eq!(table.show("select count(*) from t where x = 0.0").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn not_null_holds_to_the_last() {
+    let mut schema = schema(&[("n", DataType::Long)]);
+    schema.fields[0].nullable = false;
+    let table = Table::create("not_null", &schema, &[], plain()).await;
+    let nulls = RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![Some(1), None])) as ArrayRef)]).unwrap();
+    let refused = table.write(vec![nulls]).await.unwrap_err();
+    assert_eq!(refused.vendor_reason(), Some("DELTA_NOT_NULL_CONSTRAINT_VIOLATED"));
+    assert_eq!(table.data_files().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_done_is_said() {
+    let schema = schema(&[("n", DataType::Long)]);
+    let mut mapped = metadata(&schema, &[]);
+    mapped.configuration.insert("delta.columnMapping.mode".to_owned(), "name".to_owned());
+    let field = &schema.fields[0];
+    let mut physical = StructField::new(&field.name, field.data_type.clone(), true);
+    physical.metadata.insert("delta.columnMapping.id".to_owned(), json!(1));
+    physical.metadata.insert("delta.columnMapping.physicalName".to_owned(), json!("col-1"));
+    mapped.schema_string = StructType::new(vec![physical]).unwrap().to_schema_string();
+    let mut table = Table::new("mapped");
+    let protocol = Protocol { min_reader_version: 2, min_writer_version: 5, ..plain() };
+    table.commit(vec![Action::Protocol(protocol), Action::Metadata(mapped)]).await;
+    let state = table.state().await;
+    let refused = crannog_engine::testing::table("t", table.folder.object_store(), state).unwrap_err();
+    assert_eq!(refused.code(), Code::Unimplemented);
+    assert_eq!(table.write(vec![longs("n", 0..1)]).await.unwrap_err().code(), Code::Unimplemented);
+
+    let legacy = Protocol { min_writer_version: 4, ..plain() };
+    let table = Table::create("legacy", &schema, &[], legacy).await;
+    let refused = table.engine.write_checkpoint(&table.folder, 0).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unimplemented, "{}", refused.chain());
+
+    let strange = Table::create("strange", &schema, &[], features(&["fromTheFuture"])).await;
+    let refused = strange.engine.load_version(&strange.folder, None).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unimplemented, "{}", refused.chain());
+    assert!(refused.message().contains("fromTheFuture"), "{refused}");
+
+    let mut lost = Table::create("lost_file", &schema, &[], plain()).await;
+    let adds = lost.append(vec![longs("n", 0..1)]).await;
+    lost.folder.delete(&adds[0].path).await.unwrap();
+    let provider = crannog_engine::testing::table("t", lost.folder.object_store(), lost.state().await).unwrap();
+    let context = datafusion::prelude::SessionContext::new();
+    context.register_table("t", provider).unwrap();
+    assert!(context.sql("select n from t").await.unwrap().collect().await.is_err());
+}
+
+/// ZeroMQ's base 85, in which deletion vectors name their files.
+fn z85(bytes: &[u8; 16]) -> String {
+    const DIGITS: &[u8; 85] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
+    let word = |four: &[u8]| u32::from_be_bytes([four[0], four[1], four[2], four[3]]) as usize;
+    let digits = |word: usize| (0..5).rev().map(move |place| char::from(DIGITS[word / 85_usize.pow(place) % 85]));
+    bytes.chunks(4).flat_map(|four| digits(word(four))).collect()
+}

@@ -1,0 +1,173 @@
+//! Permission levels of warehouses, as Databricks' generic permissions API has them: grants on the securable, and its
+//! owner as IS_OWNER.
+
+use std::collections::BTreeMap;
+
+use crannog_security::actions::warehouses;
+use crannog_security::{Evidence, Permit, Privilege, Target};
+use crannog_store::{Audit, Tx, params};
+use crannog_types::{PrincipalId, Problem, Result};
+
+use crate::Identity;
+use crate::model::principals::{Principal, PrincipalKind, principal_columns};
+use crate::service::principals::named_in_transaction;
+
+/// A level, weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// See that it is there.
+    View,
+    /// Run statements.
+    Use,
+    /// See everybody's statements.
+    Monitor,
+    /// Edit, start, stop, delete, grant.
+    Manage,
+    /// All of it.
+    Owner,
+}
+
+impl Level {
+    /// Every level, strongest first.
+    pub const ALL: [Level; 5] = [Level::Owner, Level::Manage, Level::Monitor, Level::Use, Level::View];
+
+    /// `CAN_USE`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Level::View => "CAN_VIEW",
+            Level::Use => "CAN_USE",
+            Level::Monitor => "CAN_MONITOR",
+            Level::Manage => "CAN_MANAGE",
+            Level::Owner => "IS_OWNER",
+        }
+    }
+
+    /// What it allows, in a sentence.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Level::View => "Can see the warehouse",
+            Level::Use => "Can run statements on the warehouse",
+            Level::Monitor => "Can run statements and see those of others",
+            Level::Manage => "Can edit, start, stop, delete and share the warehouse",
+            Level::Owner => "Owns the warehouse",
+        }
+    }
+
+    /// The level of a word.
+    pub fn of_word(word: &str) -> Option<Level> {
+        Level::ALL.into_iter().find(|level| level.word() == word)
+    }
+
+    fn privilege(self) -> Option<Privilege> {
+        match self {
+            Level::View => Some(Privilege::CanView),
+            Level::Use => Some(Privilege::CanUse),
+            Level::Monitor => Some(Privilege::CanMonitor),
+            Level::Manage => Some(Privilege::CanManage),
+            Level::Owner => None,
+        }
+    }
+}
+
+/// Levels of one principal on an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectAcl {
+    /// Who.
+    pub principal: Principal,
+    /// Which levels; `true`: by administering the whole, not by a grant here.
+    pub levels: Vec<(Level, bool)>,
+}
+
+const GRANTS: &str =
+    principal_columns!(", g.privilege FROM securable_grant g JOIN principal p ON p.id = g.principal \
+         WHERE g.securable = $1 ORDER BY p.id");
+const ONE: &str = principal_columns!("FROM principal p WHERE p.id = $1");
+
+impl Identity {
+    /// Who has which level on a warehouse.
+    pub async fn warehouse_acls(&self, permit: &Permit<warehouses::View>) -> Result<Vec<ObjectAcl>> {
+        self.acls_of(permit, permit.target()).await
+    }
+
+    /// Changes levels on a warehouse. With `replace`, whoever is not named loses theirs; one level a principal.
+    pub async fn change_warehouse_acls(
+        &self,
+        permit: &Permit<warehouses::Manage>,
+        wanted: &[(String, Level)],
+        replace: bool,
+    ) -> Result<Vec<ObjectAcl>> {
+        let target = permit.target();
+        let named: BTreeMap<&str, &str> = wanted.iter().map(|(name, level)| (name.as_str(), level.word())).collect();
+        let audit = Audit::of("databrickssql", "changeWarehouseAcls")
+            .with("warehouse", target.id.to_string())
+            .with("replace", replace)
+            .with("levels", serde_json::json!(named));
+        let mut tx = self.db.write(permit, audit).await?;
+        if replace {
+            tx.run("DELETE FROM securable_grant WHERE securable = $1", params![target.id]).await?;
+        }
+        for (name, level) in wanted {
+            let principal = named_in_transaction(&mut tx, name).await?;
+            set(&mut tx, target, principal.id, *level, &permit.who().name).await?;
+        }
+        tx.bump().await?;
+        tx.commit().await?;
+        let owner = wanted.iter().rfind(|(_, level)| *level == Level::Owner);
+        let owner = match owner {
+            Some((name, _)) => self.find_principal(permit, name).await?.map(|owner| owner.id),
+            None => None,
+        };
+        self.acls_of(permit, &Target { owner: owner.unwrap_or(target.owner), ..target.clone() }).await
+    }
+
+    async fn acls_of(&self, evidence: &dyn Evidence, target: &Target) -> Result<Vec<ObjectAcl>> {
+        let reader = self.db.read(evidence);
+        let mut found: Vec<ObjectAcl> = Vec::new();
+        let mut add = |principal: Principal, level: Level, inherited: bool| {
+            match found.iter_mut().find(|acl| acl.principal.id == principal.id) {
+                Some(acl) => acl.levels.push((level, inherited)),
+                None => found.push(ObjectAcl { principal, levels: vec![(level, inherited)] }),
+            }
+        };
+        if let Some(row) = reader.row(ONE, params![target.owner]).await? {
+            add(Principal::read(&row)?, Level::Owner, false);
+        }
+        for row in reader.rows(GRANTS, params![target.id]).await? {
+            if let Some(level) = Level::of_word(&row.text(8)?) {
+                add(Principal::read(&row)?, level, false);
+            }
+        }
+        if let Some(row) = reader.row(ONE, params![self.ground.admins]).await? {
+            add(Principal::read(&row)?, Level::Manage, true);
+        }
+        Ok(found)
+    }
+}
+
+async fn set(tx: &mut Tx, target: &Target, principal: PrincipalId, level: Level, by: &str) -> Result<(), Problem> {
+    let gone = "DELETE FROM securable_grant WHERE securable = $1 AND principal = $2";
+    tx.run(gone, params![target.id, principal]).await?;
+    match level.privilege() {
+        Some(privilege) => {
+            let sql = "INSERT INTO securable_grant (securable, principal, privilege, granted_at, granted_by) \
+                 VALUES ($1, $2, $3, $4, $5)";
+            tx.run(sql, params![target.id, principal, privilege.sql(), tx.now(), by]).await?;
+        }
+        None => {
+            let sql = "UPDATE securable SET owner = $2, updated_at = $3, updated_by = $4 WHERE id = $1";
+            tx.run(sql, params![target.id, principal, tx.now(), by]).await?;
+        }
+    }
+    Ok(())
+}
+
+impl ObjectAcl {
+    /// The field of the wire that names this principal.
+    pub fn field(&self) -> &'static str {
+        match self.principal.kind {
+            PrincipalKind::User => "user_name",
+            PrincipalKind::Group => "group_name",
+            PrincipalKind::ServicePrincipal => "service_principal_name",
+        }
+    }
+}

@@ -1,0 +1,542 @@
+//! Whether the server lives, whether it is ready, and how full its disk is.
+//!
+//! `/livez` proves progress, not presence: each probe goes through the thing it speaks for (the database's writer, the
+//! writer of the audit, the arbiter of commits) and fails when that takes longer than [`PATIENCE`]; restarting may help.
+//! `/readyz` says whether requests can be served, and gives each cause its own code and next step; restarting does not
+//! help, and the server recovers by itself. Both are public: they name no object, no person and no path.
+//!
+//! [`Disk`] is also what keeps a full disk from losing anything: below [`Limits::refuse_below`] changes are refused before
+//! they begin, and reading goes on.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use crannog_security::{Public, System, Task};
+use crannog_store::{Db, params};
+use crannog_types::{Code, Problem, Result};
+use futures::future::join_all;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::endpoint::{Authenticate, Cx, Dialect, Endpoint, Fixture, Method, Reply, ReplyBody, Route};
+use crate::http::credentials;
+use crate::metrics::Metrics;
+use crate::registry::Registry;
+
+/// A probe that takes longer than this has failed. With [`FRESH`] it keeps a failure from being told later than 10 s.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Whoever asks within this time of somebody else gets the same answer: the routes are public, the probes write.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How often the disk is looked at.
+const DISK_EVERY: Duration = Duration::from_secs(1);
+
+/// When a disk is low, and when it is full, in free bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Below this `/readyz` warns.
+    pub warn_below: u64,
+    /// Below this changes are refused.
+    pub refuse_below: u64,
+}
+
+impl Default for Limits {
+    /// 1 GiB and 200 MiB.
+    fn default() -> Self {
+        Limits { warn_below: 1 << 30, refuse_below: 200 << 20 }
+    }
+}
+
+/// How much room is left where the data is. Cheap to clone; asking costs one load.
+#[derive(Clone, Debug)]
+pub struct Disk(Arc<DiskInner>);
+
+#[derive(Debug)]
+struct DiskInner {
+    folder: PathBuf,
+    limits: Limits,
+    free: AtomicU64,
+}
+
+impl Disk {
+    /// Measures the disk that holds a folder.
+    pub fn of(folder: &Path, limits: Limits) -> Self {
+        let disk = Disk(Arc::new(DiskInner { folder: folder.to_owned(), limits, free: AtomicU64::new(u64::MAX) }));
+        disk.measure();
+        disk
+    }
+
+    /// Bytes that are free for us.
+    pub fn free(&self) -> u64 {
+        self.0.free.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is room for a change.
+    ///
+    /// # Errors
+    /// `Unavailable`, reason `DISK_FULL`, which clients try again.
+    pub fn writable(&self) -> Result<()> {
+        let free = self.free();
+        if free >= self.0.limits.refuse_below {
+            return Ok(());
+        }
+        let (free, needed) = (free >> 20, self.0.limits.refuse_below >> 20);
+        Err(Problem::new(Code::Unavailable, format!("the server's disk is full: {free} MiB are free, changes need {needed}"))
+            .reason("DISK_FULL")
+            .hint("reading goes on; an administrator can make room, and changes are taken again by themselves")
+            .retry_after(Duration::from_secs(10)))
+    }
+
+    fn measure(&self) {
+        // A disk that cannot be asked is not called full: the database and the files will say what is wrong with it.
+        if let Ok(found) = rustix::fs::statvfs(&self.0.folder) {
+            self.0.free.store(found.f_bavail.saturating_mul(found.f_frsize), Ordering::Relaxed);
+        }
+    }
+
+    /// Keeps measuring until told to stop.
+    pub async fn watch(self, pulse: Pulse, stop: CancellationToken) {
+        let mut every = tokio::time::interval(DISK_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = every.tick() => {}
+                () = stop.cancelled() => return,
+            }
+            let (disk, was) = (self.clone(), self.writable().is_ok());
+            // A disk that hangs must not take a thread of the event loop with it; the pulse then stays out.
+            if tokio::task::spawn_blocking(move || disk.measure()).await.is_ok() {
+                pulse.beat();
+            }
+            match (was, self.writable()) {
+                (true, Err(problem)) => tracing::error!(free = self.free(), "{problem}: changes are refused"),
+                (false, Ok(())) => tracing::info!(free = self.free(), "the disk has room again: changes are taken"),
+                _ => {}
+            }
+        }
+    }
+
+    fn check(&self) -> Check {
+        let free = self.free();
+        let mut check = Check { name: "disk", state: State::Fine, code: "", message: String::new(), next_step: "" };
+        if free < self.0.limits.warn_below {
+            let full = self.writable().is_err();
+            check.state = if full { State::Failing } else { State::Warning };
+            check.code = if full { "DISK_FULL" } else { "DISK_LOW" };
+            check.message = format!("{} MiB are free on the data folder's disk", free >> 20);
+            check.next_step = "make room on it, or move the data folder to a larger disk";
+        }
+        check
+    }
+}
+
+/// What a failed probe means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matters {
+    /// Something is stuck: the process may as well be started anew.
+    Live,
+    /// Requests cannot be served as they should.
+    Ready,
+}
+
+/// A failure that a probe found: code, facts, next step.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// For programs: `DATABASE_READ_ONLY`.
+    pub code: &'static str,
+    /// What is wrong, in one lowercase clause, without names or paths.
+    pub message: String,
+    /// What to do.
+    pub next_step: &'static str,
+}
+
+type Probing = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
+
+struct Probe {
+    name: &'static str,
+    matters: Matters,
+    run: Box<dyn Fn() -> Probing + Send + Sync>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    Fine,
+    Warning,
+    Failing,
+}
+
+#[derive(Clone, Debug)]
+struct Check {
+    name: &'static str,
+    state: State,
+    code: &'static str,
+    message: String,
+    next_step: &'static str,
+}
+
+/// The last answer, and when it was found.
+type Last = Option<(Instant, Vec<Check>)>;
+
+/// Everything that is probed.
+pub struct Health {
+    disk: Disk,
+    probes: Mutex<Vec<Arc<Probe>>>,
+    live: tokio::sync::Mutex<Last>,
+    ready: tokio::sync::Mutex<Last>,
+    patience: Duration,
+}
+
+impl Health {
+    /// With the disk only.
+    pub fn new(disk: Disk) -> Arc<Self> {
+        Health::with_patience(disk, PATIENCE)
+    }
+
+    fn with_patience(disk: Disk, patience: Duration) -> Arc<Self> {
+        let (live, ready) = Default::default();
+        Arc::new(Health { disk, probes: Mutex::default(), live, ready, patience })
+    }
+
+    /// The disk.
+    pub fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    /// Adds a probe. It must go through what it speaks for and come back; [`PATIENCE`] is its time.
+    pub fn probe<F>(&self, name: &'static str, matters: Matters, run: impl Fn() -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        let probe = Probe { name, matters, run: Box::new(move || Box::pin(run())) };
+        self.probes.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(probe));
+    }
+
+    /// For a background task that comes by at least every `every`: when it has not for [`PATIENCE`] longer, it is stuck.
+    pub fn pulse(&self, name: &'static str, every: Duration) -> Pulse {
+        let pulse = Pulse(Arc::new(Mutex::new(Instant::now())));
+        let (watched, patience) = (pulse.clone(), self.patience);
+        self.probe(name, Matters::Live, move || {
+            let silent = watched.last().elapsed();
+            std::future::ready(if silent <= every + patience {
+                Ok(())
+            } else {
+                Err(Failure {
+                    code: "TASK_STUCK",
+                    message: format!("this background task has not come by for {} s", silent.as_secs()),
+                    next_step: "look for the task's name in the log; starting the server again ends it",
+                })
+            })
+        });
+        pulse
+    }
+
+    /// The database: that its writer makes progress, and that it takes changes.
+    pub fn watch_database(&self, db: &Db) {
+        let writer = db.clone();
+        self.probe("database writer", Matters::Live, move || {
+            let db = writer.clone();
+            async move {
+                // An error is an answer: only silence means that the writer is stuck.
+                let _ = db.write_unaudited(&system()).await;
+                Ok(())
+            }
+        });
+        let db = db.clone();
+        self.probe("database", Matters::Ready, move || {
+            let db = db.clone();
+            async move { try_write(&db).await.map_err(|error| database_failure(&Problem::from(error))) }
+        });
+    }
+
+    async fn report(&self, matters: Matters) -> Vec<Check> {
+        let slot = match matters {
+            Matters::Live => &self.live,
+            Matters::Ready => &self.ready,
+        };
+        let mut last = slot.lock().await;
+        if let Some((at, checks)) = &*last
+            && at.elapsed() < FRESH
+        {
+            return checks.clone();
+        }
+        let probes: Vec<Arc<Probe>> = self.probes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let ours = probes.iter().filter(|probe| probe.matters == matters);
+        let mut checks = join_all(ours.map(|probe| check(probe, self.patience))).await;
+        if matters == Matters::Ready {
+            checks.push(self.disk.check());
+        }
+        *last = Some((Instant::now(), checks.clone()));
+        checks
+    }
+}
+
+async fn check(probe: &Probe, patience: Duration) -> Check {
+    let fine = Check { name: probe.name, state: State::Fine, code: "", message: String::new(), next_step: "" };
+    match tokio::time::timeout(patience, (probe.run)()).await {
+        Ok(Ok(())) => fine,
+        Ok(Err(failure)) => {
+            let Failure { code, message, next_step } = failure;
+            Check { state: State::Failing, code, message, next_step, ..fine }
+        }
+        Err(_) => Check {
+            state: State::Failing,
+            code: "STUCK",
+            message: format!("no answer within {} s", patience.as_secs()),
+            next_step: "look for the cause in the log; starting the server again may help",
+            ..fine
+        },
+    }
+}
+
+async fn try_write(db: &Db) -> Result<(), crannog_store::StoreError> {
+    let mut tx = db.write_unaudited(&system()).await?;
+    let now = tx.now().0.to_string();
+    tx.run(
+        "INSERT INTO setting (name, value) VALUES ('probed_at', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        params![now],
+    )
+    .await?;
+    tx.commit().await
+}
+
+fn database_failure(problem: &Problem) -> Failure {
+    tracing::error!(cause = problem.chain(), "the metadata database does not take changes");
+    let chain = problem.chain().to_lowercase();
+    let (code, message, next_step) = if chain.contains("readonly") || chain.contains("read-only") {
+        (
+            "DATABASE_READ_ONLY",
+            "the metadata database cannot be written",
+            "give the server's user the right to write the data folder, or connect to a primary",
+        )
+    } else if chain.contains("disk is full") || chain.contains("no space") {
+        ("DATABASE_FULL", "the metadata database has no room", "make room on the database's disk")
+    } else {
+        (
+            "DATABASE_DOWN",
+            "the metadata database does not answer as it should",
+            "look for the cause in the server's log; a database server must be running and reachable",
+        )
+    };
+    Failure { code, message: message.to_owned(), next_step }
+}
+
+#[expect(clippy::disallowed_methods, reason = "probing the database is done for nobody")]
+fn system() -> System {
+    System::task(Task::Probe)
+}
+
+/// How a background task shows that it goes on.
+#[derive(Clone, Debug)]
+pub struct Pulse(Arc<Mutex<Instant>>);
+
+impl Pulse {
+    /// Still going.
+    pub fn beat(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn last(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn answer(checks: &[Check]) -> Reply {
+    let worst = checks.iter().map(|check| check.state).max().unwrap_or(State::Fine);
+    let word = |state: State| match state {
+        State::Fine => "ok",
+        State::Warning => "warning",
+        State::Failing => "failing",
+    };
+    let listed: Vec<Value> = checks
+        .iter()
+        .map(|check| match check.state {
+            State::Fine => json!({ "name": check.name, "status": "ok" }),
+            state => json!({
+                "name": check.name,
+                "status": word(state),
+                "code": check.code,
+                "message": check.message,
+                "next_step": check.next_step,
+            }),
+        })
+        .collect();
+    let status = if worst == State::Failing { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    Reply::new(status, ReplyBody::Json(json!({ "status": word(worst), "checks": listed })))
+        .header("cache-control", "no-store")
+}
+
+/// Nothing is asked of these routes.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Nothing {}
+
+macro_rules! health_route {
+    ($name:ident, $path:literal, $matters:ident, $about:literal) => {
+        #[doc = $about]
+        pub struct $name(pub Arc<Health>);
+
+        impl Endpoint for $name {
+            type Asks = Public;
+            type In = Nothing;
+            type Out = Reply;
+            const ROUTE: Route = Route::new(Method::Get, $path, Dialect::Databricks, $about);
+
+            fn asks(&self, _: &Nothing) -> Result<()> {
+                Ok(())
+            }
+
+            async fn run(&self, _: &Cx, (): (), _: Nothing) -> Result<Reply> {
+                Ok(answer(&self.0.report(Matters::$matters).await))
+            }
+
+            fn example(_: &Fixture) -> Value {
+                json!({})
+            }
+        }
+    };
+}
+
+health_route!(Livez, "/livez", Live, "Whether the server makes progress; 503 when something is stuck.");
+health_route!(Readyz, "/readyz", Ready, "Whether requests can be served; 503 with the cause when not.");
+
+/// `/metrics`: open to this machine, for others with any valid token.
+pub struct MetricsPage {
+    /// What is shown.
+    pub metrics: Metrics,
+    /// Who checks tokens.
+    pub authenticate: Arc<dyn Authenticate>,
+}
+
+impl Endpoint for MetricsPage {
+    type Asks = Public;
+    type In = Nothing;
+    type Out = Reply;
+    const ROUTE: Route = Route::new(
+        Method::Get,
+        "/metrics",
+        Dialect::Databricks,
+        "Figures in Prometheus' format; from another machine with a token.",
+    );
+
+    fn asks(&self, _: &Nothing) -> Result<()> {
+        Ok(())
+    }
+
+    async fn run(&self, cx: &Cx, (): (), _: Nothing) -> Result<Reply> {
+        let source = cx.origin().source_ip.as_deref();
+        let here = source.and_then(|ip| ip.parse::<std::net::IpAddr>().ok()).is_some_and(|ip| ip.is_loopback());
+        // A proxy on this machine that is not among the trusted ones speaks for somebody else.
+        if !here || cx.header("x-forwarded-for").is_some() || cx.header("forwarded").is_some() {
+            self.authenticate.authenticate(&credentials(&cx.headers)?, source).await?;
+        }
+        let text = self.metrics.text();
+        Ok(Reply::new(StatusCode::OK, ReplyBody::Bytes(text.into()))
+            .header("content-type", "text/plain; version=0.0.4; charset=utf-8"))
+    }
+
+    fn example(_: &Fixture) -> Value {
+        json!({})
+    }
+}
+
+/// Adds the three routes.
+pub fn endpoints(registry: &mut Registry, health: &Arc<Health>, metrics: &Metrics, authenticate: Arc<dyn Authenticate>) {
+    registry.add(Livez(Arc::clone(health)));
+    registry.add(Readyz(Arc::clone(health)));
+    registry.add(MetricsPage { metrics: metrics.clone(), authenticate });
+    let disk = health.disk().clone();
+    #[expect(clippy::cast_precision_loss, reason = "a figure for charts")]
+    metrics.gauge("crannog_disk_free_bytes", "Bytes free on the data folder's disk.", move || disk.free() as f64);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(checks: &[Check]) -> (StatusCode, Value) {
+        let reply = answer(checks);
+        let ReplyBody::Json(body) = reply.body else { panic!("no JSON") };
+        (reply.status, body)
+    }
+
+    async fn asked(health: &Health, matters: Matters) -> (StatusCode, Value) {
+        *health.live.lock().await = None;
+        *health.ready.lock().await = None;
+        status(&health.report(matters).await)
+    }
+
+    async fn database() -> (tempfile::TempDir, Db) {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::sqlite(&folder.path().join("meta.db"), crate::clock::now).await.unwrap();
+        (folder, db)
+    }
+
+    const SOON: Duration = Duration::from_millis(200);
+
+    fn no_limits() -> Limits {
+        Limits { warn_below: 0, refuse_below: 0 }
+    }
+
+    #[tokio::test]
+    async fn a_stuck_writer_is_told_and_recovers() {
+        assert!(PATIENCE + FRESH < Duration::from_secs(10));
+        let (folder, db) = database().await;
+        let health = Health::with_patience(Disk::of(folder.path(), no_limits()), SOON);
+        health.watch_database(&db);
+        assert_eq!(asked(&health, Matters::Live).await.0, StatusCode::OK);
+        assert_eq!(asked(&health, Matters::Ready).await.0, StatusCode::OK);
+        let held = db.write_unaudited(&system()).await.unwrap();
+        let (code, body) = asked(&health, Matters::Live).await;
+        assert_eq!((code, &body["checks"][0]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("STUCK")));
+        drop(held);
+        assert_eq!(asked(&health, Matters::Live).await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_stays_away_is_stuck() {
+        let health = Health::with_patience(Disk::of(Path::new("/"), no_limits()), SOON);
+        let pulse = health.pulse("keeper", SOON);
+        assert_eq!(asked(&health, Matters::Live).await.0, StatusCode::OK);
+        let (code, body) = loop {
+            let found = asked(&health, Matters::Live).await;
+            if found.0 != StatusCode::OK {
+                break found;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!((code, &body["checks"][0]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("TASK_STUCK")));
+        pulse.beat();
+        assert_eq!(asked(&health, Matters::Live).await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn a_disk_is_fine_low_or_full() {
+        let folder = tempfile::tempdir().unwrap();
+        for (limits, code, state, writable) in [
+            (no_limits(), StatusCode::OK, "ok", true),
+            (Limits { warn_below: u64::MAX, refuse_below: 0 }, StatusCode::OK, "warning", true),
+            (Limits { warn_below: u64::MAX, refuse_below: u64::MAX }, StatusCode::SERVICE_UNAVAILABLE, "failing", false),
+        ] {
+            let disk = Disk::of(folder.path(), limits);
+            assert_eq!(disk.writable().is_ok(), writable);
+            let (found, body) = asked(&Health::new(disk), Matters::Ready).await;
+            assert_eq!((found, body["status"].as_str().unwrap()), (code, state));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_database_that_takes_no_changes_says_why() {
+        let cause = |text: &str| database_failure(&Problem::internal("x", text.to_owned())).code;
+        assert_eq!(cause("(code: 8) attempt to write a readonly database"), "DATABASE_READ_ONLY");
+        assert_eq!(cause("(code: 13) database or disk is full"), "DATABASE_FULL");
+        assert_eq!(cause("connection refused"), "DATABASE_DOWN");
+    }
+}

@@ -1,0 +1,516 @@
+//! The Statement Execution API: `/api/2.0/sql/statements`.
+//!
+//! Wire shapes are those of databricks-sdk 0.162 (`sql.py`). A failed statement is an answer with state FAILED, not an HTTP
+//! error: what fails as HTTP is the request around it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_ipc::writer::StreamWriter;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use crannog_kit::{Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Registry, Reply, ReplyBody, Route, clock};
+use crannog_security::actions::{metastore, warehouses};
+use crannog_security::{NameOf, Permit, Public};
+use crannog_types::{Code, FullName, Problem, Result};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::grammar::{DataType, Parameter, Parameters};
+use crate::render;
+use crate::service::executions::{Chunk, Execution, Executions, Request, ResultSet, State, not_succeeded};
+use crate::service::statements::Context;
+use crate::service::warehouses as warehouse_verbs;
+
+/// What one inline answer may hold.
+const INLINE_BYTES: usize = 25 * 1024 * 1024;
+/// Links are good for this long, in seconds.
+const LINK_SECONDS: i64 = 900;
+
+pub(in crate::api) fn endpoints(registry: &mut Registry, executions: &Arc<Executions>) {
+    registry.add(ExecuteStatement(Arc::clone(executions)));
+    registry.add(GetStatement(Arc::clone(executions)));
+    registry.add(CancelStatement(Arc::clone(executions)));
+    registry.add(CloseStatement(Arc::clone(executions)));
+    registry.add(GetChunk(Arc::clone(executions)));
+    registry.add(DownloadChunk(Arc::clone(executions)));
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct StatementParameter {
+    name: Option<String>,
+    value: Option<Value>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    ordinal: Option<i64>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Execute {
+    statement: String,
+    warehouse_id: String,
+    catalog: Option<String>,
+    schema: Option<String>,
+    parameters: Option<Vec<StatementParameter>>,
+    row_limit: Option<i64>,
+    byte_limit: Option<i64>,
+    disposition: Option<String>,
+    format: Option<String>,
+    wait_timeout: Option<String>,
+    on_wait_timeout: Option<String>,
+}
+
+/// How a result is handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    JsonArray,
+    ArrowStream,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Disposition {
+    Inline,
+    Links,
+}
+
+impl Execute {
+    fn request(&self) -> Result<Request> {
+        let mut parameters = Parameters::default();
+        for given in self.parameters.iter().flatten() {
+            let kind = given.kind.as_deref().unwrap_or("STRING");
+            let data_type = DataType::parse(kind)?;
+            let value = match &given.value {
+                None | Some(Value::Null) => None,
+                Some(Value::String(text)) => Some(text.clone()),
+                Some(other) => Some(other.to_string()),
+            };
+            let parameter = Parameter { data_type, value };
+            match (&given.name, given.ordinal) {
+                (Some(name), _) if !name.is_empty() => parameters.named.push((name.clone(), parameter)),
+                _ => parameters.positional.push(parameter),
+            }
+        }
+        let limit = |name: &str, limit: Option<i64>| match limit {
+            None => Ok(None),
+            Some(limit) if limit > 0 => Ok(Some(limit.unsigned_abs())),
+            Some(limit) => Err(Problem::invalid(format!("{name} is {limit}")).hint("give a limit of 1 or more")),
+        };
+        let default = Context::default();
+        Ok(Request {
+            text: self.statement.clone(),
+            parameters,
+            context: Context {
+                catalog: self.catalog.clone().filter(|text| !text.is_empty()).unwrap_or(default.catalog),
+                schema: self.schema.clone().filter(|text| !text.is_empty()).unwrap_or(default.schema),
+                time_zone: default.time_zone,
+            },
+            row_limit: limit("row_limit", self.row_limit)?,
+            byte_limit: limit("byte_limit", self.byte_limit)?,
+        })
+    }
+
+    fn handing_out(&self) -> Result<(Format, Disposition)> {
+        let format = match self.format.as_deref() {
+            None | Some("JSON_ARRAY") => Format::JsonArray,
+            Some("ARROW_STREAM") => Format::ArrowStream,
+            Some(other) => {
+                return Err(Problem::new(Code::Unimplemented, format!("the format {other:?} is not available"))
+                    .hint("JSON_ARRAY and ARROW_STREAM are"));
+            }
+        };
+        let disposition = match self.disposition.as_deref() {
+            None | Some("INLINE" | "INLINE_OR_EXTERNAL_LINKS") => Disposition::Inline,
+            Some("EXTERNAL_LINKS") => Disposition::Links,
+            Some(other) => return Err(Problem::invalid(format!("there is no disposition {other:?}"))),
+        };
+        Ok((format, disposition))
+    }
+
+    /// How long to wait, and whether to cancel then.
+    fn waiting(&self) -> Result<(Duration, bool)> {
+        let text = self.wait_timeout.as_deref().unwrap_or("10s");
+        let seconds = text.strip_suffix('s').and_then(|seconds| seconds.parse::<u64>().ok());
+        let seconds = seconds.filter(|seconds| *seconds == 0 || (5..=50).contains(seconds)).ok_or_else(|| {
+            Problem::invalid(format!("wait_timeout is {text:?}")).hint("give 0s, or 5s to 50s")
+        })?;
+        let cancel = match self.on_wait_timeout.as_deref() {
+            None | Some("CONTINUE") => false,
+            Some("CANCEL") if seconds > 0 => true,
+            Some("CANCEL") => return Err(Problem::invalid("on_wait_timeout CANCEL goes with a wait_timeout of 5s to 50s")),
+            Some(other) => return Err(Problem::invalid(format!("on_wait_timeout is {other:?}")).hint("CONTINUE or CANCEL")),
+        };
+        Ok((Duration::from_secs(seconds), cancel))
+    }
+}
+
+struct ExecuteStatement(Arc<Executions>);
+
+impl Endpoint for ExecuteStatement {
+    type Asks = warehouses::Use;
+    type In = Execute;
+    type Out = Json<Value>;
+    const ROUTE: Route =
+        Route::new(Method::Post, "/api/2.0/sql/statements", Dialect::Databricks, "Run an SQL statement on a warehouse.")
+            .also(&["/api/2.0/sql/statements/"]);
+
+    fn asks(&self, input: &Execute) -> Result<NameOf<warehouses::Use>> {
+        Ok(NameOf::named(FullName::of([input.warehouse_id.as_str()])))
+    }
+
+    async fn run(&self, cx: &Cx, permit: Permit<warehouses::Use>, input: Execute) -> Result<Json<Value>> {
+        let (format, disposition) = input.handing_out()?;
+        let (wait, cancel) = input.waiting()?;
+        let warehouse = warehouse_verbs::get(&self.0.lake().governance.db, &permit).await?;
+        if !warehouse.running {
+            return Err(Problem::new(Code::FailedPrecondition, format!("the warehouse '{}' is stopped", warehouse.name))
+                .hint("start it: POST /api/2.0/sql/warehouses/<id>/start"));
+        }
+        let execution = self.0.begin(&permit, cx.caller()?, input.request()?).await?;
+        let mut state = execution.wait(wait).await;
+        if cancel && !state.ended() {
+            execution.cancel();
+            state = execution.wait(Duration::from_secs(5)).await;
+        }
+        Ok(Json(answer(cx, &execution, &state, format, disposition)?))
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "statement": "SELECT 1", "warehouse_id": fixture.warehouse })
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct ById {
+    statement_id: String,
+}
+
+struct GetStatement(Arc<Executions>);
+
+impl Endpoint for GetStatement {
+    type Asks = metastore::Work;
+    type In = ById;
+    type Out = Json<Value>;
+    const ROUTE: Route = Route::new(
+        Method::Get,
+        "/api/2.0/sql/statements/{statement_id}",
+        Dialect::Databricks,
+        "Read the state of one's own statement, and the first part of its result.",
+    );
+
+    fn asks(&self, _: &ById) -> Result<NameOf<metastore::Work>> {
+        Ok(NameOf::root())
+    }
+
+    async fn run(&self, cx: &Cx, _: Permit<metastore::Work>, input: ById) -> Result<Json<Value>> {
+        let execution = self.0.get(&input.statement_id, cx.caller()?)?;
+        let (format, disposition) = execution_handing_out(&execution);
+        Ok(Json(answer(cx, &execution, &execution.state(), format, disposition)?))
+    }
+
+    fn example(_: &Fixture) -> Value {
+        json!({ "statement_id": "0190a000-0000-7000-8000-000000000000" })
+    }
+}
+
+struct CancelStatement(Arc<Executions>);
+
+impl Endpoint for CancelStatement {
+    type Asks = metastore::Work;
+    type In = ById;
+    type Out = Empty;
+    const ROUTE: Route = Route::new(
+        Method::Post,
+        "/api/2.0/sql/statements/{statement_id}/cancel",
+        Dialect::Databricks,
+        "Stop one's own statement.",
+    );
+
+    fn asks(&self, _: &ById) -> Result<NameOf<metastore::Work>> {
+        Ok(NameOf::root())
+    }
+
+    async fn run(&self, cx: &Cx, _: Permit<metastore::Work>, input: ById) -> Result<Empty> {
+        self.0.get(&input.statement_id, cx.caller()?)?.cancel();
+        Ok(Empty)
+    }
+
+    fn example(_: &Fixture) -> Value {
+        json!({ "statement_id": "0190a000-0000-7000-8000-000000000000" })
+    }
+}
+
+struct CloseStatement(Arc<Executions>);
+
+impl Endpoint for CloseStatement {
+    type Asks = metastore::Work;
+    type In = ById;
+    type Out = Empty;
+    const ROUTE: Route = Route::new(
+        Method::Delete,
+        "/api/2.0/sql/statements/{statement_id}",
+        Dialect::Databricks,
+        "Stop one's own statement and throw its result away.",
+    );
+
+    fn asks(&self, _: &ById) -> Result<NameOf<metastore::Work>> {
+        Ok(NameOf::root())
+    }
+
+    async fn run(&self, cx: &Cx, _: Permit<metastore::Work>, input: ById) -> Result<Empty> {
+        self.0.get(&input.statement_id, cx.caller()?)?.close();
+        Ok(Empty)
+    }
+
+    fn example(_: &Fixture) -> Value {
+        json!({ "statement_id": "0190a000-0000-7000-8000-000000000000" })
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct OfChunk {
+    statement_id: String,
+    chunk_index: i64,
+}
+
+struct GetChunk(Arc<Executions>);
+
+impl Endpoint for GetChunk {
+    type Asks = metastore::Work;
+    type In = OfChunk;
+    type Out = Json<Value>;
+    const ROUTE: Route = Route::new(
+        Method::Get,
+        "/api/2.0/sql/statements/{statement_id}/result/chunks/{chunk_index}",
+        Dialect::Databricks,
+        "Read one part of the result of one's own statement.",
+    );
+
+    fn asks(&self, _: &OfChunk) -> Result<NameOf<metastore::Work>> {
+        Ok(NameOf::root())
+    }
+
+    async fn run(&self, cx: &Cx, _: Permit<metastore::Work>, input: OfChunk) -> Result<Json<Value>> {
+        let execution = self.0.get(&input.statement_id, cx.caller()?)?;
+        let (format, disposition) = execution_handing_out(&execution);
+        let state = execution.state();
+        let State::Succeeded(set) = &state else { return Err(not_succeeded(&state)) };
+        let at = usize::try_from(input.chunk_index).unwrap_or(usize::MAX);
+        if at >= set.chunks.len().max(1) {
+            return Err(Problem::invalid(format!("the result has {} chunks, and no number {}", set.chunks.len(), input.chunk_index)));
+        }
+        Ok(Json(part(cx, &execution, set, at, format, disposition)?))
+    }
+
+    fn example(_: &Fixture) -> Value {
+        json!({ "statement_id": "0190a000-0000-7000-8000-000000000000", "chunk_index": 0 })
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Link {
+    statement_id: String,
+    chunk_index: i64,
+    secret: String,
+    expires: i64,
+}
+
+struct DownloadChunk(Arc<Executions>);
+
+impl Endpoint for DownloadChunk {
+    type Asks = Public;
+    type In = Link;
+    type Out = Reply;
+    const ROUTE: Route = Route::new(
+        Method::Get,
+        "/api/2.0/sql/results/{statement_id}/{chunk_index}/{secret}/{expires}",
+        Dialect::Databricks,
+        "Download one part of a result by its link, which is the proof itself.",
+    );
+
+    fn asks(&self, _: &Link) -> Result<()> {
+        Ok(())
+    }
+
+    async fn run(&self, _: &Cx, (): (), input: Link) -> Result<Reply> {
+        if input.expires < clock::now().seconds() || input.expires > clock::now().seconds() + LINK_SECONDS {
+            return Err(Problem::new(Code::PermissionDenied, "the link has expired").hint("ask for the chunk again"));
+        }
+        let execution = self.0.by_link(&input.statement_id, &input.secret)?;
+        let state = execution.state();
+        let State::Succeeded(set) = &state else { return Err(not_succeeded(&state)) };
+        let at = usize::try_from(input.chunk_index).unwrap_or(usize::MAX);
+        let chunk = set.chunks.get(at);
+        let bytes = arrow_stream(set, chunk)?;
+        Ok(Reply::new(http_ok(), ReplyBody::Bytes(bytes.into())).header("content-type", "application/vnd.apache.arrow.stream"))
+    }
+
+    fn example(_: &Fixture) -> Value {
+        json!({ "statement_id": "0190a000-0000-7000-8000-000000000000", "chunk_index": 0, "secret": "x", "expires": 0 })
+    }
+}
+
+fn http_ok() -> crannog_kit::endpoint::StatusCode {
+    crannog_kit::endpoint::StatusCode::OK
+}
+
+/// What GET gives of a result: as its POST asked for it.
+fn execution_handing_out(execution: &Execution) -> (Format, Disposition) {
+    let (arrow, links) = execution.handing_out();
+    (
+        if arrow { Format::ArrowStream } else { Format::JsonArray },
+        if links { Disposition::Links } else { Disposition::Inline },
+    )
+}
+
+/// The whole answer about a statement.
+fn answer(cx: &Cx, execution: &Execution, state: &State, format: Format, disposition: Disposition) -> Result<Value> {
+    execution.hand_out_as(format == Format::ArrowStream, disposition == Disposition::Links);
+    let mut status = Map::new();
+    let word = match state {
+        State::Pending => "PENDING",
+        State::Running => "RUNNING",
+        State::Succeeded(_) => "SUCCEEDED",
+        State::Failed(_) => "FAILED",
+        State::Canceled => "CANCELED",
+        State::Closed => "CLOSED",
+    };
+    status.insert("state".to_owned(), json!(word));
+    if let State::Failed(problem) = state {
+        status.insert("error".to_owned(), json!({ "error_code": service_error(problem), "message": sql_message(problem) }));
+        if let Some(state) = problem.state() {
+            status.insert("sql_state".to_owned(), json!(state));
+        }
+    }
+    let mut answer = json!({ "statement_id": execution.id, "status": status });
+    if let State::Succeeded(set) = state {
+        let inline: usize = set.chunks.iter().map(|chunk| chunk.bytes).sum();
+        if disposition == Disposition::Inline && inline > INLINE_BYTES {
+            let message = format!("the result has {inline} bytes, more than the {INLINE_BYTES} of an inline answer");
+            let hint = "ask for it with disposition EXTERNAL_LINKS and format ARROW_STREAM, or with a LIMIT";
+            answer["status"] = json!({ "state": "FAILED", "error": { "error_code": "BAD_REQUEST", "message": format!("{message}; {hint}") } });
+            return Ok(answer);
+        }
+        answer["manifest"] = manifest(set, format);
+        answer["result"] = part(cx, execution, set, 0, format, disposition)?;
+    }
+    Ok(answer)
+}
+
+/// The Statement Execution API's own error codes.
+fn service_error(problem: &Problem) -> &'static str {
+    match problem.code() {
+        Code::Internal | Code::DataLoss => "INTERNAL_ERROR",
+        Code::Unavailable => "TEMPORARILY_UNAVAILABLE",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::Cancelled => "CANCELLED",
+        Code::Aborted => "ABORTED",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::NotFound => "NOT_FOUND",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+        Code::InvalidArgument | Code::TooLarge | Code::PermissionDenied | Code::FailedPrecondition | Code::Unimplemented => {
+            "BAD_REQUEST"
+        }
+    }
+}
+
+/// `[TABLE_OR_VIEW_NOT_FOUND] …`: clients look for Spark's condition in brackets.
+fn sql_message(problem: &Problem) -> String {
+    let text = problem.full_message();
+    if text.starts_with('[') {
+        return text;
+    }
+    let condition = match (problem.code(), problem.vendor_reason()) {
+        (Code::PermissionDenied, _) => "INSUFFICIENT_PERMISSIONS",
+        (_, Some("TABLE_DOES_NOT_EXIST")) => "TABLE_OR_VIEW_NOT_FOUND",
+        (_, Some("SCHEMA_DOES_NOT_EXIST")) => "SCHEMA_NOT_FOUND",
+        (_, Some("CATALOG_DOES_NOT_EXIST")) => "CATALOG_NOT_FOUND",
+        (_, Some("TABLE_ALREADY_EXISTS")) => "TABLE_OR_VIEW_ALREADY_EXISTS",
+        (_, Some(reason)) => reason,
+        (code, None) => crannog_kit::dialects::vendor_string(code),
+    };
+    format!("[{condition}] {text}")
+}
+
+fn manifest(set: &ResultSet, format: Format) -> Value {
+    let columns: Vec<Value> = set
+        .schema
+        .fields()
+        .iter()
+        .enumerate()
+        .map(|(position, field)| {
+            let kind = render::column_type(field.data_type());
+            let mut column =
+                json!({ "name": field.name(), "position": position, "type_name": kind.name, "type_text": kind.text });
+            if let (Some(precision), Some(scale)) = (kind.precision, kind.scale) {
+                column["type_precision"] = json!(precision);
+                column["type_scale"] = json!(scale);
+            }
+            column
+        })
+        .collect();
+    let chunks: Vec<Value> = set
+        .chunks
+        .iter()
+        .enumerate()
+        .map(|(at, chunk)| {
+            json!({ "chunk_index": at, "row_offset": chunk.row_offset, "row_count": chunk.rows, "byte_count": chunk.bytes })
+        })
+        .collect();
+    json!({
+        "format": if format == Format::ArrowStream { "ARROW_STREAM" } else { "JSON_ARRAY" },
+        "schema": { "column_count": columns.len(), "columns": columns },
+        "total_chunk_count": set.chunks.len(),
+        "chunks": chunks,
+        "total_row_count": set.rows(),
+        "total_byte_count": set.chunks.iter().map(|chunk| chunk.bytes).sum::<usize>(),
+        "truncated": set.truncated,
+    })
+}
+
+/// One chunk, or the link to it.
+fn part(cx: &Cx, execution: &Execution, set: &ResultSet, at: usize, format: Format, disposition: Disposition) -> Result<Value> {
+    let Some(chunk) = set.chunks.get(at) else {
+        return Ok(if disposition == Disposition::Links { json!({ "external_links": [] }) } else { json!({ "data_array": [] }) });
+    };
+    let next = (at + 1 < set.chunks.len()).then_some(at + 1);
+    let mut place = json!({ "chunk_index": at, "row_offset": chunk.row_offset, "row_count": chunk.rows, "byte_count": chunk.bytes });
+    if let Some(next) = next {
+        place["next_chunk_index"] = json!(next);
+        place["next_chunk_internal_link"] =
+            json!(format!("/api/2.0/sql/statements/{}/result/chunks/{next}", execution.id));
+    }
+    match (disposition, format) {
+        (Disposition::Links, _) => {
+            let expires = clock::now().plus_seconds(LINK_SECONDS);
+            let link = format!(
+                "{}/api/2.0/sql/results/{}/{at}/{}/{}",
+                cx.base_url(),
+                execution.id,
+                execution.secret,
+                expires.seconds()
+            );
+            place["external_link"] = json!(link);
+            place["expiration"] = json!(expires.to_string());
+            Ok(json!({ "external_links": [place] }))
+        }
+        (Disposition::Inline, Format::JsonArray) => {
+            place["data_array"] = Value::Array(chunk.batches.iter().flat_map(render::rows).collect());
+            Ok(place)
+        }
+        (Disposition::Inline, Format::ArrowStream) => {
+            place["attachment"] = json!(STANDARD.encode(arrow_stream(set, Some(chunk))?));
+            Ok(place)
+        }
+    }
+}
+
+fn arrow_stream(set: &ResultSet, chunk: Option<&Chunk>) -> Result<Vec<u8>> {
+    let failed = |error| Problem::internal("the result cannot be written as Arrow", error);
+    let mut writer = StreamWriter::try_new(Vec::new(), &set.schema).map_err(failed)?;
+    for batch in chunk.iter().flat_map(|chunk| &chunk.batches) {
+        writer.write(batch).map_err(failed)?;
+    }
+    writer.into_inner().map_err(failed)
+}

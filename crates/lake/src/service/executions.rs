@@ -1,0 +1,351 @@
+//! Statements that run beside the request that began them: their states, their results, cancelling them.
+//!
+//! A result is kept in memory for an hour after its statement ended, and for its owner alone.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use crannog_kit::{Tasks, clock};
+use crannog_security::{Caller, Permit};
+use crannog_security::actions::warehouses;
+use crannog_store::params;
+use crannog_types::{Code, Micros, PrincipalId, Problem, Result};
+use futures::StreamExt;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::statements::answer::Answer;
+use super::statements::history::Ended;
+use super::statements::{Context, Lake, Run};
+use crate::grammar::Parameters;
+
+/// Results are kept for this long, in seconds.
+const KEPT_SECONDS: i64 = 3_600;
+/// A chunk of a result ends when it has this many rows or bytes.
+const CHUNK_ROWS: usize = 50_000;
+const CHUNK_BYTES: usize = 8 * 1024 * 1024;
+
+/// What somebody asks.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The statement's text.
+    pub text: String,
+    /// Its parameters.
+    pub parameters: Parameters,
+    /// What it starts with.
+    pub context: Context,
+    /// At most this many rows.
+    pub row_limit: Option<u64>,
+    /// At most this many bytes (Arrow's).
+    pub byte_limit: Option<u64>,
+}
+
+/// A part of a result.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// Its rows.
+    pub batches: Vec<RecordBatch>,
+    /// The first row's number in the result.
+    pub row_offset: usize,
+    /// How many rows it has.
+    pub rows: usize,
+    /// How much memory it takes.
+    pub bytes: usize,
+}
+
+/// A result.
+#[derive(Clone, Debug)]
+pub struct ResultSet {
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// Its rows; none where there are no rows.
+    pub chunks: Vec<Chunk>,
+    /// Whether a limit cut it.
+    pub truncated: bool,
+}
+
+impl ResultSet {
+    /// How many rows it has.
+    pub fn rows(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.rows).sum()
+    }
+}
+
+/// Where a statement is.
+#[derive(Clone, Debug)]
+pub enum State {
+    /// Not begun.
+    Pending,
+    /// Under way.
+    Running,
+    /// Done.
+    Succeeded(Arc<ResultSet>),
+    /// Not done, and why.
+    Failed(Arc<Problem>),
+    /// Stopped.
+    Canceled,
+    /// Done, and the result thrown away.
+    Closed,
+}
+
+impl State {
+    /// Whether nothing more happens to it.
+    pub fn ended(&self) -> bool {
+        !matches!(self, State::Pending | State::Running)
+    }
+}
+
+/// One statement.
+pub struct Execution {
+    /// Its id.
+    pub id: String,
+    /// In links to its result, which need no other proof.
+    pub secret: String,
+    owner: PrincipalId,
+    state: watch::Sender<State>,
+    cancel: CancellationToken,
+    ended_at: Mutex<Option<Micros>>,
+    /// Whether its result is wanted as Arrow, and whether as links.
+    handing_out: Mutex<(bool, bool)>,
+}
+
+impl Execution {
+    /// How its result is wanted: as Arrow (else JSON), as links (else inline).
+    pub fn handing_out(&self) -> (bool, bool) {
+        *self.handing_out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers how its result is wanted.
+    pub fn hand_out_as(&self, arrow: bool, links: bool) {
+        *self.handing_out.lock().unwrap_or_else(PoisonError::into_inner) = (arrow, links);
+    }
+
+    /// Where it is now.
+    pub fn state(&self) -> State {
+        self.state.borrow().clone()
+    }
+
+    /// Waits until it ended, or for this long.
+    pub async fn wait(&self, at_most: Duration) -> State {
+        let mut states = self.state.subscribe();
+        let ended = states.wait_for(State::ended);
+        match tokio::time::timeout(at_most, ended).await {
+            Ok(Ok(state)) => state.clone(),
+            Ok(Err(_)) | Err(_) => self.state(),
+        }
+    }
+
+    /// Stops it. What it committed before stays.
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    /// Throws its result away.
+    pub fn close(&self) {
+        self.cancel.cancel();
+        self.state.send_if_modified(|state| {
+            let done = matches!(state, State::Succeeded(_));
+            if done {
+                *state = State::Closed;
+            }
+            done
+        });
+    }
+}
+
+/// All statements of this process.
+pub struct Executions {
+    lake: Lake,
+    tasks: Tasks,
+    running: Mutex<HashMap<String, Arc<Execution>>>,
+}
+
+impl Executions {
+    /// None yet.
+    pub fn new(lake: Lake, tasks: Tasks) -> Arc<Self> {
+        Arc::new(Executions { lake, tasks, running: Mutex::default() })
+    }
+
+    /// The lake that statements run in.
+    pub fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
+    /// Begins a statement on a warehouse.
+    pub async fn begin(&self, permit: &Permit<warehouses::Use>, caller: &Caller, request: Request) -> Result<Arc<Execution>> {
+        let groups = self
+            .lake
+            .governance
+            .db
+            .read(permit)
+            .rows(
+                "SELECT p.name FROM closure c JOIN principal p ON p.id = c.principal WHERE c.member = $1 AND p.kind = 'group'",
+                params![caller.who().id],
+            )
+            .await?
+            .iter()
+            .map(|row| row.text(0))
+            .collect::<std::result::Result<Vec<_>, _>>()?;
+        let id = Uuid::now_v7().to_string();
+        let execution = Arc::new(Execution {
+            id: id.clone(),
+            secret: format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()),
+            owner: caller.who().id,
+            state: watch::Sender::new(State::Pending),
+            cancel: CancellationToken::new(),
+            ended_at: Mutex::new(None),
+            handing_out: Mutex::default(),
+        });
+        {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = clock::now();
+            running.retain(|_, execution| {
+                let ended = *execution.ended_at.lock().unwrap_or_else(PoisonError::into_inner);
+                ended.is_none_or(|ended| ended.plus_seconds(KEPT_SECONDS) > now)
+            });
+            running.insert(id.clone(), Arc::clone(&execution));
+        }
+        let work = Work {
+            lake: self.lake.clone(),
+            caller: caller.in_statement(&id),
+            warehouse: permit.target().name.last().to_owned(),
+            groups,
+            request,
+            execution: Arc::clone(&execution),
+            stop: self.tasks.stopping(),
+        };
+        self.tasks.spawn("statement", work.run());
+        Ok(execution)
+    }
+
+    /// A statement of the caller's own.
+    ///
+    /// # Errors
+    /// Not found when there is none, or it is somebody else's.
+    pub fn get(&self, id: &str, caller: &Caller) -> Result<Arc<Execution>> {
+        self.find(id).filter(|execution| execution.owner == caller.who().id).ok_or_else(|| no_statement(id))
+    }
+
+    /// A statement by a link to its result.
+    pub fn by_link(&self, id: &str, secret: &str) -> Result<Arc<Execution>> {
+        self.find(id).filter(|execution| execution.secret == secret).ok_or_else(|| no_statement(id))
+    }
+
+    fn find(&self, id: &str) -> Option<Arc<Execution>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+}
+
+fn no_statement(id: &str) -> Problem {
+    Problem::not_found(format!("there is no statement {id}"))
+        .hint("statements and their results are kept for an hour, for whoever ran them")
+}
+
+/// What the task of a statement holds.
+struct Work {
+    lake: Lake,
+    caller: Caller,
+    warehouse: String,
+    groups: Vec<String>,
+    request: Request,
+    execution: Arc<Execution>,
+    stop: CancellationToken,
+}
+
+impl Work {
+    async fn run(self) {
+        let started_at = clock::now();
+        self.execution.state.send_replace(State::Running);
+        let run = Run::new(&self.lake, self.caller.clone(), &self.request.context, self.groups.clone(), started_at);
+        let reads = run.reads();
+        let outcome = tokio::select! {
+            biased;
+            () = self.execution.cancel.cancelled() => None,
+            () = self.stop.cancelled() => None,
+            outcome = self.result(&run) => Some(outcome),
+        };
+        let (status, error, rows, state) = match outcome {
+            Some(Ok(result)) => ("FINISHED", None, result.rows(), State::Succeeded(Arc::new(result))),
+            Some(Err(problem)) => {
+                if problem.code().fault() == crannog_types::Fault::Us {
+                    tracing::error!(statement = self.execution.id, cause = problem.chain(), "a statement failed");
+                }
+                ("FAILED", Some(problem.full_message()), 0, State::Failed(Arc::new(problem)))
+            }
+            None => ("CANCELED", None, 0, State::Canceled),
+        };
+        let ended_at = clock::now();
+        self.lake.history.ended(Ended {
+            id: self.execution.id.clone(),
+            who: self.caller.who().clone(),
+            origin: Arc::clone(self.caller.origin()),
+            warehouse: Some(self.warehouse),
+            kind: crate::grammar::parse(&self.request.text).ok().map(|statement| statement.kind()),
+            text: self.request.text,
+            status,
+            error,
+            started_at,
+            ended_at,
+            rows_produced: i64::try_from(rows).unwrap_or(i64::MAX),
+            reads: reads.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        });
+        *self.execution.ended_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended_at);
+        self.execution.state.send_replace(state);
+    }
+
+    async fn result(&self, run: &Run) -> Result<ResultSet> {
+        let answer = run.text(&self.request.text, &self.request.parameters).await?;
+        collect(answer, self.request.row_limit, self.request.byte_limit).await
+    }
+}
+
+/// Takes the rows of an answer, cut to limits and into chunks.
+async fn collect(answer: Answer, row_limit: Option<u64>, byte_limit: Option<u64>) -> Result<ResultSet> {
+    let row_limit = row_limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let byte_limit = byte_limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let mut set = ResultSet { schema: answer.schema, chunks: Vec::new(), truncated: false };
+    let (mut rows, mut bytes) = (0, 0);
+    let mut stream = answer.rows;
+    while let Some(batch) = stream.next().await {
+        let mut batch = batch?;
+        if rows + batch.num_rows() > row_limit {
+            batch = batch.slice(0, row_limit - rows);
+            set.truncated = true;
+        }
+        let size = batch.get_array_memory_size();
+        if bytes + size > byte_limit && rows > 0 {
+            set.truncated = true;
+            break;
+        }
+        if batch.num_rows() > 0 {
+            let row_offset = rows;
+            (rows, bytes) = (rows + batch.num_rows(), bytes + size);
+            match set.chunks.last_mut() {
+                Some(chunk) if chunk.rows < CHUNK_ROWS && chunk.bytes < CHUNK_BYTES => {
+                    (chunk.rows, chunk.bytes) = (chunk.rows + batch.num_rows(), chunk.bytes + size);
+                    chunk.batches.push(batch);
+                }
+                _ => set.chunks.push(Chunk { rows: batch.num_rows(), bytes: size, batches: vec![batch], row_offset }),
+            }
+        }
+        if set.truncated {
+            break;
+        }
+    }
+    Ok(set)
+}
+
+/// Why no result can be given in a state.
+pub fn not_succeeded(state: &State) -> Problem {
+    let what = match state {
+        State::Pending | State::Running => "the statement has not ended",
+        State::Failed(_) => "the statement failed",
+        State::Canceled => "the statement was cancelled",
+        State::Closed | State::Succeeded(_) => "the statement was closed",
+    };
+    Problem::new(Code::NotFound, format!("{what}, so it has no result"))
+}

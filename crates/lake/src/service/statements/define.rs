@@ -1,0 +1,710 @@
+//! Definitions: CREATE, DROP, ALTER, COMMENT.
+//!
+//! What is accepted takes effect; what has no effect here is refused by name.
+
+use std::sync::Arc;
+
+use crannog_governance::model::objects::{Change as ObjectChange, Properties, TableType, View};
+use crannog_governance::service::catalogs::{self as catalog_verbs, NewContainer};
+use crannog_governance::service::locations;
+use crannog_governance::service::tables::{self as table_verbs, Files, NewTable};
+use crannog_governance::service::{schemas as schema_verbs, volumes as volume_verbs};
+use crannog_security::actions::{catalogs, metastore, schemas, tables, volumes};
+use crannog_security::{NameOf, Permit};
+use crannog_storage::{Access, Location, Managed};
+use crannog_types::{Code, FullName, Problem, Result};
+use futures::stream;
+use uuid::Uuid;
+
+use super::answer::Answer;
+use super::write::{delete_files, rows_of};
+use super::{Run, not_yet};
+use crate::grammar::Name;
+use crate::grammar::statement::{
+    Alter, Change, ColumnChange, CommentOn, CommentTarget, CreateCatalog, CreateSchema, CreateTable, CreateView,
+    CreateVolume, Drop, ObjectKind,
+};
+use crate::model::actions::{Action, Format, Metadata};
+use crate::model::commit::{Operation, TableDescription};
+use crate::model::conflicts::Reads;
+use crate::model::features;
+use crate::model::schema::{DataType, StructField, StructType};
+use crate::model::state::TableState;
+use crate::ports::{RowStream, WriteSpec};
+use crate::service::arbiter::Plan;
+
+/// The property in which a view keeps the names of its columns, when it was made with any.
+pub(super) const VIEW_COLUMNS: &str = "crannog.view.columns";
+
+impl Run {
+    pub(super) async fn create_table(&self, create: CreateTable) -> Result<Answer> {
+        refuse_what_has_no_effect(&create)?;
+        let name = self.full_name(&create.name)?;
+        let existing = self.existing(&name).await?;
+        if existing && create.if_not_exists {
+            return Ok(Answer::nothing());
+        }
+        let permit = self.caller.ask::<schemas::CreateTable>(NameOf::named(parent(&name))).await?;
+        let properties: Properties = create.properties.iter().cloned().collect();
+        let (schema, rows): (StructType, Option<RowStream>) = match create.query {
+            Some(query) => {
+                let prepared = self.prepare(*query, None).await?;
+                let schema = StructType::from_arrow(&prepared.schema()).map_err(Problem::from)?;
+                (StructType::new(schema.fields)?, Some(prepared.run().await?))
+            }
+            None => (columns_of(&create.columns)?, None),
+        };
+        let metadata = Metadata {
+            id: Uuid::new_v4().to_string(),
+            name: None,
+            description: create.comment.clone(),
+            format: Format::default(),
+            schema_string: schema.to_schema_string(),
+            partition_columns: partition_columns(&schema, &create.partitioned_by)?,
+            configuration: properties.clone(),
+            created_time: Some(self.session.now.millis()),
+        };
+        if existing && create.or_replace {
+            return self.replace_table(&name, schema, metadata, rows).await;
+        }
+        let made = NewDelta {
+            name: name.last().to_owned(),
+            comment: create.comment,
+            properties,
+            as_select: rows.is_some(),
+            schema,
+            metadata,
+        };
+        let written = match create.location {
+            Some(location) => self.create_external(&permit, made, &location, rows).await?,
+            None => self.create_managed(&permit, made, rows).await?,
+        };
+        match written {
+            Some(written) => Answer::changed(written, written),
+            None => Ok(Answer::nothing()),
+        }
+    }
+
+    async fn create_managed(&self, permit: &Permit<schemas::CreateTable>, new: NewDelta, rows: Option<RowStream>) -> Result<Option<i64>> {
+        let governance = &self.lake.governance;
+        let place = locations::begin_managed(governance, permit, Managed::Tables).await?;
+        let outcome = async {
+            let folder = governance.storage.open(permit, &place.location, Access::ReadWrite)?;
+            self.write_log(&folder, &new, true, rows).await
+        };
+        let written = match outcome.await {
+            Ok(written) => written,
+            Err(problem) => {
+                locations::abandon(governance, permit, place).await?;
+                return Err(problem);
+            }
+        };
+        let location = place.location.clone();
+        match table_verbs::create(&governance.db, permit, new.row(Files::Managed(place))).await {
+            Ok(_) => Ok(written),
+            Err(problem) => {
+                // The intent of the place is still open: what could not be deleted now goes at the next start.
+                if let Ok(folder) = governance.storage.open(permit, &location, Access::ReadWrite) {
+                    let _ = folder.delete_all().await;
+                }
+                self.lake.arbiter.forget(&location);
+                Err(problem)
+            }
+        }
+    }
+
+    /// A table in a folder that is not ours. A Delta table that is there already is adopted.
+    async fn create_external(
+        &self,
+        permit: &Permit<schemas::CreateTable>,
+        new: NewDelta,
+        location: &str,
+        rows: Option<RowStream>,
+    ) -> Result<Option<i64>> {
+        let governance = &self.lake.governance;
+        let admin = self.caller.ask::<metastore::Administer>(NameOf::root()).await.map_err(|problem| {
+            problem.hint("external locations are given to tables by administrators; leave LOCATION out for a managed table")
+        })?;
+        let location = Location::parse(location)?;
+        governance.storage.check_external(&location)?;
+        let folder = governance.storage.open(&admin, &location, Access::ReadWrite)?;
+        let there = match self.lake.arbiter.open(&folder).await {
+            Ok(state) => Some(state),
+            Err(problem) if problem.code() == Code::NotFound => None,
+            Err(problem) => return Err(problem),
+        };
+        let Some(state) = there else {
+            let written = self.write_log(&folder, &new, false, rows).await?;
+            table_verbs::create(&governance.db, permit, new.row(Files::External(location))).await?;
+            return Ok(written);
+        };
+        if rows.is_some() || (!new.schema.fields.is_empty() && new.schema != *state.schema) {
+            return Err(Problem::new(Code::AlreadyExists, format!("there is a Delta table at {location} with other columns"))
+                .reason("DELTA_CREATE_TABLE_SCHEME_MISMATCH")
+                .sql_state("42KD7")
+                .hint("leave the columns out to take the table as it is"));
+        }
+        let adopted = NewDelta {
+            schema: (*state.schema).clone(),
+            properties: state.metadata.configuration.clone(),
+            metadata: (*state.metadata).clone(),
+            ..new
+        };
+        table_verbs::create(&governance.db, permit, adopted.row(Files::External(location))).await?;
+        Ok(None)
+    }
+
+    /// Writes version 0, with the rows of a query if there is one.
+    async fn write_log(
+        &self,
+        folder: &crannog_storage::Folder,
+        new: &NewDelta,
+        managed: bool,
+        rows: Option<RowStream>,
+    ) -> Result<Option<i64>> {
+        let protocol = features::protocol_for(&new.schema, &new.metadata)?;
+        let description = TableDescription::of(&new.metadata, managed);
+        let operation = if new.as_select {
+            Operation::CreateTableAsSelect(description)
+        } else {
+            Operation::CreateTable(description)
+        };
+        let adds = match rows {
+            Some(rows) => {
+                let spec = WriteSpec {
+                    schema: new.schema.clone(),
+                    metadata: new.metadata.clone(),
+                    now: crannog_kit::clock::now(),
+                };
+                self.lake.engine.write(folder, &spec, rows).await?
+            }
+            None => Vec::new(),
+        };
+        let written = rows_of(&adds);
+        let mut actions = vec![Action::Protocol(protocol), Action::Metadata(new.metadata.clone())];
+        actions.extend(adds.iter().cloned().map(Action::Add));
+        if let Err(problem) = self.lake.arbiter.create(folder, &operation, &self.author(), actions).await {
+            delete_files(folder, &adds).await;
+            return Err(problem);
+        }
+        Ok(new.as_select.then_some(written))
+    }
+
+    /// CREATE OR REPLACE of a table that is there: one more version of its log, with everything new.
+    async fn replace_table(
+        &self,
+        name: &FullName,
+        schema: StructType,
+        mut metadata: Metadata,
+        rows: Option<RowStream>,
+    ) -> Result<Answer> {
+        let governance = &self.lake.governance;
+        let permit = self.caller.ask::<tables::Manage>(NameOf::named(name.clone())).await?;
+        let table = table_verbs::get(&governance.db, &permit).await?;
+        let (folder, state) = self.open_table_for(&permit, &table, Access::ReadWrite).await?;
+        metadata.id.clone_from(&state.metadata.id);
+        let as_select = rows.is_some();
+        let spec = WriteSpec { schema: schema.clone(), metadata: metadata.clone(), now: crannog_kit::clock::now() };
+        let rows = rows.unwrap_or_else(|| Box::pin(stream::empty()));
+        let adds = self.lake.engine.write(&folder, &spec, rows).await?;
+        let protocol = features::upgraded(&state.protocol, &schema, &metadata)?;
+        let now = crannog_kit::clock::now().millis();
+        let mut actions = vec![Action::Metadata(metadata.clone())];
+        if protocol != *state.protocol {
+            actions.push(Action::Protocol(protocol));
+        }
+        actions.extend(state.files.iter().map(|add| Action::Remove(add.to_remove(now, true))));
+        actions.extend(adds.iter().cloned().map(Action::Add));
+        let table = TableDescription::of(&metadata, table.table_type == TableType::Managed);
+        let plan = Plan {
+            read: state,
+            reads: Reads::WholeTable,
+            operation: Operation::ReplaceTable { table, or_create: true, as_select },
+            metrics: crate::service::arbiter::write_metrics(&adds),
+            actions,
+        };
+        match self.lake.arbiter.commit(&folder, plan, &self.author()).await {
+            Ok(committed) => self.note(&permit, committed.version, &committed.state).await?,
+            Err(problem) => {
+                delete_files(&folder, &adds).await;
+                return Err(problem);
+            }
+        }
+        let comment = ObjectChange { comment: Some(metadata.description.unwrap_or_default()), ..ObjectChange::default() };
+        table_verbs::update(&governance.db, &permit, &comment).await?;
+        if as_select { Answer::changed(rows_of(&adds), rows_of(&adds)) } else { Ok(Answer::nothing()) }
+    }
+
+    /// Copies what a version of the log says of a table into the catalog.
+    async fn note(&self, permit: &Permit<tables::Manage>, version: i64, state: &TableState) -> Result<()> {
+        let metadata = &state.metadata;
+        table_verbs::note_version(
+            &self.lake.governance.db,
+            permit,
+            version,
+            &metadata.schema_string,
+            &metadata.partition_columns,
+            &metadata.configuration,
+        )
+        .await
+    }
+
+    pub(super) async fn create_view(&self, create: CreateView) -> Result<Answer> {
+        if create.temporary {
+            return Err(not_yet("CREATE TEMPORARY VIEW"));
+        }
+        let name = self.full_name(&create.name)?;
+        let existing = self.existing(&name).await?;
+        if existing && create.if_not_exists {
+            return Ok(Answer::nothing());
+        }
+        let prepared = self.prepare(*create.query, None).await?;
+        let mut schema = StructType::from_arrow(&prepared.schema())?;
+        let mut properties: Properties = create.properties.into_iter().collect();
+        if !create.columns.is_empty() {
+            if create.columns.len() != schema.fields.len() {
+                return Err(Problem::invalid(format!(
+                    "the view names {} columns, and its query has {}",
+                    create.columns.len(),
+                    schema.fields.len()
+                ))
+                .reason("CREATE_VIEW_COLUMN_ARITY_MISMATCH")
+                .sql_state("21S01"));
+            }
+            for (field, column) in schema.fields.iter_mut().zip(&create.columns) {
+                field.name.clone_from(&column.name);
+                if let Some(comment) = &column.comment {
+                    field.metadata.insert("comment".to_owned(), comment.clone().into());
+                }
+            }
+            let names: Vec<&str> = create.columns.iter().map(|column| column.name.as_str()).collect();
+            properties.insert(VIEW_COLUMNS.to_owned(), serde_json::json!(names).to_string());
+        }
+        let schema = StructType::new(schema.fields)?;
+        let new = NewTable {
+            name: name.last().to_owned(),
+            comment: create.comment,
+            schema_json: schema.to_schema_string(),
+            partition_columns: Vec::new(),
+            properties,
+            version: None,
+            files: Files::View(View {
+                text: create.text,
+                catalog: self.session.catalog.clone(),
+                schema: self.session.schema.clone(),
+            }),
+        };
+        let db = &self.lake.governance.db;
+        if existing && create.or_replace {
+            let permit = self.caller.ask::<tables::Manage>(NameOf::named(name)).await?;
+            table_verbs::replace_view(db, &permit, &new).await?;
+        } else {
+            let permit = self.caller.ask::<schemas::CreateTable>(NameOf::named(parent(&name))).await?;
+            table_verbs::create(db, &permit, new).await?;
+        }
+        Ok(Answer::nothing())
+    }
+
+    pub(super) async fn create_schema(&self, create: CreateSchema) -> Result<Answer> {
+        if create.managed_location.is_some() {
+            return Err(not_yet("MANAGED LOCATION"));
+        }
+        let name = self.schema_name(Some(&create.name))?;
+        let permit = self.caller.ask::<catalogs::CreateSchema>(NameOf::named(parent(&name))).await?;
+        let new = NewContainer {
+            name: name.last().to_owned(),
+            comment: create.comment,
+            properties: create.properties.into_iter().collect(),
+        };
+        let made = schema_verbs::create(&self.lake.governance.db, &permit, &new).await;
+        unless_there(made.map(|_| ()), create.if_not_exists)
+    }
+
+    pub(super) async fn create_catalog(&self, create: CreateCatalog) -> Result<Answer> {
+        if create.managed_location.is_some() {
+            return Err(not_yet("MANAGED LOCATION"));
+        }
+        let permit = self.caller.ask::<metastore::CreateCatalog>(NameOf::root()).await?;
+        let name = create.name.parts().join(".");
+        let new = NewContainer { name, comment: create.comment, properties: Properties::new() };
+        let made = catalog_verbs::create(&self.lake.governance.db, &permit, &new).await;
+        unless_there(made.map(|_| ()), create.if_not_exists)
+    }
+
+    pub(super) async fn create_volume(&self, create: CreateVolume) -> Result<Answer> {
+        let name = self.full_name(&create.name)?;
+        let location = match &create.external_location {
+            Some(text) => {
+                self.caller.ask::<metastore::Administer>(NameOf::root()).await?;
+                let location = Location::parse(text)?;
+                self.lake.governance.storage.check_external(&location)?;
+                Some(location)
+            }
+            None => None,
+        };
+        let permit = self.caller.ask::<schemas::CreateVolume>(NameOf::named(parent(&name))).await?;
+        let governance = &self.lake.governance;
+        let comment = create.comment.as_deref();
+        let made = volume_verbs::create(governance, &permit, name.last(), comment, location.as_ref()).await;
+        unless_there(made.map(|_| ()), create.if_not_exists)
+    }
+
+    pub(super) async fn drop(&self, drop: Drop) -> Result<Answer> {
+        let governance = &self.lake.governance;
+        let dropped = async {
+            match drop.kind {
+                ObjectKind::Catalog => {
+                    let name = FullName::of(drop.name.parts().to_vec());
+                    let permit = self.caller.ask::<catalogs::Manage>(NameOf::named(name)).await?;
+                    catalog_verbs::delete(governance, &permit, drop.cascade).await
+                }
+                ObjectKind::Schema => {
+                    let name = self.schema_name(Some(&drop.name))?;
+                    let permit = self.caller.ask::<schemas::Manage>(NameOf::named(name)).await?;
+                    schema_verbs::delete(governance, &permit, drop.cascade).await
+                }
+                ObjectKind::Volume => {
+                    let permit = self.caller.ask::<volumes::Manage>(NameOf::named(self.full_name(&drop.name)?)).await?;
+                    volume_verbs::delete(governance, &permit).await
+                }
+                ObjectKind::Table | ObjectKind::View => {
+                    let permit = self.caller.ask::<tables::Manage>(NameOf::named(self.full_name(&drop.name)?)).await?;
+                    let table = table_verbs::get(&governance.db, &permit).await?;
+                    let is_view = table.table_type == TableType::View;
+                    if is_view != (drop.kind == ObjectKind::View) {
+                        let (is, say) = if is_view { ("view", "DROP VIEW") } else { ("table", "DROP TABLE") };
+                        return Err(Problem::invalid(format!("{} is a {is}", permit.target().name))
+                            .reason("WRONG_COMMAND_FOR_OBJECT_TYPE")
+                            .sql_state("42809")
+                            .hint(format!("use {say}")));
+                    }
+                    table_verbs::delete(governance, &permit).await?;
+                    if let Some(location) = table.location {
+                        self.lake.arbiter.forget(&Location::parse(&location)?);
+                    }
+                    Ok(())
+                }
+                ObjectKind::Function => Err(not_yet("DROP FUNCTION")),
+            }
+        };
+        match dropped.await {
+            Err(problem) if drop.if_exists && problem.code() == Code::NotFound => Ok(Answer::nothing()),
+            outcome => outcome.map(|()| Answer::nothing()),
+        }
+    }
+
+    pub(super) async fn alter(&self, alter: Alter) -> Result<Answer> {
+        let change = match &alter.change {
+            Change::RenameTo(to) => {
+                let new = match alter.kind {
+                    ObjectKind::Catalog => FullName::of(to.parts().to_vec()),
+                    ObjectKind::Schema => self.schema_name(Some(to))?,
+                    _ => self.full_name(&to_sibling(&alter.name, to))?,
+                };
+                ObjectChange { new_name: Some(new.last().to_owned()), ..ObjectChange::default() }
+            }
+            Change::SetOwner(owner) => ObjectChange { owner: Some(owner.clone()), ..ObjectChange::default() },
+            Change::SetProperties(properties) if alter.kind == ObjectKind::Table => {
+                return self.set_properties(&alter.name, properties.clone(), &[], false).await;
+            }
+            Change::UnsetProperties { keys, if_exists } if alter.kind == ObjectKind::Table => {
+                return self.set_properties(&alter.name, Vec::new(), keys, *if_exists).await;
+            }
+            Change::AlterColumn { column, change: ColumnChange::SetComment(comment) } if alter.kind == ObjectKind::Table => {
+                return self.comment_on_column(&alter.name, column, Some(comment)).await;
+            }
+            Change::AddColumns { columns, if_not_exists } => {
+                return self.add_columns(&alter.name, columns, *if_not_exists).await;
+            }
+            other => return Err(not_yet(&format!("ALTER {} … {}", alter.kind.name(), word_of(other)))),
+        };
+        self.change_object(alter.kind, &alter.name, &change).await
+    }
+
+    async fn change_object(&self, kind: ObjectKind, name: &Name, change: &ObjectChange) -> Result<Answer> {
+        let db = &self.lake.governance.db;
+        match kind {
+            ObjectKind::Catalog => {
+                let permit = self.caller.ask::<catalogs::Manage>(NameOf::named(FullName::of(name.parts().to_vec()))).await?;
+                catalog_verbs::update(db, &permit, change).await?;
+            }
+            ObjectKind::Schema => {
+                let permit = self.caller.ask::<schemas::Manage>(NameOf::named(self.schema_name(Some(name))?)).await?;
+                schema_verbs::update(db, &permit, change).await?;
+            }
+            ObjectKind::Table | ObjectKind::View => {
+                let permit = self.caller.ask::<tables::Manage>(NameOf::named(self.full_name(name)?)).await?;
+                table_verbs::update(db, &permit, change).await?;
+            }
+            ObjectKind::Volume => {
+                let permit = self.caller.ask::<volumes::Manage>(NameOf::named(self.full_name(name)?)).await?;
+                volume_verbs::update(db, &permit, change).await?;
+            }
+            ObjectKind::Function => return Err(not_yet("ALTER FUNCTION")),
+        }
+        Ok(Answer::nothing())
+    }
+
+    pub(super) async fn comment_on(&self, on: CommentOn) -> Result<Answer> {
+        let comment = on.comment.clone().unwrap_or_default();
+        match on.target {
+            CommentTarget::Object(kind, name) => {
+                let change = ObjectChange { comment: Some(comment), ..ObjectChange::default() };
+                self.change_object(kind, &name, &change).await
+            }
+            CommentTarget::Column(table, column) => self.comment_on_column(&table, &[column], on.comment.as_deref()).await,
+        }
+    }
+
+    async fn set_properties(
+        &self,
+        name: &Name,
+        set: Vec<(String, String)>,
+        unset: &[String],
+        if_exists: bool,
+    ) -> Result<Answer> {
+        let operation = if unset.is_empty() {
+            Operation::SetTableProperties { properties: set.iter().cloned().collect() }
+        } else {
+            Operation::UnsetTableProperties { properties: unset.to_vec(), if_exists }
+        };
+        self.change_metadata(name, operation, |metadata, _| {
+            for key in unset {
+                if metadata.configuration.remove(key).is_none() && !if_exists {
+                    return Err(Problem::invalid(format!("the table has no property {key:?}"))
+                        .sql_state("42K0J")
+                        .hint("add IF EXISTS to let that pass"));
+                }
+            }
+            metadata.configuration.extend(set);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn comment_on_column(&self, name: &Name, column: &[String], comment: Option<&str>) -> Result<Answer> {
+        let [column] = column else { return Err(not_yet("a comment on a field of a struct")) };
+        let operation = Operation::ChangeColumn { column: serde_json::json!({ "name": column, "comment": comment }) };
+        self.change_metadata(name, operation, |metadata, schema| {
+            let mut schema = schema.clone();
+            let field = schema
+                .fields
+                .iter_mut()
+                .find(|field| field.name.eq_ignore_ascii_case(column))
+                .ok_or_else(|| no_column(column))?;
+            match comment {
+                Some(comment) => field.metadata.insert("comment".to_owned(), comment.into()),
+                None => field.metadata.remove("comment"),
+            };
+            metadata.schema_string = schema.to_schema_string();
+            Ok(())
+        })
+        .await
+    }
+
+    async fn add_columns(
+        &self,
+        name: &Name,
+        columns: &[crate::grammar::statement::AddColumn],
+        if_not_exists: bool,
+    ) -> Result<Answer> {
+        let mut added = Vec::new();
+        for column in columns {
+            if column.path.len() != 1 || column.position.is_some() {
+                return Err(not_yet("ADD COLUMN inside a struct or at a position"));
+            }
+            let field = field_of(&column.definition)?;
+            if !field.nullable {
+                return Err(Problem::invalid(format!("the new column {} is NOT NULL, and old rows have no value for it", field.name))
+                    .sql_state("42K0K")
+                    .hint("add it without NOT NULL"));
+            }
+            added.push(field);
+        }
+        let described = added.iter().map(|field| serde_json::json!({ "column": field.to_json() })).collect();
+        let operation = Operation::AddColumns { columns: described };
+        self.change_metadata(name, operation, |metadata, schema| {
+            let mut fields = schema.fields.clone();
+            for field in added {
+                let there = fields.iter().any(|known| known.name.eq_ignore_ascii_case(&field.name));
+                match (there, if_not_exists) {
+                    (true, true) => {}
+                    (true, false) => {
+                        return Err(Problem::new(Code::AlreadyExists, format!("the table has a column {} already", field.name))
+                            .reason("FIELD_ALREADY_EXISTS")
+                            .sql_state("42710"));
+                    }
+                    (false, _) => fields.push(field),
+                }
+            }
+            metadata.schema_string = StructType::new(fields)?.to_schema_string();
+            Ok(())
+        })
+        .await
+    }
+
+    /// One more version of a table's log that changes its metadata.
+    async fn change_metadata(
+        &self,
+        name: &Name,
+        operation: Operation,
+        change: impl FnOnce(&mut Metadata, &StructType) -> Result<()>,
+    ) -> Result<Answer> {
+        let permit = self.caller.ask::<tables::Manage>(NameOf::named(self.full_name(name)?)).await?;
+        let table = table_verbs::get(&self.lake.governance.db, &permit).await?;
+        let (folder, state) = self.open_table_for(&permit, &table, Access::ReadWrite).await?;
+        let mut metadata = (*state.metadata).clone();
+        change(&mut metadata, &state.schema)?;
+        let schema = StructType::from_schema_string(&metadata.schema_string)?;
+        let protocol = features::upgraded(&state.protocol, &schema, &metadata)?;
+        let mut actions = vec![Action::Metadata(metadata)];
+        if protocol != *state.protocol {
+            actions.push(Action::Protocol(protocol));
+        }
+        let metrics = std::collections::BTreeMap::new();
+        let plan = Plan { read: Arc::clone(&state), reads: Reads::Nothing, operation, metrics, actions };
+        let committed = self.lake.arbiter.commit(&folder, plan, &self.author()).await?;
+        self.note(&permit, committed.version, &committed.state).await?;
+        Ok(Answer::nothing())
+    }
+
+    /// Whether a table or view of this name is there, as far as the caller may know.
+    async fn existing(&self, name: &FullName) -> Result<bool> {
+        match self.caller.ask::<tables::ReadMetadata>(NameOf::named(name.clone())).await {
+            Ok(_) => Ok(true),
+            Err(problem) if matches!(problem.code(), Code::NotFound | Code::PermissionDenied) => Ok(false),
+            Err(problem) => Err(problem),
+        }
+    }
+}
+
+/// A Delta table that is about to be made.
+struct NewDelta {
+    name: String,
+    comment: Option<String>,
+    properties: Properties,
+    schema: StructType,
+    metadata: Metadata,
+    as_select: bool,
+}
+
+impl NewDelta {
+    fn row(&self, files: Files) -> NewTable {
+        NewTable {
+            name: self.name.clone(),
+            comment: self.comment.clone(),
+            schema_json: self.schema.to_schema_string(),
+            partition_columns: self.metadata.partition_columns.clone(),
+            properties: self.properties.clone(),
+            version: Some(0),
+            files,
+        }
+    }
+}
+
+fn parent(name: &FullName) -> FullName {
+    let parts = name.parts();
+    FullName::of(parts[..parts.len().saturating_sub(1)].to_vec())
+}
+
+/// `ALTER TABLE a.b.t RENAME TO u` means `a.b.u`.
+fn to_sibling(name: &Name, to: &Name) -> Name {
+    let mut parts = name.parts().to_vec();
+    match (parts.last_mut(), to.parts()) {
+        (Some(last), [new]) => {
+            last.clone_from(new);
+            Name(parts)
+        }
+        _ => to.clone(),
+    }
+}
+
+fn unless_there(made: Result<()>, if_not_exists: bool) -> Result<Answer> {
+    match made {
+        Err(problem) if if_not_exists && problem.code() == Code::AlreadyExists => Ok(Answer::nothing()),
+        made => made.map(|()| Answer::nothing()),
+    }
+}
+
+fn no_column(column: &str) -> Problem {
+    Problem::invalid(format!("the table has no column {column:?}")).reason("UNRESOLVED_COLUMN").sql_state("42703")
+}
+
+fn columns_of(definitions: &[crate::grammar::statement::ColumnDefinition]) -> Result<StructType> {
+    let fields = definitions.iter().map(field_of).collect::<Result<Vec<_>>>()?;
+    Ok(StructType::new(fields)?)
+}
+
+fn field_of(definition: &crate::grammar::statement::ColumnDefinition) -> Result<StructField> {
+    for (there, what) in [
+        (definition.default.is_some(), "a DEFAULT of a column"),
+        (definition.generated.is_some(), "a generated column"),
+        (definition.mask.is_some(), "a MASK of a column"),
+    ] {
+        if there {
+            return Err(not_yet(what));
+        }
+    }
+    let data_type = DataType::from_type_text(&definition.data_type.to_string())?;
+    let mut field = StructField::new(definition.name.clone(), data_type, !definition.not_null);
+    if let Some(comment) = &definition.comment {
+        field.metadata.insert("comment".to_owned(), comment.clone().into());
+    }
+    Ok(field)
+}
+
+/// The columns of PARTITIONED BY, spelled as the table spells them.
+fn partition_columns(schema: &StructType, wanted: &[String]) -> Result<Vec<String>> {
+    let find = |name: &String| {
+        let field = schema.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name));
+        field.map(|field| field.name.clone()).ok_or_else(|| no_column(name))
+    };
+    wanted.iter().map(find).collect()
+}
+
+fn refuse_what_has_no_effect(create: &CreateTable) -> Result<()> {
+    if let Some(format) = &create.using
+        && format != "delta"
+    {
+        return Err(not_yet(&format!("CREATE TABLE … USING {format}")).hint("tables are Delta tables; leave USING out"));
+    }
+    for (there, what) in [
+        (!create.constraints.is_empty(), "a constraint of a table"),
+        (create.cluster_by.is_some(), "CLUSTER BY"),
+        (!create.options.is_empty(), "OPTIONS of a table"),
+        (create.like.is_some(), "CREATE TABLE … LIKE"),
+        (create.external && create.location.is_none(), "EXTERNAL without LOCATION"),
+        (create.query.is_some() && !create.columns.is_empty(), "columns together with AS SELECT"),
+    ] {
+        if there {
+            return Err(not_yet(what));
+        }
+    }
+    if create.columns.is_empty() && create.query.is_none() && create.location.is_none() {
+        return Err(Problem::invalid("a table needs columns, or AS SELECT, or the LOCATION of a Delta table").sql_state("42601"));
+    }
+    Ok(())
+}
+
+fn word_of(change: &Change) -> &'static str {
+    match change {
+        Change::RenameTo(_) => "RENAME",
+        Change::SetOwner(_) => "OWNER TO",
+        Change::SetProperties(_) => "SET TBLPROPERTIES",
+        Change::UnsetProperties { .. } => "UNSET TBLPROPERTIES",
+        Change::SetTags(_) => "SET TAGS",
+        Change::UnsetTags(_) => "UNSET TAGS",
+        Change::SetManagedLocation(_) => "SET MANAGED LOCATION",
+        Change::AddColumns { .. } => "ADD COLUMNS",
+        Change::DropColumns { .. } => "DROP COLUMNS",
+        Change::RenameColumn { .. } => "RENAME COLUMN",
+        Change::AlterColumn { .. } => "ALTER COLUMN",
+        Change::ClusterBy(_) => "CLUSTER BY",
+        Change::AddConstraint(_) => "ADD CONSTRAINT",
+        Change::DropConstraint { .. } => "DROP CONSTRAINT",
+        Change::DropPrimaryKey { .. } => "DROP PRIMARY KEY",
+        Change::SetRowFilter(_) => "SET ROW FILTER",
+        Change::DropRowFilter => "DROP ROW FILTER",
+        Change::ViewQuery { .. } => "AS",
+    }
+}

@@ -1,0 +1,259 @@
+//! Statements: from text to an answer.
+//!
+//! A statement is parsed, its parameters are bound, its names are resolved and asked for one by one through the caller, and
+//! only then is it planned or done. Nothing here reads a table without a permit, because nothing can.
+
+mod access;
+pub mod answer;
+mod define;
+mod describe;
+pub mod history;
+mod information_schema;
+mod query;
+mod resolve;
+mod show;
+mod system;
+mod write;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crannog_governance::Governance;
+use crannog_security::Caller;
+use crannog_types::{Code, FullName, Micros, Problem, Result};
+
+use self::answer::Answer;
+use self::history::History;
+use super::arbiter::{Arbiter, Author};
+use crate::grammar::statement::{Set, TimeZone, Use};
+use crate::grammar::{self, Name, Parameters, Statement};
+use crate::ports::{Engine, Session};
+
+/// Everything that statements work with. Cheap to clone.
+#[derive(Clone)]
+pub struct Lake {
+    /// The catalog.
+    pub governance: Governance,
+    /// The engine that plans and scans.
+    pub engine: Arc<dyn Engine>,
+    /// The keeper of tables.
+    pub arbiter: Arc<Arbiter>,
+    /// Who asked what.
+    pub history: Arc<History>,
+}
+
+/// What a statement starts with.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The current catalog.
+    pub catalog: String,
+    /// The current schema.
+    pub schema: String,
+    /// An IANA name or an offset.
+    pub time_zone: String,
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Context { catalog: "main".to_owned(), schema: "default".to_owned(), time_zone: "UTC".to_owned() }
+    }
+}
+
+/// One table or view that a statement read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableRead {
+    /// Its full name.
+    pub name: FullName,
+    /// The columns that were read of it; empty until it is planned.
+    pub columns: Vec<String>,
+}
+
+/// One statement under way.
+pub struct Run {
+    lake: Lake,
+    caller: Caller,
+    session: Session,
+    reads: Arc<Mutex<Vec<TableRead>>>,
+    /// What USE and SET leave to the statements after it.
+    context: Mutex<Context>,
+}
+
+impl Run {
+    /// A statement of a caller, begun at a moment.
+    pub fn new(lake: &Lake, caller: Caller, context: &Context, groups: Vec<String>, now: Micros) -> Self {
+        let session = Session {
+            catalog: context.catalog.clone(),
+            schema: context.schema.clone(),
+            time_zone: context.time_zone.clone(),
+            user: caller.who().name.to_string(),
+            groups,
+            now,
+        };
+        Run { lake: lake.clone(), caller, session, reads: Arc::default(), context: Mutex::new(context.clone()) }
+    }
+
+    /// Parses and does it.
+    ///
+    /// # Errors
+    /// Whatever is wrong with it, with an SQLSTATE where Spark has one.
+    pub async fn text(&self, sql: &str, parameters: &Parameters) -> Result<Answer> {
+        let mut statement = grammar::parse(sql)?;
+        grammar::bind(&mut statement, parameters)?;
+        self.statement(statement).await
+    }
+
+    /// The tables that it read so far.
+    pub fn reads(&self) -> Arc<Mutex<Vec<TableRead>>> {
+        Arc::clone(&self.reads)
+    }
+
+    /// What it leaves to the statements after it in the same session.
+    pub fn context(&self) -> Context {
+        self.context.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn statement(&self, statement: Statement) -> Result<Answer> {
+        match statement {
+            Statement::Query(query) => self.query(*query).await,
+            Statement::Explain(explain) => self.explain(explain).await,
+            Statement::Insert(insert) => self.insert(insert).await,
+            Statement::CopyInto(copy) => self.copy_into(copy).await,
+            Statement::Truncate(truncate) => self.truncate(&truncate.table).await,
+            Statement::Delete(delete) if delete.condition.is_none() => self.truncate(&delete.table).await,
+            Statement::CreateTable(create) => self.create_table(*create).await,
+            Statement::CreateView(create) => self.create_view(*create).await,
+            Statement::CreateSchema(create) => self.create_schema(create).await,
+            Statement::CreateCatalog(create) => self.create_catalog(create).await,
+            Statement::CreateVolume(create) => self.create_volume(create).await,
+            Statement::Drop(drop) => self.drop(drop).await,
+            Statement::Alter(alter) => self.alter(alter).await,
+            Statement::CommentOn(comment) => self.comment_on(comment).await,
+            Statement::Grant(grant) => self.grant(&grant, true).await,
+            Statement::Revoke(grant) => self.grant(&grant, false).await,
+            Statement::ShowGrants(show) => self.show_grants(&show).await,
+            Statement::Show(show) => self.show(show).await,
+            Statement::Describe(describe) => self.describe(describe).await,
+            Statement::Use(to) => self.use_(to).await,
+            Statement::Set(set) => self.set(set),
+            Statement::Reset(key) => self.reset(key.as_deref()),
+            Statement::RefreshTable(table) => self.refresh_table(&table).await,
+            other @ (Statement::Delete(_)
+            | Statement::Update(_)
+            | Statement::Merge(_)
+            | Statement::CloneTable(_)
+            | Statement::CreateFunction(_)
+            | Statement::Vacuum(_)
+            | Statement::Optimize(_)
+            | Statement::Restore(_)
+            | Statement::Analyze(_)) => Err(not_yet(other.kind())),
+        }
+    }
+
+    async fn use_(&self, to: Use) -> Result<Answer> {
+        use crannog_security::NameOf;
+        use crannog_security::actions::{catalogs, schemas};
+        let (catalog, schema) = match to {
+            Use::Catalog(catalog) => (catalog, "default".to_owned()),
+            Use::Schema(Name(parts)) => match parts.as_slice() {
+                [schema] => (self.session.catalog.clone(), schema.clone()),
+                [catalog, schema] => (catalog.clone(), schema.clone()),
+                _ => return Err(Problem::invalid("USE takes a schema, or a catalog and a schema")),
+            },
+        };
+        if schema.eq_ignore_ascii_case("default") {
+            self.caller.ask::<catalogs::ReadMetadata>(NameOf::named(FullName::of([catalog.clone()]))).await?;
+        } else {
+            let name = FullName::of([catalog.clone(), schema.clone()]);
+            self.caller.ask::<schemas::ReadMetadata>(NameOf::named(name)).await?;
+        }
+        let mut context = self.context.lock().unwrap_or_else(PoisonError::into_inner);
+        (context.catalog, context.schema) = (catalog, schema);
+        Ok(Answer::nothing())
+    }
+
+    fn set(&self, set: Set) -> Result<Answer> {
+        use self::answer::{Cell, Type};
+        let columns = [("key", Type::Text), ("value", Type::Text)];
+        let zone = |zone: String| -> Result<Answer> {
+            let mut context = self.context.lock().unwrap_or_else(PoisonError::into_inner);
+            context.time_zone.clone_from(&zone);
+            Answer::table(&columns, &[vec!["spark.sql.session.timeZone".into(), zone.into()]])
+        };
+        match set {
+            Set::TimeZone(TimeZone::Named(name)) => zone(name),
+            Set::TimeZone(TimeZone::Local) => zone("UTC".to_owned()),
+            Set::TimeZone(TimeZone::Offset(_)) => Err(Problem::new(Code::Unimplemented, "SET TIME ZONE INTERVAL is not available")
+                .hint("write the offset as a text: SET TIME ZONE '+01:00'")),
+            Set::Value { key, value } => match key.to_ascii_lowercase().as_str() {
+                "timezone" | "spark.sql.session.timezone" => zone(value),
+                "ansi_mode" | "spark.sql.ansi.enabled" if value.eq_ignore_ascii_case("true") => {
+                    Answer::table(&columns, &[vec![key.into(), value.into()]])
+                }
+                _ => Err(Problem::new(Code::InvalidArgument, format!("the setting {key:?} cannot be set to {value:?}"))
+                    .reason("CONFIG_NOT_AVAILABLE")
+                    .sql_state("42K0I")
+                    .hint("TIMEZONE can be set; ANSI_MODE is always true")),
+            },
+            Set::Show(key) => {
+                let value = self.setting(&key).map_or(Cell::Text("<undefined>".to_owned()), Cell::Text);
+                Answer::table(&columns, &[vec![key.into(), value]])
+            }
+            Set::ShowAll => {
+                let rows = ["ANSI_MODE", "TIMEZONE"].map(|key| vec![key.into(), self.setting(key).into()]);
+                Answer::table(&columns, &rows)
+            }
+        }
+    }
+
+    fn setting(&self, key: &str) -> Option<String> {
+        match key.to_ascii_lowercase().as_str() {
+            "timezone" | "spark.sql.session.timezone" => Some(self.session.time_zone.clone()),
+            "ansi_mode" | "spark.sql.ansi.enabled" => Some("true".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn reset(&self, key: Option<&str>) -> Result<Answer> {
+        if let Some(key) = key
+            && self.setting(key).is_none()
+        {
+            return Err(Problem::invalid(format!("there is no setting {key:?}")).hint("TIMEZONE can be reset"));
+        }
+        Context::default().time_zone.clone_into(&mut self.context.lock().unwrap_or_else(PoisonError::into_inner).time_zone);
+        Ok(Answer::nothing())
+    }
+
+    /// `commitInfo`'s author.
+    fn author(&self) -> Author {
+        let who = self.caller.who();
+        Author { id: who.id.to_string(), name: who.name.to_string() }
+    }
+
+    /// A name completed to three parts with the session's catalog and schema.
+    fn full_name(&self, name: &Name) -> Result<FullName> {
+        let parts = name.parts();
+        let session = &self.session;
+        match parts {
+            [table] => Ok(FullName::of([&session.catalog, &session.schema, table])),
+            [schema, table] => Ok(FullName::of([&session.catalog, schema, table])),
+            [_, _, _] => Ok(FullName::of(parts.to_vec())),
+            _ => Err(Problem::invalid(format!("the name {name} has more than three parts")).sql_state("42601")),
+        }
+    }
+
+    /// A schema's name completed to two parts.
+    fn schema_name(&self, name: Option<&Name>) -> Result<FullName> {
+        match name.map(Name::parts) {
+            None => Ok(FullName::of([&self.session.catalog, &self.session.schema])),
+            Some([schema]) => Ok(FullName::of([&self.session.catalog, schema])),
+            Some([catalog, schema]) => Ok(FullName::of([catalog, schema])),
+            Some(parts) => Err(Problem::invalid(format!("the schema name {} has more than two parts", parts.join(".")))),
+        }
+    }
+}
+
+fn not_yet(kind: &str) -> Problem {
+    Problem::new(Code::Unimplemented, format!("[UNSUPPORTED_FEATURE] {kind} is not available"))
+        .reason("UNSUPPORTED_FEATURE")
+        .sql_state("0A000")
+        .hint("INSERT, INSERT OVERWRITE, TRUNCATE, COPY INTO and CREATE TABLE AS SELECT change tables")
+}
