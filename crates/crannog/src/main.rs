@@ -1,1 +1,38 @@
-fn main() {}
+//! The program: one server, and the commands that talk to it.
+//!
+//! This crate wires the components together and holds none of their rules; nothing depends on it. `cli` has a file for each
+//! command, `server` what `up` does, `client` the HTTP that the other commands speak. It must never reach around a
+//! component's verbs, nor read the environment anywhere but here.
+
+mod cli;
+mod client;
+mod output;
+mod server;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+/// What threads get for their stacks: expressions and plans are trees, and walking one takes a frame a level.
+const STACK: usize = 8 << 20;
+
+fn main() -> ExitCode {
+    // Two libraries of cryptography are in the tree; with none chosen, the first connection would panic.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let environment: BTreeMap<String, String> =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
+    let outcome = match runtime {
+        // The runtime's own threads have the larger stack; the main thread only waits.
+        Ok(runtime) => runtime.block_on(cli::run(environment)),
+        Err(error) => Err(cli::Failure::new(format!("the program could not start its threads: {error}"))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.is_quiet() {
+                eprintln!("crannog: {failure}");
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}

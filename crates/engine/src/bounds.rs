@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use arrow::array::types::{
-    ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    TimestampMicrosecondType,
+    ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, TimestampMicrosecondType,
 };
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::buffer::NullBuffer;
@@ -60,10 +60,9 @@ impl Collector {
                 Range::Of(low, high) => {
                     bounds.range = Some(match bounds.range.take() {
                         None => (low, high),
-                        Some((old_low, old_high)) => (
-                            if low < old_low { low } else { old_low },
-                            if high > old_high { high } else { old_high },
-                        ),
+                        Some((old_low, old_high)) => {
+                            (if low < old_low { low } else { old_low }, if high > old_high { high } else { old_high })
+                        }
                     });
                 }
             }

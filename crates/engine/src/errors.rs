@@ -50,7 +50,9 @@ pub(crate) fn from_arrow(error: ArrowError) -> Problem {
         ArrowError::CastError(what) => {
             Problem::invalid(format!("a value cannot be cast: {what}")).reason("CAST_INVALID_INPUT").sql_state("22018")
         }
-        ArrowError::MemoryError(_) => Problem::new(Code::ResourceExhausted, "the statement needs more memory than there is"),
+        ArrowError::MemoryError(_) => {
+            Problem::new(Code::ResourceExhausted, "the statement needs more memory than there is")
+        }
         other => {
             let message = format!("the values cannot be computed: {other}");
             Problem::invalid(message).caused_by(other)
@@ -62,7 +64,9 @@ pub(crate) fn from_arrow(error: ArrowError) -> Problem {
 pub(crate) fn from_parquet(error: ParquetError) -> Problem {
     match error {
         ParquetError::External(inner) => from_source(inner),
-        ParquetError::ArrowError(text) => Problem::new(Code::DataLoss, format!("a data file is not as its schema says: {text}")),
+        ParquetError::ArrowError(text) => {
+            Problem::new(Code::DataLoss, format!("a data file is not as its schema says: {text}"))
+        }
         other => Problem::new(Code::DataLoss, "a data file cannot be read").caused_by(other),
     }
 }

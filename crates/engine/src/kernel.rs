@@ -125,7 +125,9 @@ fn engine(store: Arc<dyn ObjectStore>) -> KernelEngine {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| Problem::internal("reading the table's log did not finish", e))?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| Problem::internal("reading the table's log did not finish", e))?
 }
 
 fn snapshot(engine: &KernelEngine, version: Option<i64>) -> Result<SnapshotRef> {
@@ -155,7 +157,9 @@ fn replay(engine: &KernelEngine, snapshot: &SnapshotRef) -> Result<Loaded> {
             Action::Protocol(found) if protocol.is_none() => protocol = Some(found),
             Action::Metadata(found) if metadata.is_none() => metadata = Some(found),
             Action::Txn(txn) if apps.insert(txn.app_id.clone()) => txns.push(txn),
-            Action::DomainMetadata(domain) if names.insert(domain.domain.clone()) && !domain.removed => domains.push(domain),
+            Action::DomainMetadata(domain) if names.insert(domain.domain.clone()) && !domain.removed => {
+                domains.push(domain)
+            }
             _ => {}
         }
     }
@@ -205,7 +209,8 @@ fn adds_of(batch: &RecordBatch, adds: &mut Vec<Add>) -> Result<()> {
     let constants = column("fileConstantValues")?.as_struct_opt().ok_or_else(|| missing("fileConstantValues"))?;
     let vectors = column("deletionVector")?.as_struct_opt().ok_or_else(|| missing("deletionVector"))?;
     let (paths, stats) = (strings(column("path")?.as_ref(), "path")?, strings(column("stats")?.as_ref(), "stats")?);
-    let longs = |array: &dyn Array, name: &str| array.as_primitive_opt::<Int64Type>().cloned().ok_or_else(|| missing(name));
+    let longs =
+        |array: &dyn Array, name: &str| array.as_primitive_opt::<Int64Type>().cloned().ok_or_else(|| missing(name));
     let (sizes, times) = (longs(column("size")?, "size")?, longs(column("modificationTime")?, "modificationTime")?);
     let values = maps(constants, "partitionValues")?;
     let tags = maps(constants, "tags")?;
@@ -235,7 +240,8 @@ fn adds_of(batch: &RecordBatch, adds: &mut Vec<Add>) -> Result<()> {
 fn vector_of(vectors: &StructArray, row: usize) -> Result<DeletionVector> {
     let int = |name: &str| field(vectors, name)?.as_primitive_opt::<Int32Type>().ok_or_else(|| missing(name));
     let offset = int("offset")?;
-    let cardinality = field(vectors, "cardinality")?.as_primitive_opt::<Int64Type>().ok_or_else(|| missing("cardinality"))?;
+    let cardinality =
+        field(vectors, "cardinality")?.as_primitive_opt::<Int64Type>().ok_or_else(|| missing("cardinality"))?;
     Ok(DeletionVector {
         storage_type: strings(field(vectors, "storageType")?, "storageType")?.value(row).to_owned(),
         path_or_inline_dv: strings(field(vectors, "pathOrInlineDv")?, "pathOrInlineDv")?.value(row).to_owned(),
@@ -301,7 +307,9 @@ fn problem(error: KernelError, what: &str) -> Problem {
     let found = match root(&error) {
         KernelError::Unsupported(_) => Problem::new(Code::Unimplemented, format!("{what}: {text}"))
             .reason("DELTA_UNSUPPORTED_FEATURES_FOR_READ")
-            .hint("read the table with the engine that wrote it, or drop the feature there (ALTER TABLE … DROP FEATURE)"),
+            .hint(
+                "read the table with the engine that wrote it, or drop the feature there (ALTER TABLE … DROP FEATURE)",
+            ),
         KernelError::MissingVersion(_) | KernelError::StartVersionNotFound { .. } | KernelError::EmptyLog => {
             Problem::not_found(format!("{what}: {text}")).reason("DELTA_VERSION_NOT_FOUND")
         }

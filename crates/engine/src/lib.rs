@@ -11,6 +11,7 @@
 
 mod bind;
 mod bounds;
+mod engine;
 mod errors;
 mod files;
 mod kernel;
@@ -33,6 +34,7 @@ use crannog_storage::Folder;
 use crannog_types::Result;
 use datafusion::catalog::TableProvider;
 
+pub use engine::LakeEngine;
 pub use plan::Planner;
 pub use session::QueryLimits;
 pub use write::Limits;
@@ -71,7 +73,6 @@ impl DataFusionEngine {
 ///
 /// # Errors
 /// `Unimplemented` for tables that this engine would read wrongly.
-#[expect(dead_code, reason = "the planner calls it")]
 pub(crate) fn table_provider(scan: &TableScan, name: &str) -> Result<Arc<dyn TableProvider>> {
     let store = scan.folder.read_only().object_store();
     Ok(Arc::new(scan::DeltaTable::new(name.to_owned(), store, Arc::clone(&scan.state))?))

@@ -60,7 +60,7 @@ impl Planner {
             groups: session.groups,
             now: session.now.0,
         };
-        let sources = sources(relations)?;
+        let sources = sources(relations).await?;
         let runtime = self.runtime.clone();
         let handle = tokio::runtime::Handle::current();
         deep(move || {
@@ -134,11 +134,18 @@ fn output(rel: &Rel) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-fn sources(relations: Relations) -> Result<Sources> {
-    relations.into_iter().map(|(key, relation)| Ok((key.clone(), source(&key, relation)?))).collect()
+fn sources(relations: Relations) -> Pin<Box<dyn Future<Output = Result<Sources>> + Send>> {
+    Box::pin(async move {
+        let mut all = Sources::new();
+        for (key, relation) in relations {
+            let source = source(&key, relation).await?;
+            all.insert(key, source);
+        }
+        Ok(all)
+    })
 }
 
-fn source(key: &[String], relation: Relation) -> Result<Source> {
+async fn source(key: &[String], relation: Relation) -> Result<Source> {
     Ok(match relation {
         Relation::Table(scan) => Source::Provider(crate::table_provider(&scan, &key.join("."))?),
         Relation::Rows(batches, schema) => Source::Provider(rows(batches, schema)?),
@@ -149,21 +156,19 @@ fn source(key: &[String], relation: Relation) -> Result<Source> {
                 columns: view.columns,
                 catalog: view.catalog,
                 schema: view.schema,
-                sources: sources(view.relations)?,
+                sources: sources(view.relations).await?,
             }))
         }
-        Relation::Files(scan) => Source::Provider(files(&scan)?),
+        Relation::Files(scan) => {
+            let schema = crate::files::infer(&scan).await?;
+            Source::Provider(Arc::new(crate::files::FilesTable::new(&scan, &schema)?))
+        }
     })
 }
 
 fn rows(batches: Vec<RecordBatch>, schema: SchemaRef) -> Result<Arc<dyn TableProvider>> {
     let table = MemTable::try_new(schema, vec![batches]).map_err(to_problem)?;
     Ok(Arc::new(table))
-}
-
-fn files(scan: &crannog_lake::ports::FilesScan) -> Result<Arc<dyn TableProvider>> {
-    let shown = &scan.shown_as;
-    Err(Problem::new(crannog_types::Code::Unimplemented, format!("reading the files of {shown} in a query is not available yet")))
 }
 
 struct Plan {

@@ -15,8 +15,8 @@ use crannog_types::Result;
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, UInt64Array};
 use datafusion::arrow::compute::is_null;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::pruning::PruningStatistics;
 use datafusion::catalog::Session;
+use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::logical_expr::Expr;
@@ -66,8 +66,7 @@ fn predicates(schema: &SchemaRef, filters: &[Expr], session: &dyn Session) -> Ve
     let Ok(df_schema) = DFSchema::try_from(Arc::clone(schema)) else { return Vec::new() };
     let predicate = |filter: &Expr| {
         let filter = session.create_physical_expr(unqualified(filter)?, &df_schema).ok()?;
-        let predicate =
-            PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).try_build(filter).ok()?;
+        let predicate = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).try_build(filter).ok()?;
         (!predicate.always_true()).then_some(predicate)
     };
     filters.iter().filter_map(predicate).collect()
@@ -142,10 +141,8 @@ impl PruningStatistics for ChunkStatistics<'_> {
 
     fn contained(&self, column: &Column, values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
         let partition = self.partition(column)?;
-        let wanted = values
-            .iter()
-            .map(|value| value.cast_to(partition.data_type()).ok())
-            .collect::<Option<HashSet<_>>>()?;
+        let wanted =
+            values.iter().map(|value| value.cast_to(partition.data_type()).ok()).collect::<Option<HashSet<_>>>()?;
         let nulls = is_null(partition.as_ref()).ok()?;
         (0..partition.len())
             .map(|row| match nulls.value(row) {

@@ -1,12 +1,12 @@
 //! Results as text: Spark's name of a type, and a value as `CAST(… AS STRING)` or `to_json` gives it.
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
 use crannog_types::Result;
 
 use crate::spark::error::to_problem;
 use crate::spark::zone::Zone;
-use crate::spark::{text, types};
+use crate::spark::{json, text, types};
 
 /// Spark's `simpleString`: `bigint`, `array<string>`, `decimal(10,2)`.
 #[must_use]
@@ -21,4 +21,18 @@ pub fn type_text(data_type: &DataType) -> String {
 pub fn value_text(array: &ArrayRef, row: usize, time_zone: &str) -> Result<Option<String>> {
     let zone = Zone::parse(time_zone).map_err(to_problem)?;
     text::value(array, row, &zone).map_err(to_problem)
+}
+
+/// One value as `to_json` with NULL fields kept; `None` for NULL.
+///
+/// # Errors
+/// As [`value_text`].
+pub fn json_text(array: &ArrayRef, row: usize, time_zone: &str) -> Result<Option<String>> {
+    if array.is_null(row) {
+        return Ok(None);
+    }
+    let zone = Zone::parse(time_zone).map_err(to_problem)?;
+    let mut out = String::new();
+    json::write(&mut out, array, row, &zone, true).map_err(to_problem)?;
+    Ok(Some(out))
 }

@@ -96,7 +96,9 @@ impl DeltaTable {
             .iter()
             .map(|name| schema.field_with_name(name).map(|field| Arc::new(field.clone())))
             .collect::<std::result::Result<Vec<FieldRef>, _>>()
-            .map_err(|e| Problem::new(Code::DataLoss, "a partition column is not in the table's schema").caused_by(e))?;
+            .map_err(|e| {
+                Problem::new(Code::DataLoss, "a partition column is not in the table's schema").caused_by(e)
+            })?;
         let files_schema =
             TableSchema::builder(Arc::new(Schema::new(in_files))).with_table_partition_cols(by_value).build();
         let place = |field: &FieldRef| files_schema.table_schema().index_of(field.name());
@@ -182,7 +184,8 @@ impl DeltaTable {
                 Some(rows) => rows,
                 None => self.count_rows(&file.object_meta.location).await?,
             };
-            let left = selection(&deleted, all).ok_or_else(|| damaged(&add.path, "a row is deleted that it does not have"))?;
+            let left =
+                selection(&deleted, all).ok_or_else(|| damaged(&add.path, "a row is deleted that it does not have"))?;
             rows = Some(all - deleted.len());
             file = file.with_extension(ParquetRowSelection::new(left));
         }
@@ -466,17 +469,23 @@ fn selection(deleted: &[u64], rows: usize) -> Option<RowSelection> {
 
 /// Where a file of the log is in the table's folder.
 fn location(path: &str) -> Result<Path> {
-    if path.starts_with('/') || path.split_once(':').is_some_and(|(scheme, _)| !scheme.contains('/') && is_scheme(scheme)) {
-        return Err(Problem::new(Code::Unimplemented, format!("the data file '{path}' is outside of the table's folder"))
-            .reason("DELTA_ABSOLUTE_PATH")
-            .hint("shallow clones cannot be queried; make a deep clone with Spark"));
+    if path.starts_with('/')
+        || path.split_once(':').is_some_and(|(scheme, _)| !scheme.contains('/') && is_scheme(scheme))
+    {
+        return Err(Problem::new(
+            Code::Unimplemented,
+            format!("the data file '{path}' is outside of the table's folder"),
+        )
+        .reason("DELTA_ABSOLUTE_PATH")
+        .hint("shallow clones cannot be queried; make a deep clone with Spark"));
     }
     let decoded = percent_decode_str(path).decode_utf8().map_err(|_| damaged(path, "its path is not UTF-8"))?;
     Path::parse(decoded.as_ref()).map_err(|e| damaged(path, "its path is malformed").caused_by(e))
 }
 
 fn is_scheme(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
 }
 
 fn damaged(path: &str, why: &str) -> Problem {

@@ -34,4 +34,3 @@ pub async fn checkpoint(store: Arc<dyn ObjectStore>, version: i64) -> Result<()>
 pub async fn write(store: Arc<dyn ObjectStore>, spec: &WriteSpec, limits: Limits, rows: RowStream) -> Result<Vec<Add>> {
     write::write(store, spec, limits, rows).await
 }
-

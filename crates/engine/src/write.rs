@@ -116,10 +116,13 @@ struct Writer {
     properties: WriterProperties,
     modification_time: i64,
     open: HashMap<Option<OwnedRow>, OpenFile>,
+    opened: usize,
     written: Vec<Add>,
 }
 
 struct OpenFile {
+    /// Of the call's files, which are closed in the order in which they were opened.
+    number: usize,
     writer: ArrowWriter<Vec<u8>>,
     statistics: Collector,
     values: PartitionValues,
@@ -154,10 +157,16 @@ impl Writer {
             let at = spec.schema.fields.iter().position(|field| field.name == *name).ok_or_else(|| {
                 Problem::new(Code::DataLoss, format!("the partition column '{name}' is not in the table's schema"))
             })?;
-            partitions.push(PartitionColumn { at, name: name.clone(), data_type: spec.schema.fields[at].data_type.clone() });
+            partitions.push(PartitionColumn {
+                at,
+                name: name.clone(),
+                data_type: spec.schema.fields[at].data_type.clone(),
+            });
         }
         let in_files: Vec<usize> = (0..columns.fields().len())
-            .filter(|at| partitions.iter().all(|p| p.at != *at) && !matches!(columns.field(*at).data_type(), ArrowType::Null))
+            .filter(|at| {
+                partitions.iter().all(|p| p.at != *at) && !matches!(columns.field(*at).data_type(), ArrowType::Null)
+            })
             .collect();
         if in_files.is_empty() {
             return Err(Problem::invalid("a table needs at least one column that it is not partitioned by")
@@ -178,6 +187,7 @@ impl Writer {
             columns,
             modification_time: spec.now.millis(),
             open: HashMap::new(),
+            opened: 0,
             written: Vec::new(),
         })
     }
@@ -189,7 +199,9 @@ impl Writer {
                 self.slice(&batch.slice(from, SLICE.min(batch.num_rows() - from))).await?;
             }
         }
-        for key in self.open.keys().cloned().collect::<Vec<_>>() {
+        let mut left: Vec<_> = self.open.iter().map(|(key, file)| (file.number, key.clone())).collect();
+        left.sort_unstable_by_key(|(number, _)| *number);
+        for (_, key) in left {
             self.close(&key).await?;
         }
         Ok(())
@@ -203,10 +215,13 @@ impl Writer {
         }
         let column = |(field, column): (&FieldRef, &ArrayRef)| {
             if !field.is_nullable() && column.logical_null_count() > 0 {
-                return Err(Problem::invalid(format!("the column '{}' is NOT NULL, and a row has null in it", field.name()))
-                    .reason("DELTA_NOT_NULL_CONSTRAINT_VIOLATED")
-                    .sql_state("23502")
-                    .hint("filter such rows out, or give them a value with coalesce"));
+                return Err(Problem::invalid(format!(
+                    "the column '{}' is NOT NULL, and a row has null in it",
+                    field.name()
+                ))
+                .reason("DELTA_NOT_NULL_CONSTRAINT_VIOLATED")
+                .sql_state("23502")
+                .hint("filter such rows out, or give them a value with coalesce"));
             }
             match column.data_type() == field.data_type() {
                 true => Ok(Arc::clone(column)),
@@ -269,7 +284,7 @@ impl Writer {
     }
 
     /// A new file for the partition of the batch's first row.
-    fn opened(&self, batch: &RecordBatch) -> Result<OpenFile> {
+    fn opened(&mut self, batch: &RecordBatch) -> Result<OpenFile> {
         let mut values = PartitionValues::new();
         let mut folder = String::new();
         for partition in &self.partitions {
@@ -280,19 +295,14 @@ impl Writer {
             folder.push('/');
             values.insert(partition.name.clone(), text);
         }
-        let options =
-            ArrowWriterOptions::new().with_properties(self.properties.clone()).with_skip_arrow_metadata(true);
+        let options = ArrowWriterOptions::new().with_properties(self.properties.clone()).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&self.file_schema), options);
-        Ok(OpenFile {
-            writer: writer.map_err(from_parquet)?,
-            statistics: Collector::new(&self.leaves),
-            values,
-            folder,
-        })
+        Ok(OpenFile { writer: writer.map_err(from_parquet)?, statistics: Collector::new(&self.leaves), values, folder })
     }
 
     async fn close_biggest(&mut self) -> Result<()> {
-        let biggest = self.open.iter().max_by_key(|(_, file)| file.buffered()).map(|(key, _)| key.clone());
+        let biggest =
+            self.open.iter().max_by_key(|(_, file)| (file.buffered(), file.number)).map(|(key, _)| key.clone());
         match biggest {
             Some(key) => self.close(&key).await,
             None => Ok(()),
@@ -305,7 +315,8 @@ impl Writer {
         let bytes = Bytes::from(file.writer.into_inner().map_err(from_parquet)?);
         let number = self.written.len();
         let path = format!("{}part-{number:05}-{}-c000.snappy.parquet", file.folder, Uuid::new_v4());
-        let location = Path::parse(&path).map_err(|e| Problem::internal("the path of a new data file is refused", e))?;
+        let location =
+            Path::parse(&path).map_err(|e| Problem::internal("the path of a new data file is refused", e))?;
         let size = i64::try_from(bytes.len()).map_err(|e| Problem::internal("a data file is too big", e))?;
         // Noted first: a store that fails may have stored it all the same.
         self.written.push(Add {
@@ -322,10 +333,8 @@ impl Writer {
     }
 }
 
-const STRICT: arrow::compute::CastOptions<'static> = arrow::compute::CastOptions {
-    safe: false,
-    format_options: arrow::util::display::FormatOptions::new(),
-};
+const STRICT: arrow::compute::CastOptions<'static> =
+    arrow::compute::CastOptions { safe: false, format_options: arrow::util::display::FormatOptions::new() };
 
 /// Delta has no empty strings in partition columns: they are null.
 fn empty_as_null(column: &ArrayRef, partition: &PartitionColumn, columns: &Schema) -> Result<ArrayRef> {
@@ -335,7 +344,8 @@ fn empty_as_null(column: &ArrayRef, partition: &PartitionColumn, columns: &Schem
         return Ok(Arc::clone(column));
     }
     if !columns.field(partition.at).is_nullable() {
-        let message = format!("the partition column '{}' is NOT NULL, and the empty string counts as null there", partition.name);
+        let message =
+            format!("the partition column '{}' is NOT NULL, and the empty string counts as null there", partition.name);
         return Err(Problem::invalid(message).reason("DELTA_NOT_NULL_CONSTRAINT_VIOLATED").sql_state("23502"));
     }
     nullif(texts, &empty).map_err(from_arrow)

@@ -109,9 +109,8 @@ impl From<IdentityError> for Problem {
             E::BadName(_) => {
                 Problem::invalid(text).hint("names have 1 to 255 bytes, no control characters, no blanks at the ends")
             }
-            E::Owns { .. } => {
-                Problem::new(Code::FailedPrecondition, text).hint("give them another owner first, or deactivate instead")
-            }
+            E::Owns { .. } => Problem::new(Code::FailedPrecondition, text)
+                .hint("give them another owner first, or deactivate instead"),
             E::Cycle { .. } | E::TooDeep(_) => Problem::invalid(text),
             E::SystemGroup(_) => Problem::invalid(text).hint("`account users` has every active user as its members"),
             E::LastAdministrator => {

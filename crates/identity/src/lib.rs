@@ -17,17 +17,21 @@ use std::sync::{Arc, Mutex};
 
 use crannog_kit::Registry;
 use crannog_store::Db;
-use crannog_types::Result;
+use crannog_types::{Micros, Result};
 
 pub use errors::IdentityError;
 pub use model::credentials::{CredentialKind, Secret};
 pub use model::principals::{Principal, PrincipalKind};
 pub use service::bootstrap::{FirstStart, Ground, bootstrap};
+pub use service::clients::ClientSecret;
+pub use service::permissions::{Level, ObjectAcl};
 pub use service::principals::{Changes, Membership, NewPrincipal};
+pub use service::secrets::{ScopeAcl, SecretInfo};
 pub use service::tokens::TokenInfo;
 
 use model::limiter::Limiter;
 use service::passwords::Passwords;
+use service::secrets::Vault;
 use service::signin::TokenCache;
 
 /// What identity is told.
@@ -45,6 +49,7 @@ pub struct Identity {
     tokens: TokenCache,
     limiter: Mutex<Limiter>,
     passwords: Passwords,
+    vault: Vault,
 }
 
 impl Identity {
@@ -53,15 +58,21 @@ impl Identity {
     /// # Errors
     /// When it was not set up, or fails.
     pub async fn open(db: Db, config: IdentityConfig) -> Result<Arc<Self>> {
-        let _ = config;
         let ground = Ground::read(&db).await?.ok_or(IdentityError::NotBootstrapped)?;
+        let vault = Vault::open(&db, &config.root_key_file).await?;
         Ok(Arc::new(Identity {
             db,
             ground,
+            vault,
             tokens: TokenCache::default(),
             limiter: Mutex::default(),
             passwords: Passwords::new()?,
         }))
+    }
+
+    /// The time by the database's clock.
+    pub(crate) fn now(&self) -> Micros {
+        self.db.now()
     }
 
     /// What every database has after its first start: workspace id and the program's groups.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body as HttpBody;
@@ -37,7 +38,7 @@ use crate::tls::TlsListener;
 const JSON_LIMIT: usize = 16 * 1024 * 1024;
 
 /// How often a request is run again when another change came first.
-const RUNS: usize = 6;
+const RUNS: u32 = 10;
 
 /// What the server is told besides its routes.
 #[derive(Clone, Debug, Default)]
@@ -222,6 +223,7 @@ impl Server {
                         && runs < RUNS
                         && spec.route.body != Body::Stream =>
                 {
+                    tokio::time::sleep(pause(runs)).await;
                     runs += 1;
                 }
                 outcome => return outcome,
@@ -282,6 +284,13 @@ impl Connected<IncomingStream<'_, TlsListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
         Peer { address: *stream.remote_addr(), secure: true }
     }
+}
+
+/// How long to wait before a request is run again: at random, so that those who met do not meet again, and longer each time.
+fn pause(run: u32) -> Duration {
+    let longest = 4_000_u128 << run.min(6);
+    let random = Uuid::new_v4().as_u128() % longest;
+    Duration::from_micros(u64::try_from(random).unwrap_or_default())
 }
 
 fn filter(method: Method) -> MethodFilter {

@@ -20,6 +20,7 @@ pub mod telemetry;
 pub mod tls;
 
 pub use authority::Authority;
+pub use axum::Router;
 pub use axum::http::StatusCode;
 pub use endpoint::{
     Authenticate, Body, Credentials, Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, NoContent, Output, Reply,

@@ -2,8 +2,9 @@
 //!
 //! The rules are Unity Catalog's. Grants on a container hold for everything below it, but grants on the metastore do not
 //! flow into catalogs. Everything below a catalog needs USE CATALOG on it, and everything below a schema USE SCHEMA, also
-//! for owners. The owner of an object has every privilege on it; the owner of a container may manage what is in it, but
-//! not read it. MANAGE manages and does not read. ALL PRIVILEGES is expanded here, when it is checked.
+//! for owners: whoever owns an object, or manages it, still needs the gates above what they own. The owner of an object has
+//! every privilege on it but EXTERNAL USE SCHEMA; the owner of a container may manage what is in it, but not read it.
+//! MANAGE manages and does not read. ALL PRIVILEGES is expanded here, when it is checked. BROWSE alone passes gates.
 //!
 //! It must never read anything but its arguments: the matrix and the property tests call it a million times.
 
@@ -123,7 +124,10 @@ pub enum Decision {
 pub fn decide(rule: Rule, facts: &Facts) -> Decision {
     let outcome = match rule {
         Rule::SignedIn => Ok(vec![Because::SignedIn]),
-        Rule::Visible => visible(facts).ok_or_else(|| needs(facts, Privilege::Browse)),
+        Rule::Visible => visible(facts).ok_or_else(|| match missing_gates(facts, 1) {
+            Err(gates) if known(facts) => gates,
+            _ => needs(facts, Privilege::Browse),
+        }),
         Rule::Holds(privilege) => with_gates(facts, &[privilege]),
         Rule::HoldsBoth(one, other) => with_gates(facts, &[one, other]),
         Rule::Manages => manages(facts),
@@ -133,7 +137,7 @@ pub fn decide(rule: Rule, facts: &Facts) -> Decision {
     };
     match outcome {
         Ok(because) => Decision::Allowed(Allowed(because)),
-        Err(missing) => Decision::Denied { missing, visible: visible(facts).is_some() },
+        Err(missing) => Decision::Denied { missing, visible: known(facts) },
     }
 }
 
@@ -141,10 +145,17 @@ pub fn decide(rule: Rule, facts: &Facts) -> Decision {
 /// Gates are not looked at.
 pub fn holds(facts: &Facts, at: usize, privilege: Privilege) -> Option<Because> {
     let target = facts.chain.get(at)?;
-    if let Some(via) = owned(facts, target) {
+    if let Some(via) = owned(facts, target).filter(|_| privilege != Privilege::ExternalUseSchema) {
         return Some(Because::Owner { of: target.id, via });
     }
-    let flows = |node: &&Node| node.kind != Kind::Metastore || target.kind == Kind::Metastore;
+    granted_from(facts, at, privilege)
+}
+
+/// The grant of a privilege on the `at`-th object of the chain or on a container of it. What is granted on the metastore
+/// does not flow down.
+fn granted_from(facts: &Facts, at: usize, privilege: Privilege) -> Option<Because> {
+    let below_root = facts.chain.get(at)?.kind != Kind::Metastore;
+    let flows = |node: &&Node| !(below_root && node.kind == Kind::Metastore);
     facts.chain[at..].iter().filter(flows).find_map(|node| granted(node, privilege))
 }
 
@@ -167,13 +178,22 @@ pub fn listing(facts: &Facts, kind: Kind) -> Option<bool> {
     Some(Privilege::ALL.iter().any(|privilege| privilege.applies_to(kind) && inherited(*privilege)))
 }
 
-/// The way on which the caller may know of the object.
+/// Whether the caller may know that the object is there: they see it, or they own or manage it behind a gate that is shut.
+/// The latter are told which gate instead of "not found".
+fn known(facts: &Facts) -> bool {
+    visible(facts).is_some() || owners(facts).next().is_some() || holds(facts, 0, Privilege::Manage).is_some()
+}
+
+/// The way on which the caller sees the object.
 fn visible(facts: &Facts) -> Option<Vec<Because>> {
     let target = facts.chain.first()?;
     if target.kind == Kind::Metastore {
         return Some(vec![Because::SignedIn]);
     }
-    if let Some(because) = owner_of_any(facts).or_else(|| holds(facts, 0, Privilege::Browse)) {
+    if let Ok(because) = manages(facts) {
+        return Some(because);
+    }
+    if let Some(because) = granted_from(facts, 0, Privilege::Browse) {
         return Some(vec![because]);
     }
     let mut because = missing_gates(facts, 1).ok()?;
@@ -200,10 +220,21 @@ fn with_gates(facts: &Facts, privileges: &[Privilege]) -> Result<Vec<Because>, V
     if missing.is_empty() { Ok(because) } else { Err(missing) }
 }
 
-/// Owner of the object or of a container of it; or MANAGE with the gates.
+/// Owner of the object or of a container of it, with the gates above what is owned; or MANAGE with the gates.
 fn manages(facts: &Facts) -> Result<Vec<Because>, Vec<Missing>> {
-    if let Some(because) = owner_of_containers(facts) {
-        return Ok(vec![because]);
+    let mut shut = None;
+    for (at, because) in owners(facts) {
+        match missing_gates(facts, at + 1) {
+            Ok(mut gates) => {
+                gates.push(because);
+                return Ok(gates);
+            }
+            // The nearest of what is owned has the most gates above it, the farthest the fewest.
+            Err(missing) => shut = Some(missing),
+        }
+    }
+    if let Some(missing) = shut {
+        return Err(missing);
     }
     let gates = missing_gates(facts, 1);
     match (gates, holds(facts, 0, Privilege::Manage)) {
@@ -256,12 +287,16 @@ fn ownership(node: &Node) -> Missing {
     Missing { privilege: None, kind: node.kind, on: node.name.clone() }
 }
 
-/// The grant on this object, to anybody of the closure, that gives the privilege.
+/// The grant on this object, to anybody of the closure, that gives the privilege. ALL PRIVILEGES stands for those that
+/// objects of its kind have: on a table it is no BROWSE, which passes gates.
 fn granted(node: &Node, privilege: Privilege) -> Option<Because> {
     node.grants.iter().find_map(|grant| {
         let by = if grant.privileges.contains(privilege) {
             privilege
-        } else if privilege.in_all_privileges() && grant.privileges.contains(Privilege::AllPrivileges) {
+        } else if privilege.in_all_privileges()
+            && privilege.applies_to(node.kind)
+            && grant.privileges.contains(Privilege::AllPrivileges)
+        {
             Privilege::AllPrivileges
         } else {
             *privilege.implied_by().iter().find(|level| grant.privileges.contains(**level))?
@@ -274,12 +309,10 @@ fn owned(facts: &Facts, node: &Node) -> Option<PrincipalId> {
     facts.closure.iter().copied().find(|principal| *principal == node.owner)
 }
 
-fn owner_of_any(facts: &Facts) -> Option<Because> {
-    owner_of_containers(facts).or_else(|| holds(facts, 0, Privilege::Manage))
-}
-
-fn owner_of_containers(facts: &Facts) -> Option<Because> {
-    facts.chain.iter().find_map(|node| owned(facts, node).map(|via| Because::Owner { of: node.id, via }))
+/// What the caller owns of the chain: its place there, and the ownership.
+fn owners(facts: &Facts) -> impl Iterator<Item = (usize, Because)> {
+    let owner = |node: &Node| owned(facts, node).map(|via| Because::Owner { of: node.id, via });
+    facts.chain.iter().enumerate().filter_map(move |(at, node)| Some((at, owner(node)?)))
 }
 
 fn owner_of_root(facts: &Facts) -> Option<Because> {

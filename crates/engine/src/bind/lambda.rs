@@ -16,6 +16,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::sql::sqlparser::ast::{self, FunctionArg, FunctionArgExpr};
 
@@ -110,7 +111,7 @@ impl Binder {
         let df = DFSchema::try_from(schema.as_ref().clone())?;
         let ty = body.get_type(&df)?;
         let key = format!("{body} {variables:?} {ty}");
-        let body = create_physical_expr(&body, &df, &ExecutionProps::new())?;
+        let body = create_physical_expr(&body, &df, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
         Ok(Lambda { captured, captured_types, variables: fields.into_iter().map(|(_, ty)| ty).collect(), body, schema, ty, name, key })
     }
 
@@ -222,7 +223,7 @@ impl Binder {
     fn identity(&self, value: Bound) -> Result<Lambda> {
         let schema = Arc::new(Schema::new(vec![field("x", &value.ty)]));
         let df = DFSchema::try_from(schema.as_ref().clone())?;
-        let body = create_physical_expr(&value.expr, &df, &ExecutionProps::new())?;
+        let body = create_physical_expr(&value.expr, &df, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
         Ok(Lambda {
             captured: Vec::new(),
             captured_types: Vec::new(),

@@ -101,6 +101,7 @@ impl Binder {
             &value.expr,
             &schema,
             &datafusion::execution::context::ExecutionProps::new(),
+            &datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext::default(),
         )?;
         let batch = arrow::record_batch::RecordBatch::try_new_with_options(
             Arc::new(Schema::empty()),

@@ -201,7 +201,7 @@ impl Binder {
     /// `row_number()`, `lag(x)` … : the functions that only exist with OVER.
     pub(crate) fn window_function(&self, name: &str, args: Vec<Bound>, nulls: Option<NullTreatment>, over: &Over, cx: &Cx<'_>) -> Result<Option<Bound>> {
         use datafusion::functions_window as f;
-        let shown: Vec<&str> = args.iter().map(|arg| arg.name.as_str()).collect();
+        let shown: Vec<String> = args.iter().map(|arg| arg.name.clone()).collect();
         let text = format!("{name}({}) OVER {}", shown.join(", "), over.name);
         let make = |udf: Arc<WindowUDF>, args: Vec<Expr>, over: &Over| {
             self.windowed(WindowFunctionDefinition::WindowUDF(udf), args, false, None, nulls, over, cx)
@@ -284,7 +284,7 @@ impl Binder {
                     }
                 };
                 let suffix = if nulls == Some(NullTreatment::IgnoreNulls) { " ignore nulls" } else { "" };
-                let inside: Vec<&str> = shown.iter().copied().take(if name == "nth_value" { 2 } else { 1 }).collect();
+                let inside: Vec<String> = shown.iter().cloned().take(if name == "nth_value" { 2 } else { 1 }).collect();
                 let text = format!("{name}({}){suffix} OVER {}", inside.join(", "), over.name);
                 let column = self.windowed(WindowFunctionDefinition::WindowUDF(udf), all, false, None, nulls, over, cx)?;
                 Ok(Some(Bound::new(column, ty, text)))

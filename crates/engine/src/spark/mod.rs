@@ -7,6 +7,7 @@ pub mod casts;
 pub mod error;
 pub mod functions;
 pub mod gather;
+pub mod json;
 pub mod kernel;
 pub mod parse;
 pub mod text;

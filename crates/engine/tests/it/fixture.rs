@@ -98,7 +98,9 @@ impl Table {
 
     /// Runs a query in which the table is `t`.
     pub(crate) async fn query(&self, sql: &str) -> Answer {
-        let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(4).with_repartition_file_min_size(0));
+        let context = SessionContext::new_with_config(
+            SessionConfig::new().with_target_partitions(4).with_repartition_file_min_size(0),
+        );
         let store = self.folder.object_store();
         context.register_table("t", testing::table("main.test.t", store, self.state().await).unwrap()).unwrap();
         let plan = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();

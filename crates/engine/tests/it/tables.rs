@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crannog_engine::Limits;
 use crannog_lake::model::actions::{Action, DeletionVector, DomainMetadata, Protocol, Txn};
 use crannog_lake::model::schema::{ArrayType, DataType, MapType, StructField, StructType};
 use crannog_lake::model::stats::FileStats;
@@ -10,7 +11,6 @@ use datafusion::arrow::array::*;
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::datatypes::{Field, Int32Type};
 use delta_kernel::actions::deletion_vector_writer::{KernelDeletionVector, StreamingDeletionVectorWriter};
-use crannog_engine::Limits;
 use serde_json::{Value, json};
 
 use crate::fixture::{NOW, Table, features, metadata, plain, rows, text};
@@ -109,7 +109,9 @@ fn every_type() -> (StructType, RecordBatch) {
         Arc::new(StringArray::from(vec![Some(""), Some("żółć 🦀"), None])),
         Arc::new(BinaryArray::from(vec![Some(&b"\x00\xff"[..]), Some(b""), None])),
         Arc::new(Date32Array::from(vec![Some(-719_162), Some(19_782), None])),
-        Arc::new(TimestampMicrosecondArray::from(vec![Some(-1), Some(1_700_000_000_123_456), None]).with_timezone("UTC")),
+        Arc::new(
+            TimestampMicrosecondArray::from(vec![Some(-1), Some(1_700_000_000_123_456), None]).with_timezone("UTC"),
+        ),
         Arc::new(TimestampMicrosecondArray::from(vec![Some(-1), Some(1_700_000_000_123_456), None])),
         Arc::new(points),
         Arc::new(lists),
@@ -125,7 +127,11 @@ async fn every_type_comes_back_as_it_was_written() {
     let mut table = Table::create("every_type", &schema, &[], features(&["timestampNtz"])).await;
     let adds = table.append(vec![rows.clone()]).await;
     assert_eq!(adds.len(), 1);
-    assert!(adds[0].path.starts_with("part-00000-") && adds[0].path.ends_with("-c000.snappy.parquet"), "{}", adds[0].path);
+    assert!(
+        adds[0].path.starts_with("part-00000-") && adds[0].path.ends_with("-c000.snappy.parquet"),
+        "{}",
+        adds[0].path
+    );
     assert_eq!(adds[0].modification_time, NOW.millis());
 
     let read = table.query("select * from t").await.rows;
@@ -144,7 +150,10 @@ async fn every_type_comes_back_as_it_was_written() {
     assert_eq!(found["maxValues"]["text"], "żółć 🦀");
     assert_eq!(found["minValues"]["day"], "0001-01-01");
     assert_eq!(found["minValues"]["moment"], "1969-12-31T23:59:59.999Z");
-    assert_eq!(found["maxValues"]["moment"], "2023-11-14T22:13:20.124Z", "rounded up: readers that do not know of the cut");
+    assert_eq!(
+        found["maxValues"]["moment"], "2023-11-14T22:13:20.124Z",
+        "rounded up: readers that do not know of the cut"
+    );
     assert_eq!(found["maxValues"]["clock"], "2023-11-14T22:13:20.124");
     assert_eq!(found["minValues"]["point"], json!({"x": 1, "label": "a"}));
     assert_eq!(found["maxValues"]["point"], json!({"x": 1, "label": "b"}), "what a null struct hides does not count");
@@ -195,7 +204,11 @@ async fn partition_values_of_any_text_and_type_come_back() {
     }
     let read = table.query("select * from t order by v").await.rows;
     let expected: Vec<Option<&str>> = texts.iter().map(|t| t.filter(|t| !t.is_empty())).collect();
-    assert_eq!(read.column(0).as_ref(), &StringArray::from(expected) as &dyn Array, "the empty string is null in Delta");
+    assert_eq!(
+        read.column(0).as_ref(),
+        &StringArray::from(expected) as &dyn Array,
+        "the empty string is null in Delta"
+    );
     for at in 1..rows.num_columns() {
         assert_eq!(read.column(at), rows.column(at), "{}", rows.schema().field(at).name());
     }
@@ -237,7 +250,7 @@ async fn a_query_opens_only_the_files_that_can_have_its_rows() {
     assert_eq!(text(&by_partition.rows), "45");
     assert_eq!((by_partition.opened.files, by_partition.opened.of), (1, 365));
     assert_eq!(by_partition.opened.pruned_by, ["day"]);
-    assert!(by_partition.plan.contains("predicate=day@0 = 2022-01-08"), "{}", by_partition.plan);
+    assert!(by_partition.plan.contains("predicate=day@2 = 2022-01-08"), "{}", by_partition.plan);
     assert!(by_partition.plan.contains("table=main.test.t, files=1 of 365, pruned by=[day]"), "{}", by_partition.plan);
 
     let by_statistics = table.query("select day from t where n = 1234").await;
@@ -358,7 +371,8 @@ async fn deleted_rows_stay_away_when_partitions_share_a_file() {
     assert!(answer.plan.contains("partitions=4"), "{}", answer.plan);
     let (count, sum) = (left.len(), left.iter().sum::<i64>());
     assert_eq!(text(&answer.rows), format!("{count}|{count}|{sum}"));
-    assert_eq!(table.show("select n from t where n between 19990 and 45003 order by n").await.lines().count(), 12);
+    let edges: Vec<_> = left.iter().filter(|n| (19_990..=45_003).contains(*n)).map(i64::to_string).collect();
+    assert_eq!(table.show("select n from t where n between 19990 and 45003 order by n").await, edges.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -377,7 +391,8 @@ async fn timestamps_of_old_spark_are_moments_in_utc() {
     use parquet::data_type::{Int96, Int96Type};
     let schema = schema(&[("at", DataType::Timestamp)]);
     let mut table = Table::create("int96", &schema, &[], plain()).await;
-    let message = Arc::new(parquet::schema::parser::parse_message_type("message spark_schema { optional int96 at; }").unwrap());
+    let message =
+        Arc::new(parquet::schema::parser::parse_message_type("message spark_schema { optional int96 at; }").unwrap());
     let mut writer = parquet::file::writer::SerializedFileWriter::new(Vec::new(), message, Arc::default()).unwrap();
     let mut group = writer.next_row_group().unwrap();
     let mut column = group.next_column().unwrap().unwrap();
@@ -394,12 +409,13 @@ async fn timestamps_of_old_spark_are_moments_in_utc() {
     let bytes = writer.into_inner().unwrap();
     let size = bytes.len() as i64;
     table.folder.put("old.parquet", bytes).await.unwrap();
-    let add = crannog_lake::model::Add { path: "old.parquet".to_owned(), size, data_change: true, ..Default::default() };
+    let add =
+        crannog_lake::model::Add { path: "old.parquet".to_owned(), size, data_change: true, ..Default::default() };
     table.commit(vec![Action::Add(add)]).await;
     let read = table.query("select at from t").await.rows;
     let expected = TimestampMicrosecondArray::from(vec![1_000_001, 32_503_680_000_000_000]).with_timezone("UTC");
     assert_eq!(read.column(0).as_ref(), &expected as &dyn Array);
-    assert_eq!(table.show("select count(*) from t where at > timestamp '2999-01-01T00:00:00Z'").await, "1");
+    assert_eq!(table.show("select count(*) from t where at > timestamp '2200-01-01T00:00:00Z'").await, "1");
     // A file without statistics is counted by reading it.
     assert_eq!(table.show("select count(*) from t").await, "2");
 }
@@ -407,7 +423,8 @@ async fn timestamps_of_old_spark_are_moments_in_utc() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_checkpoint_changes_nothing_but_the_way_to_load() {
     let schema = schema(&[("n", DataType::Long), ("p", DataType::String)]);
-    let writer = Protocol { writer_features: Some(vec!["domainMetadata".to_owned(), "appendOnly".to_owned()]), ..features(&[]) };
+    let writer =
+        Protocol { writer_features: Some(vec!["domainMetadata".to_owned(), "appendOnly".to_owned()]), ..features(&[]) };
     let mut table = Table::create("checkpoint", &schema, &["p"], writer).await;
     let rows = |from: i64| {
         batch(
@@ -479,13 +496,15 @@ async fn older_versions_load_and_missing_tables_do_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_from_before_a_column_was_added_give_null() {
-    let point = |names: &[&str]| DataType::Struct(schema(&names.iter().map(|n| (*n, DataType::Long)).collect::<Vec<_>>()));
+    let point =
+        |names: &[&str]| DataType::Struct(schema(&names.iter().map(|n| (*n, DataType::Long)).collect::<Vec<_>>()));
     let old = schema(&[("n", DataType::Long), ("point", point(&["x"]))]);
     let new = schema(&[("added", DataType::String), ("n", DataType::Long), ("point", point(&["x", "y"]))]);
     let mut table = Table::create("evolved", &old, &[], plain()).await;
     let points = |t: &StructType, columns: Vec<i64>| -> ArrayRef {
         let field = t.to_arrow();
-        let datafusion::arrow::datatypes::DataType::Struct(fields) = field.field_with_name("point").unwrap().data_type().clone()
+        let datafusion::arrow::datatypes::DataType::Struct(fields) =
+            field.field_with_name("point").unwrap().data_type().clone()
         else {
             panic!()
         };
@@ -500,10 +519,7 @@ async fn files_from_before_a_column_was_added_give_null() {
         points(&new, vec![20, 21]),
     ];
     table.append(vec![batch(&new, row)]).await;
-    assert_eq!(
-        table.show("select added, n, point['x'], point['y'] from t order by n").await,
-        "|1|10|\nnew|2|20|21",
-    );
+    assert_eq!(table.show("select added, n, point['x'], point['y'] from t order by n").await, "|1|10|\nnew|2|20|21",);
     assert_eq!(table.show("select n from t where added is null").await, "1");
     assert_eq!(table.show("select n from t where added = 'new'").await, "2");
     assert_eq!(table.show("select count(*) from t where added <> 'x'").await, "1");
@@ -516,7 +532,10 @@ async fn a_failed_write_leaves_no_file() {
     let some = |p: i64| {
         batch(
             &schema,
-            vec![Arc::new(Int64Array::from_iter_values(0..100)), Arc::new(Int64Array::from_iter_values(std::iter::repeat_n(p, 100)))],
+            vec![
+                Arc::new(Int64Array::from_iter_values(0..100)),
+                Arc::new(Int64Array::from_iter_values(std::iter::repeat_n(p, 100))),
+            ],
         )
     };
     let tiny = Limits { open: 1, ..Limits::default() };
@@ -575,7 +594,8 @@ async fn not_null_holds_to_the_last() {
     let mut schema = schema(&[("n", DataType::Long)]);
     schema.fields[0].nullable = false;
     let table = Table::create("not_null", &schema, &[], plain()).await;
-    let nulls = RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![Some(1), None])) as ArrayRef)]).unwrap();
+    let nulls =
+        RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![Some(1), None])) as ArrayRef)]).unwrap();
     let refused = table.write(vec![nulls]).await.unwrap_err();
     assert_eq!(refused.vendor_reason(), Some("DELTA_NOT_NULL_CONSTRAINT_VIOLATED"));
     assert_eq!(table.data_files().await, Vec::<String>::new());

@@ -1,6 +1,8 @@
 //! The doors, one folder a protocol.
 
 mod databricks;
+mod html;
+mod oauth;
 mod scim;
 
 use std::sync::Arc;
@@ -12,4 +14,6 @@ use crate::Identity;
 pub(crate) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
     scim::endpoints(registry, identity);
     databricks::endpoints(registry, identity);
+    oauth::endpoints(registry, identity);
+    html::endpoints(registry, identity);
 }

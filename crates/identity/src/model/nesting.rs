@@ -8,11 +8,7 @@ use crannog_types::PrincipalId;
 pub(crate) const DEEPEST: usize = 10;
 
 /// How many groups would be one in the other on the longest way through a new edge. The edges have no cycle.
-pub(crate) fn depth_with(
-    edges: &[(PrincipalId, PrincipalId)],
-    group: PrincipalId,
-    member: PrincipalId,
-) -> usize {
+pub(crate) fn depth_with(edges: &[(PrincipalId, PrincipalId)], group: PrincipalId, member: PrincipalId) -> usize {
     let (mut above, mut below) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
     for (group, member) in edges {
         above.entry(*member).or_default().push(*group);

@@ -30,12 +30,7 @@ pub struct ClientSecret {
 }
 
 fn read(row: &Row) -> Result<ClientSecret, Problem> {
-    Ok(ClientSecret {
-        id: row.text(0)?,
-        hash: row.text(1)?,
-        created_at: row.micros(2)?,
-        expires_at: row.micros(3)?,
-    })
+    Ok(ClientSecret { id: row.text(0)?, hash: row.text(1)?, created_at: row.micros(2)?, expires_at: row.micros(3)? })
 }
 
 impl Identity {
@@ -51,7 +46,8 @@ impl Identity {
         if !(1..=LIFETIME).contains(&lifetime) {
             return Err(Problem::invalid(format!("a lifetime of {lifetime} s is not between 1 s and {LIFETIME} s")));
         }
-        let audit = Audit::of("accounts", "createServicePrincipalSecret").with("targetServicePrincipalName", owner.name);
+        let audit =
+            Audit::of("accounts", "createServicePrincipalSecret").with("targetServicePrincipalName", owner.name);
         let mut tx = self.db.write(permit, audit).await?;
         let owner = owner.id;
         let count = "SELECT count(*) FROM oauth_secret WHERE principal = $1 AND expires_at > $2";
@@ -103,10 +99,8 @@ impl Identity {
     }
 
     async fn program(&self, permit: &Permit<metastore::Administer>, id: &str) -> Result<crate::Principal> {
-        let none = || IdentityError::NoPrincipal {
-            kind: PrincipalKind::ServicePrincipal.describe(),
-            what: id.to_owned(),
-        };
+        let none =
+            || IdentityError::NoPrincipal { kind: PrincipalKind::ServicePrincipal.describe(), what: id.to_owned() };
         let number = id.parse().map_err(|_| none())?;
         let found = self.principal_of_id(permit, number).await?;
         Ok(found.filter(|found| found.kind == PrincipalKind::ServicePrincipal).ok_or_else(none)?)

@@ -2,8 +2,8 @@
 //!
 //! Each check takes memory and tens of milliseconds on purpose, so at most two run at a time, off the async threads.
 
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::Argon2;
+use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use crannog_types::{Problem, Result};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -46,7 +46,9 @@ impl Passwords {
     /// The hash of a new password.
     pub(crate) async fn make(&self, password: &str) -> Result<String> {
         if password.chars().count() < LEAST || password.len() > MOST {
-            return Err(Problem::invalid(format!("a password has at least {LEAST} characters and at most {MOST} bytes")));
+            return Err(Problem::invalid(format!(
+                "a password has at least {LEAST} characters and at most {MOST} bytes"
+            )));
         }
         let password = Zeroizing::new(password.to_owned());
         self.run(move || hash(&password)).await

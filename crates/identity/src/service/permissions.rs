@@ -9,7 +9,7 @@ use crannog_store::{Audit, Tx, params};
 use crannog_types::{PrincipalId, Problem, Result};
 
 use crate::Identity;
-use crate::model::principals::{Principal, PrincipalKind, principal_columns};
+use crate::model::principals::{Principal, principal_columns};
 use crate::service::principals::named_in_transaction;
 
 /// A level, weakest first.
@@ -78,9 +78,10 @@ pub struct ObjectAcl {
     pub levels: Vec<(Level, bool)>,
 }
 
-const GRANTS: &str =
-    principal_columns!(", g.privilege FROM securable_grant g JOIN principal p ON p.id = g.principal \
-         WHERE g.securable = $1 ORDER BY p.id");
+const GRANTS: &str = principal_columns!(
+    ", g.privilege FROM securable_grant g JOIN principal p ON p.id = g.principal \
+         WHERE g.securable = $1 ORDER BY p.id"
+);
 const ONE: &str = principal_columns!("FROM principal p WHERE p.id = $1");
 
 impl Identity {
@@ -123,11 +124,12 @@ impl Identity {
     async fn acls_of(&self, evidence: &dyn Evidence, target: &Target) -> Result<Vec<ObjectAcl>> {
         let reader = self.db.read(evidence);
         let mut found: Vec<ObjectAcl> = Vec::new();
-        let mut add = |principal: Principal, level: Level, inherited: bool| {
-            match found.iter_mut().find(|acl| acl.principal.id == principal.id) {
-                Some(acl) => acl.levels.push((level, inherited)),
-                None => found.push(ObjectAcl { principal, levels: vec![(level, inherited)] }),
-            }
+        let mut add = |principal: Principal, level: Level, inherited: bool| match found
+            .iter_mut()
+            .find(|acl| acl.principal.id == principal.id)
+        {
+            Some(acl) => acl.levels.push((level, inherited)),
+            None => found.push(ObjectAcl { principal, levels: vec![(level, inherited)] }),
         };
         if let Some(row) = reader.row(ONE, params![target.owner]).await? {
             add(Principal::read(&row)?, Level::Owner, false);
@@ -159,15 +161,4 @@ async fn set(tx: &mut Tx, target: &Target, principal: PrincipalId, level: Level,
         }
     }
     Ok(())
-}
-
-impl ObjectAcl {
-    /// The field of the wire that names this principal.
-    pub fn field(&self) -> &'static str {
-        match self.principal.kind {
-            PrincipalKind::User => "user_name",
-            PrincipalKind::Group => "group_name",
-            PrincipalKind::ServicePrincipal => "service_principal_name",
-        }
-    }
 }

@@ -83,9 +83,8 @@ const GROUPS_OF_ALL: &str = principal_columns!(
 const MEMBERS_OF: &str = principal_columns!(
     ", m.group_id, 1 FROM member m JOIN principal p ON p.id = m.member_id WHERE m.group_id = $1 ORDER BY p.id"
 );
-const MEMBERS_OF_ALL: &str = principal_columns!(
-    ", m.group_id, 1 FROM member m JOIN principal p ON p.id = m.member_id ORDER BY p.id"
-);
+const MEMBERS_OF_ALL: &str =
+    principal_columns!(", m.group_id, 1 FROM member m JOIN principal p ON p.id = m.member_id ORDER BY p.id");
 const EVERYBODY_IN: &str = principal_columns!(
     ", c.principal, 1 FROM closure c JOIN principal p ON p.id = c.member \
      WHERE c.principal = $1 AND c.member <> $1 ORDER BY p.id"
@@ -352,11 +351,7 @@ pub(crate) async fn end_sessions(tx: &mut Tx, principal: PrincipalId) -> Result<
     Ok(tx.bump().await?)
 }
 
-pub(crate) async fn in_transaction(
-    tx: &mut Tx,
-    id: PrincipalId,
-    kind: Option<PrincipalKind>,
-) -> Result<Principal> {
+pub(crate) async fn in_transaction(tx: &mut Tx, id: PrincipalId, kind: Option<PrincipalKind>) -> Result<Principal> {
     let found = tx.row(BY_ID, params![id]).await?.as_ref().map(Principal::read).transpose()?;
     let found = found.filter(|found| kind.is_none_or(|kind| found.kind == kind));
     Ok(found.ok_or_else(|| IdentityError::NoPrincipal {

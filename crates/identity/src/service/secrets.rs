@@ -145,16 +145,8 @@ impl Identity {
         let id = SecurableId::new();
         let sql = "INSERT INTO securable (id, kind, parent, name, folded, path, owner, created_at, created_by, \
              updated_at, updated_by) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $7, $8) ON CONFLICT DO NOTHING";
-        let values = params![
-            id,
-            Kind::SecretScope.word(),
-            permit.target().id,
-            name,
-            fold(name),
-            who.id,
-            tx.now(),
-            &*who.name,
-        ];
+        let values =
+            params![id, Kind::SecretScope.word(), permit.target().id, name, fold(name), who.id, tx.now(), &*who.name,];
         if tx.run(sql, values).await? == 0 {
             return Err(Problem::new(Code::AlreadyExists, format!("a secret scope {name:?} is there already")));
         }

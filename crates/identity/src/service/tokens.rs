@@ -36,6 +36,11 @@ pub struct TokenInfo {
 /// The longest lifetime that can be asked for: a hundred years.
 const LONGEST: i64 = 100 * 366 * 24 * 3_600;
 
+/// Databricks' limit of tokens a person.
+const MOST: i64 = 600;
+
+const LONGEST_COMMENT: usize = 1_000;
+
 const INFO: &str = "SELECT id, principal, comment, created_at, created_by, created_by_name, expires_at FROM token \
      WHERE kind = 'personal' AND (expires_at IS NULL OR expires_at > $1) ORDER BY created_at, id";
 const INFO_OF: &str = "SELECT id, principal, comment, created_at, created_by, created_by_name, expires_at FROM token \
@@ -64,6 +69,17 @@ pub(crate) struct NewToken {
 }
 
 pub(crate) async fn insert_token(tx: &mut Tx, new: NewToken, by: Option<&Who>) -> Result<(Secret, TokenInfo)> {
+    if new.kind == CredentialKind::Personal {
+        let count = "SELECT count(*) FROM token WHERE principal = $1 AND kind = 'personal' \
+             AND (expires_at IS NULL OR expires_at > $2)";
+        let count = tx.row(count, params![new.owner, tx.now()]).await?.map(|row| row.int(0)).transpose()?;
+        if count.unwrap_or(0) >= MOST {
+            return Err(IdentityError::Limit(format!("one person has at most {MOST} tokens")).into());
+        }
+        if new.comment.as_ref().is_some_and(|comment| comment.len() > LONGEST_COMMENT) {
+            return Err(Problem::invalid(format!("the comment has more than {LONGEST_COMMENT} bytes")));
+        }
+    }
     let secret = Secret::new(new.kind)?;
     let made = TokenInfo {
         id: Uuid::now_v7().simple().to_string(),
@@ -97,8 +113,9 @@ pub(crate) fn expiry(now: Micros, lifetime_seconds: Option<i64>) -> Result<Optio
     match lifetime_seconds {
         None | Some(0 | -1) => Ok(None),
         Some(seconds) if (1..=LONGEST).contains(&seconds) => Ok(Some(now.plus_seconds(seconds))),
-        Some(seconds) => Err(Problem::invalid(format!("lifetime_seconds is {seconds}"))
-            .hint("give a number of seconds of at most a hundred years, or leave it out for a token that does not end")),
+        Some(seconds) => Err(Problem::invalid(format!("lifetime_seconds is {seconds}")).hint(
+            "give a number of seconds of at most a hundred years, or leave it out for a token that does not end",
+        )),
     }
 }
 

@@ -38,9 +38,10 @@ impl Twin {
     }
 
     fn depth(&self, one: &str, up: bool) -> usize {
-        let next = self.edges.iter().filter(|(group, member)| {
-            self.groups.contains(member) && if up { member == one } else { group == one }
-        });
+        let next = self
+            .edges
+            .iter()
+            .filter(|(group, member)| self.groups.contains(member) && if up { member == one } else { group == one });
         next.map(|(group, member)| self.depth(if up { group } else { member }, up)).max().unwrap_or(0) + 1
     }
 

@@ -1,10 +1,29 @@
 //! Identity through its doors: a real HTTP server on a free loopback port, over SQLite and, when
 //! `CRANNOG_TEST_POSTGRES_URL` names a server, over PostgreSQL too.
 
+#[cfg(test)]
 #[macro_use]
 mod world;
 
+#[cfg(test)]
+mod capture;
+#[cfg(test)]
 mod closure;
+#[cfg(test)]
+mod oauth;
+#[cfg(test)]
+mod pages;
+#[cfg(test)]
+mod permissions;
+#[cfg(test)]
+mod routes;
+#[cfg(test)]
 mod scim;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod signin;
+#[cfg(test)]
+mod together;
+#[cfg(test)]
 mod tokens;

@@ -18,8 +18,8 @@ use tokio::net::{TcpListener, TcpStream};
 pub(crate) struct World {
     pub(crate) db: Db,
     pub(crate) identity: Arc<Identity>,
-    pub(crate) first: FirstStart,
-    pub(crate) folder: TempDir,
+    pub(crate) first: Arc<FirstStart>,
+    pub(crate) folder: Arc<TempDir>,
     pub(crate) address: String,
     ahead: Arc<AtomicI64>,
     tasks: Tasks,
@@ -88,6 +88,7 @@ fn new_postgres(server: &str) -> String {
 
 impl World {
     pub(crate) async fn start(postgres: &Option<String>) -> World {
+        crate::capture::listen();
         let folder = tempfile::tempdir().unwrap();
         let ahead = Arc::new(AtomicI64::new(0));
         let moved = Arc::clone(&ahead);
@@ -98,16 +99,22 @@ impl World {
         };
         let first = bootstrap(&db, "admin").await.unwrap().expect("an empty database");
         assert!(bootstrap(&db, "admin").await.unwrap().is_none(), "a second start makes nothing");
-        let config = IdentityConfig { root_key_file: Self::root_key(&folder) };
-        let identity = Identity::open(db.clone(), config).await.unwrap();
+        let identity = Self::open(&db, &folder).await;
         let tasks = Tasks::new();
-        let recorder = Recorder::start(db.clone(), &tasks);
-        let authority = Authority::new(db.clone(), recorder);
+        let address = Self::serve(&db, &identity, &tasks).await;
+        World { db, identity, first: Arc::new(first), folder: Arc::new(folder), address, ahead, tasks }
+    }
+
+    async fn open(db: &Db, folder: &TempDir) -> Arc<Identity> {
+        Identity::open(db.clone(), IdentityConfig { root_key_file: Self::root_key(folder) }).await.unwrap()
+    }
+
+    async fn serve(db: &Db, identity: &Arc<Identity>, tasks: &Tasks) -> String {
+        let authority = Authority::new(db.clone(), Recorder::start(db.clone(), tasks));
         let mut registry = Registry::new();
-        endpoints(&mut registry, &identity);
-        let config =
-            HttpConfig { workspace_id: identity.ground().workspace_id.clone(), ..HttpConfig::default() };
-        let server = Server::new(config, authority, Arc::clone(&identity) as Arc<dyn Authenticate>);
+        endpoints(&mut registry, identity);
+        let config = HttpConfig { workspace_id: identity.ground().workspace_id.clone(), ..HttpConfig::default() };
+        let server = Server::new(config, authority, Arc::clone(identity) as Arc<dyn Authenticate>);
         let router = server.router(&registry);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -115,6 +122,15 @@ impl World {
         tasks.spawn("http", async move {
             Server::serve(listener, router, &serving).await.unwrap();
         });
+        address
+    }
+
+    /// The same database and folder, opened anew and served on another port.
+    pub(crate) async fn again(&self) -> World {
+        let identity = Self::open(&self.db, &self.folder).await;
+        let address = Self::serve(&self.db, &identity, &self.tasks).await;
+        let (db, tasks, ahead) = (self.db.clone(), self.tasks.clone(), Arc::clone(&self.ahead));
+        let (first, folder) = (Arc::clone(&self.first), Arc::clone(&self.folder));
         World { db, identity, first, folder, address, ahead, tasks }
     }
 
@@ -179,7 +195,8 @@ impl World {
 
     /// Makes a user; gives the id.
     pub(crate) async fn user(&self, name: &str) -> String {
-        let made = self.post(&self.admin(), "/api/2.0/preview/scim/v2/Users", json!({ "userName": name })).await.of(201);
+        let made =
+            self.post(&self.admin(), "/api/2.0/preview/scim/v2/Users", json!({ "userName": name })).await.of(201);
         made["id"].as_str().unwrap().to_owned()
     }
 
@@ -202,5 +219,29 @@ impl World {
     pub(crate) async fn rows(&self, sql: &'static str) -> Vec<crannog_store::Row> {
         let system = crannog_security::System::task(crannog_security::Task::Probe);
         self.db.read(&system).rows(sql, Vec::new()).await.unwrap()
+    }
+}
+
+/// A form as browsers and OAuth clients send it.
+pub(crate) fn form(fields: &[(&str, &str)]) -> String {
+    let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    fields.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect::<Vec<_>>().join("&")
+}
+
+impl World {
+    /// Sends a form, with a cookie when there is one.
+    pub(crate) async fn form(&self, path: &str, cookie: Option<&str>, fields: &[(&str, &str)]) -> Answer {
+        let mut headers = vec![("Content-Type", "application/x-www-form-urlencoded")];
+        headers.extend(cookie.map(|cookie| ("Cookie", cookie)));
+        self.send("POST", path, &headers, &form(fields)).await
+    }
+
+    /// Sets the admin's password with the set-up code; gives the session's cookie and the page.
+    pub(crate) async fn set_up(&self, password: &str) -> (String, String) {
+        let code = self.first.setup_code.reveal();
+        let done = self.form("/setup", None, &[("code", code), ("password", password), ("again", password)]).await;
+        assert_eq!(done.status, 200, "{}", done.text);
+        let cookie = done.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+        (cookie, done.text)
     }
 }

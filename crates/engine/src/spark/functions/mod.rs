@@ -5,6 +5,7 @@
 //! ones whose answers were found to be Spark's.
 
 pub(crate) mod conditional;
+pub(crate) mod encode;
 pub(crate) mod like;
 pub(crate) mod nested;
 

@@ -260,8 +260,7 @@ impl Endpoint for GetWarehousePermissionLevels {
     }
 
     async fn run(&self, _: &Cx, _: Permit<View>, _: WarehouseIn) -> Result<Json<LevelsOut>> {
-        let levels = Level::ALL
-            .map(|level| LevelOut { permission_level: level.word(), description: level.describe() });
+        let levels = Level::ALL.map(|level| LevelOut { permission_level: level.word(), description: level.describe() });
         Ok(Json(LevelsOut { permission_levels: levels.into() }))
     }
 
@@ -292,14 +291,16 @@ impl Endpoint for GetTokenPermissions {
     }
 
     async fn run(&self, _: &Cx, permit: Permit<Read>, _: Nothing) -> Result<Json<PermissionsOut>> {
-        let ground = self.0.ground();
-        let mut access_control_list = Vec::new();
-        for (group, level) in [(ground.admins, Level::Manage), (ground.account_users, Level::Use)] {
-            if let Some(principal) = self.0.principal_of_id(&permit, group).await? {
-                access_control_list.push(shown(ObjectAcl { principal, levels: vec![(level, false)] }, ""));
-            }
-        }
-        Ok(Json(PermissionsOut { object_id: "/authorization/tokens".to_owned(), object_type: "tokens", access_control_list }))
+        let everybody = self.0.principal_of_id(&permit, self.0.ground().account_users).await?;
+        let access_control_list = everybody
+            .map(|principal| shown(ObjectAcl { principal, levels: vec![(Level::Use, false)] }, ""))
+            .into_iter()
+            .collect();
+        Ok(Json(PermissionsOut {
+            object_id: "/authorization/tokens".to_owned(),
+            object_type: "tokens",
+            access_control_list,
+        }))
     }
 
     fn example(_: &Fixture) -> Value {
@@ -325,10 +326,8 @@ impl Endpoint for GetTokenPermissionLevels {
     }
 
     async fn run(&self, _: &Cx, _: Permit<Read>, _: Nothing) -> Result<Json<LevelsOut>> {
-        let permission_levels = vec![
-            LevelOut { permission_level: "CAN_USE", description: "Can make and use personal access tokens" },
-            LevelOut { permission_level: "CAN_MANAGE", description: "Can see and revoke everybody's tokens" },
-        ];
+        let permission_levels =
+            vec![LevelOut { permission_level: "CAN_USE", description: "Can make and use personal access tokens" }];
         Ok(Json(LevelsOut { permission_levels }))
     }
 

@@ -266,10 +266,8 @@ impl Endpoint for ListSecrets {
 
     async fn run(&self, _: &Cx, permit: Permit<Read>, _: ScopeIn) -> Result<Json<ListSecretsOut>> {
         let secrets = self.0.secrets(&permit).await?.into_iter();
-        let secrets = secrets.map(|secret| SecretMetadata {
-            key: secret.key,
-            last_updated_timestamp: secret.updated_at.millis(),
-        });
+        let secrets = secrets
+            .map(|secret| SecretMetadata { key: secret.key, last_updated_timestamp: secret.updated_at.millis() });
         Ok(Json(ListSecretsOut { secrets: secrets.collect() }))
     }
 
@@ -284,8 +282,7 @@ impl Endpoint for DeleteSecret {
     type Asks = Write;
     type In = SecretIn;
     type Out = Empty;
-    const ROUTE: Route =
-        Route::new(Method::Post, "/api/2.0/secrets/delete", Dialect::Databricks, "Deletes a secret");
+    const ROUTE: Route = Route::new(Method::Post, "/api/2.0/secrets/delete", Dialect::Databricks, "Deletes a secret");
 
     fn asks(&self, input: &SecretIn) -> Result<NameOf<Write>> {
         Ok(NameOf::named(scope_name(&input.scope)))

@@ -79,15 +79,9 @@ impl Endpoint for ListAllTokens {
         Ok(NameOf::root())
     }
 
-    async fn run(
-        &self,
-        _: &Cx,
-        permit: Permit<Administer>,
-        input: ListAllTokensIn,
-    ) -> Result<Json<ListAllTokensOut>> {
-        let by_id = |token: &TokenInfo| {
-            input.created_by_id.is_none_or(|id| token.created_by.is_some_and(|by| by.0 == id))
-        };
+    async fn run(&self, _: &Cx, permit: Permit<Administer>, input: ListAllTokensIn) -> Result<Json<ListAllTokensOut>> {
+        let by_id =
+            |token: &TokenInfo| input.created_by_id.is_none_or(|id| token.created_by.is_some_and(|by| by.0 == id));
         let by_name = |token: &TokenInfo| {
             let folded = input.created_by_username.as_deref().map(crannog_types::fold);
             folded.is_none_or(|name| name == crannog_types::fold(&token.created_by_name))
@@ -218,8 +212,7 @@ impl Endpoint for CreateOboToken {
         };
         let owner = self.0.find_principal(&permit, &name).await?.filter(|owner| owner.kind == kind);
         let owner = owner.ok_or(IdentityError::NoPrincipal { kind: kind.describe(), what: name })?;
-        let (secret, token) =
-            self.0.create_token_for(&permit, &owner, input.comment, input.lifetime_seconds).await?;
+        let (secret, token) = self.0.create_token_for(&permit, &owner, input.comment, input.lifetime_seconds).await?;
         let token_info = managed(&self.0, token);
         Ok(Json(CreateOboTokenOut { token_value: secret.reveal().to_owned(), token_info }))
     }

@@ -181,7 +181,9 @@ impl Endpoint for UpdateToken {
 
     async fn run(&self, _: &Cx, permit: Permit<Work>, input: UpdateTokenIn) -> Result<Empty> {
         if input.update_mask.as_deref().is_some_and(|mask| mask != "comment") {
-            return Err(Problem::invalid("only the comment of a token can be changed").hint("set update_mask to comment"));
+            return Err(
+                Problem::invalid("only the comment of a token can be changed").hint("set update_mask to comment")
+            );
         }
         let comment = input.token.comment.unwrap_or_default();
         self.0.comment_own_token(&permit, &input.token_id, &comment).await?;

@@ -112,8 +112,7 @@ impl Endpoint for GetGroup {
     type Asks = Read;
     type In = IdIn;
     type Out = Scim<Group>;
-    const ROUTE: Route =
-        Route::new(Method::Get, "/api/2.0/preview/scim/v2/Groups/{id}", Dialect::Scim, "Gets a group");
+    const ROUTE: Route = Route::new(Method::Get, "/api/2.0/preview/scim/v2/Groups/{id}", Dialect::Scim, "Gets a group");
 
     fn asks(&self, _: &IdIn) -> Result<NameOf<Read>> {
         Ok(NameOf::root())

@@ -114,10 +114,8 @@ fn apply(changes: &mut Changes, op: Op, path: &str, value: Option<&Value>, name:
 fn members(changes: &mut Changes, op: Op, value: Option<&Value>) -> Result<()> {
     let list: Vec<Complex> = match value {
         None | Some(Value::Null) => Vec::new(),
-        Some(Value::Array(_)) => {
-            serde_json::from_value(value.cloned().unwrap_or_default())
-                .map_err(|error| Problem::invalid(format!("members cannot be read: {error}")))?
-        }
+        Some(Value::Array(_)) => serde_json::from_value(value.cloned().unwrap_or_default())
+            .map_err(|error| Problem::invalid(format!("members cannot be read: {error}")))?,
         Some(one) => vec![
             serde_json::from_value(one.clone())
                 .map_err(|error| Problem::invalid(format!("members cannot be read: {error}")))?,

@@ -84,8 +84,12 @@ impl Endpoint for ListServicePrincipals {
     type Asks = Read;
     type In = ListIn;
     type Out = Scim<ListOut>;
-    const ROUTE: Route =
-        Route::new(Method::Get, "/api/2.0/preview/scim/v2/ServicePrincipals", Dialect::Scim, "Lists service principals");
+    const ROUTE: Route = Route::new(
+        Method::Get,
+        "/api/2.0/preview/scim/v2/ServicePrincipals",
+        Dialect::Scim,
+        "Lists service principals",
+    );
 
     fn asks(&self, _: &ListIn) -> Result<NameOf<Read>> {
         Ok(NameOf::root())

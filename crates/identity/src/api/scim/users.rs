@@ -161,8 +161,7 @@ impl Endpoint for GetUser {
     type Asks = Read;
     type In = IdIn;
     type Out = Scim<User>;
-    const ROUTE: Route =
-        Route::new(Method::Get, "/api/2.0/preview/scim/v2/Users/{id}", Dialect::Scim, "Gets a user");
+    const ROUTE: Route = Route::new(Method::Get, "/api/2.0/preview/scim/v2/Users/{id}", Dialect::Scim, "Gets a user");
 
     fn asks(&self, _: &IdIn) -> Result<NameOf<Read>> {
         Ok(NameOf::root())

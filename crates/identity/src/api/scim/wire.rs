@@ -91,7 +91,8 @@ pub(super) struct Name {
 
 impl Name {
     pub(super) fn whole(&self) -> Option<String> {
-        let parts: Vec<&str> = [&self.given_name, &self.family_name].into_iter().flatten().map(String::as_str).collect();
+        let parts: Vec<&str> =
+            [&self.given_name, &self.family_name].into_iter().flatten().map(String::as_str).collect();
         (!parts.is_empty()).then(|| parts.join(" "))
     }
 
@@ -182,7 +183,8 @@ impl ListIn {
     pub(super) fn page<T: Serialize>(&self, attributes: &Attributes, all: Vec<T>) -> Result<ListOut> {
         let mut found = Vec::with_capacity(all.len());
         for resource in all {
-            let value = serde_json::to_value(resource).map_err(|error| Problem::internal("a resource failed", error))?;
+            let value =
+                serde_json::to_value(resource).map_err(|error| Problem::internal("a resource failed", error))?;
             if attributes.filter.as_ref().is_none_or(|filter| filter.accepts(&value)) {
                 found.push(value);
             }
@@ -241,7 +243,8 @@ pub(super) fn ids(list: &[Complex]) -> Result<Vec<PrincipalId>> {
     list.iter()
         .map(|one| {
             let text = one.value.as_deref().unwrap_or_default();
-            text.parse().map_err(|_| Problem::invalid(format!("{text:?} is not the id of a user, group or service principal")))
+            text.parse()
+                .map_err(|_| Problem::invalid(format!("{text:?} is not the id of a user, group or service principal")))
         })
         .collect()
 }

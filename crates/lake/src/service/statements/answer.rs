@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    BooleanBuilder, Int32Builder, Int64Builder, MapBuilder, StringBuilder, TimestampMicrosecondBuilder,
+    BooleanBuilder, Int32Builder, Int64Builder, ListBuilder, MapBuilder, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow_array::{ArrayRef, Date32Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -37,6 +37,8 @@ pub enum Type {
     Date,
     /// `MAP<STRING, STRING>`
     TextMap,
+    /// `ARRAY<STRING>`
+    TextList,
     /// `STRUCT<…>` of these
     Struct(&'static [(&'static str, Type)]),
 }
@@ -56,6 +58,8 @@ pub enum Cell {
     At(Micros),
     /// `MAP<STRING, STRING>`
     TextMap(Vec<(String, String)>),
+    /// `ARRAY<STRING>`
+    TextList(Vec<String>),
     /// `STRUCT<…>`, its fields in order
     Struct(Vec<Cell>),
 }
@@ -152,10 +156,15 @@ fn arrow_type(kind: Type) -> DataType {
             let entries = vec![Field::new("keys", DataType::Utf8, false), Field::new("values", DataType::Utf8, true)];
             DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries.into()), false)), false)
         }
+        Type::TextList => DataType::List(Arc::new(text_element())),
         Type::Struct(fields) => {
             DataType::Struct(fields.iter().map(|(name, kind)| Field::new(*name, arrow_type(*kind), true)).collect())
         }
     }
+}
+
+fn text_element() -> Field {
+    Field::new("element", DataType::Utf8, true)
 }
 
 fn array(kind: Type, cells: &[&Cell]) -> Result<ArrayRef, String> {
@@ -202,6 +211,17 @@ fn array(kind: Type, cells: &[&Cell]) -> Result<ArrayRef, String> {
                     builder.values().append_value(value);
                 }
                 builder.append(entries.is_some()).map_err(|error| error.to_string())?;
+            }
+            Arc::new(builder.finish())
+        }
+        Type::TextList => {
+            let mut builder = ListBuilder::new(StringBuilder::new()).with_field(text_element());
+            for cell in cells {
+                match cell {
+                    Cell::Null => builder.append_null(),
+                    Cell::TextList(texts) => builder.append_value(texts.iter().map(Some)),
+                    other => return Err(wrong(other)),
+                }
             }
             Arc::new(builder.finish())
         }

@@ -1,0 +1,127 @@
+//! `crannog group`: make, list, delete, and who is in them, over SCIM.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::user::{all, cells, id_of};
+use super::{ConnectArgs, Environment, Failure};
+use crate::client::{Client, escaped};
+use crate::output::{self, Column, Format, Rows};
+
+const GROUPS: &str = "/api/2.0/preview/scim/v2/Groups";
+const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    connect: ConnectArgs,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Makes a group.
+    Create {
+        /// Its name.
+        name: String,
+    },
+    /// Puts users, service principals or groups into a group.
+    Add {
+        /// The group.
+        group: String,
+        /// Their names.
+        #[arg(required = true)]
+        members: Vec<String>,
+    },
+    /// Takes users, service principals or groups out of a group.
+    Remove {
+        /// The group.
+        group: String,
+        /// Their names.
+        #[arg(required = true)]
+        members: Vec<String>,
+    },
+    /// Lists groups with their members.
+    List {
+        /// How to print them.
+        #[arg(long, value_enum, default_value_t)]
+        output: Format,
+    },
+    /// Deletes a group; its members stay.
+    Delete {
+        /// Its name.
+        name: String,
+    },
+}
+
+pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Failure> {
+    let client = args.connect.connect(environment).client()?;
+    match args.what {
+        What::Create { name } => {
+            let body =
+                json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": name });
+            client.post(GROUPS, &body).await?;
+        }
+        What::Add { group, members } => {
+            let id = id_of(&client, GROUPS, "displayName", &group).await?;
+            let mut value = Vec::with_capacity(members.len());
+            for member in &members {
+                value.push(json!({ "value": principal(&client, member).await? }));
+            }
+            let operation = json!({ "op": "add", "path": "members", "value": value });
+            change(&client, &id, vec![operation]).await?;
+        }
+        What::Remove { group, members } => {
+            let id = id_of(&client, GROUPS, "displayName", &group).await?;
+            let mut operations = Vec::with_capacity(members.len());
+            for member in &members {
+                let path = format!("members[value eq \"{}\"]", principal(&client, member).await?);
+                operations.push(json!({ "op": "remove", "path": path }));
+            }
+            change(&client, &id, operations).await?;
+        }
+        What::List { output } => {
+            let rows: Rows = all(&client, GROUPS, None).await?.iter().map(row).collect();
+            output::rows(output, &["displayName", "members", "id"].map(Column::text), &rows)?;
+        }
+        What::Delete { name } => {
+            let id = id_of(&client, GROUPS, "displayName", &name).await?;
+            client.delete(&format!("{GROUPS}/{}", escaped(&id))).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn change(client: &Client, id: &str, operations: Vec<Value>) -> Result<(), Failure> {
+    let body = json!({ "schemas": [PATCH], "Operations": operations });
+    client.patch(&format!("{GROUPS}/{}", escaped(id)), &body).await?;
+    Ok(())
+}
+
+/// The id of a user, a group or a service principal: names are unique over all of them.
+async fn principal(client: &Client, name: &str) -> Result<String, Failure> {
+    for (path, field) in [
+        ("/api/2.0/preview/scim/v2/Users", "userName"),
+        (GROUPS, "displayName"),
+        ("/api/2.0/preview/scim/v2/ServicePrincipals", "applicationId"),
+    ] {
+        if let Ok(id) = id_of(client, path, field, name).await {
+            return Ok(id);
+        }
+    }
+    Err(Failure::new(format!("there is nobody called {name:?}: no user, group or service principal")))
+}
+
+fn row(group: &Value) -> Vec<Option<String>> {
+    let members: Vec<&str> = group
+        .get("members")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|member| member.get("display").or_else(|| member.get("value")).and_then(Value::as_str))
+        .collect();
+    let mut cells = cells(group, &["displayName", "id"]);
+    cells.insert(1, Some(members.join(", ")));
+    cells
+}

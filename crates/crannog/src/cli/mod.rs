@@ -1,0 +1,165 @@
+//! The command line: one file for each command, named like it.
+//!
+//! Answers go to standard output, everything else to standard error, so that `TOKEN=$(crannog token create …)` works. A
+//! failed command exits with 1, a command line that cannot be read with 2, an interrupted statement with 130.
+
+mod endpoints;
+mod explain;
+mod group;
+mod sql;
+mod status;
+mod token;
+mod trust;
+pub(crate) mod up;
+mod user;
+mod version;
+
+use std::collections::BTreeMap;
+
+use clap::{Parser, Subcommand};
+use crannog_types::Problem;
+use thiserror::Error;
+
+use crate::client::Connect;
+pub(crate) use self::up::configuration;
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+#[error("{message}")]
+pub(crate) struct Failure {
+    message: String,
+    code: u8,
+}
+
+impl Failure {
+    /// With what failed and the next step.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Failure { message: message.into(), code: 1 }
+    }
+
+    /// Nothing is left to say.
+    pub(crate) fn quiet(code: u8) -> Self {
+        Failure { message: String::new(), code }
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.message.is_empty()
+    }
+
+    /// The process's exit code.
+    pub(crate) fn code(&self) -> u8 {
+        self.code
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        match problem.next_step() {
+            Some(hint) => Failure::new(format!("{}; {hint}", problem.chain())),
+            None => Failure::new(problem.chain()),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        // Whoever reads our output has gone, as `crannog sql … | head` does: no reason to complain.
+        if error.kind() == std::io::ErrorKind::BrokenPipe { Failure::quiet(0) } else { Failure::new(error.to_string()) }
+    }
+}
+
+/// What a command is given besides its arguments.
+pub(crate) type Environment = BTreeMap<String, String>;
+
+/// A governed catalog, Delta tables and SQL in one program.
+#[derive(Parser)]
+#[command(name = "crannog", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts the server; the first start makes everything that it needs.
+    Up(up::Args),
+    /// Says whether a server lives and is ready, and who you are to it.
+    Status(status::Args),
+    /// Runs SQL: interactively, from -e, a file, or standard input.
+    Sql(sql::Args),
+    /// Makes, lists and revokes access tokens.
+    Token(token::Args),
+    /// Makes, lists and deletes users.
+    User(user::Args),
+    /// Makes and lists groups and changes who is in them.
+    Group(group::Args),
+    /// Says why somebody may do something, or which grant is missing.
+    Explain(explain::Args),
+    /// Lists the routes that the server answers and what each asks for.
+    Endpoints(endpoints::Args),
+    /// Writes a bundle of certificates that clients trust this server by, and says how to set it.
+    Trust(trust::Args),
+    /// Prints the version.
+    Version,
+}
+
+/// Reads the command line and does it.
+pub(crate) async fn run(environment: Environment) -> Result<(), Failure> {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            let _ = error.print();
+            return if code == 0 { Ok(()) } else { Err(Failure::quiet(code)) };
+        }
+    };
+    match cli.command {
+        Command::Up(args) => up::run(args, &environment).await,
+        Command::Status(args) => status::run(args, &environment).await,
+        Command::Sql(args) => sql::run(args, &environment).await,
+        Command::Token(args) => token::run(args, &environment).await,
+        Command::User(args) => user::run(args, &environment).await,
+        Command::Group(args) => group::run(args, &environment).await,
+        Command::Explain(args) => explain::run(args, &environment).await,
+        Command::Endpoints(args) => endpoints::run(&args),
+        Command::Trust(args) => trust::run(args, &environment),
+        Command::Version => version::run(),
+    }
+}
+
+/// Where a server is and who asks, for every command that talks to one.
+#[derive(clap::Args)]
+pub(crate) struct ConnectArgs {
+    /// The server's address [env: CRANNOG_HOST or DATABRICKS_HOST] [default: http://127.0.0.1:8080]
+    #[arg(long, value_name = "URL")]
+    host: Option<String>,
+    /// An access token [env: CRANNOG_TOKEN or DATABRICKS_TOKEN]
+    #[arg(long, value_name = "TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// A file of certificates to trust besides the system's [env: CRANNOG_CA_FILE]
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<std::path::PathBuf>,
+}
+
+impl ConnectArgs {
+    pub(crate) fn connect(self, environment: &Environment) -> Connect {
+        let first = |names: [&str; 2]| {
+            names.iter().find_map(|name| environment.get(*name)).filter(|value| !value.is_empty()).cloned()
+        };
+        Connect {
+            host: self.host.or_else(|| first(["CRANNOG_HOST", "DATABRICKS_HOST"])),
+            token: self.token.or_else(|| first(["CRANNOG_TOKEN", "DATABRICKS_TOKEN"])),
+            ca_file: self.ca_file.or_else(|| environment.get("CRANNOG_CA_FILE").map(Into::into)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,103 @@
+//! `crannog sql`: statements from -e, a file, standard input, or a person at a terminal.
+//!
+//! A script is cut at its semicolons by the server's own grammar. Each statement goes through the Statement Execution API,
+//! which keeps nothing between statements, so `USE` is remembered here and sent along.
+
+mod prompt;
+mod statement;
+
+use std::io::{IsTerminal, Read};
+use std::path::PathBuf;
+
+use crannog_lake::grammar;
+use serde_json::Value;
+
+use self::statement::{Outcome, Session};
+use super::{ConnectArgs, Environment, Failure};
+use crate::client::Client;
+use crate::output::{self, Format};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    connect: ConnectArgs,
+    /// Runs this instead of asking; several statements are separated by semicolons.
+    #[arg(short = 'e', long = "execute", value_name = "SQL", conflicts_with = "file")]
+    execute: Vec<String>,
+    /// Runs the statements of a file; - is standard input.
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The warehouse, by name or id.
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    warehouse: String,
+    /// The current catalog.
+    #[arg(long, value_name = "NAME")]
+    catalog: Option<String>,
+    /// The current schema.
+    #[arg(long, value_name = "NAME")]
+    schema: Option<String>,
+    /// How to print rows.
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
+}
+
+pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Failure> {
+    let client = args.connect.connect(environment).client()?;
+    let warehouse = warehouse(&client, &args.warehouse).await?;
+    let mut session = Session { client, warehouse, catalog: args.catalog, schema: args.schema };
+    let script = if !args.execute.is_empty() {
+        args.execute.join(";\n")
+    } else {
+        match args.file.as_deref() {
+            Some(file) if file.as_os_str() != "-" => std::fs::read_to_string(file)
+                .map_err(|error| Failure::new(format!("{} cannot be read: {error}", file.display())))?,
+            None if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() => {
+                return prompt::run(&mut session, args.output, environment).await;
+            }
+            _ => {
+                let mut text = String::new();
+                std::io::stdin()
+                    .read_to_string(&mut text)
+                    .map_err(|error| Failure::new(format!("standard input cannot be read: {error}")))?;
+                text
+            }
+        }
+    };
+    let statements = grammar::split(&script);
+    if statements.is_empty() {
+        return Err(Failure::new("there is no statement to run"));
+    }
+    for (_, text) in &statements {
+        one(&mut session, text, args.output).await?;
+    }
+    Ok(())
+}
+
+/// Runs one statement and prints what it gave; a failure is told by the caller.
+async fn one(session: &mut Session, text: &str, format: Format) -> Result<usize, Failure> {
+    match session.run(text).await? {
+        Outcome::Rows { columns, rows } => {
+            let count = rows.len();
+            if !columns.is_empty() {
+                output::rows(format, &columns, &rows)?;
+            }
+            Ok(count)
+        }
+        Outcome::Failed(message) => Err(Failure::new(message)),
+        Outcome::Interrupted => Err(Failure::quiet(130)),
+    }
+}
+
+async fn warehouse(client: &Client, wanted: &str) -> Result<String, Failure> {
+    let found = client.get("/api/2.0/sql/warehouses").await?;
+    let list = found.get("warehouses").and_then(Value::as_array).cloned().unwrap_or_default();
+    let text = |warehouse: &Value, field: &str| warehouse.get(field).and_then(Value::as_str).map(str::to_owned);
+    let matching = list.iter().find(|one| ["name", "id"].iter().any(|field| text(one, field).as_deref() == Some(wanted)));
+    matching.and_then(|one| text(one, "id")).ok_or_else(|| {
+        let names: Vec<String> = list.iter().filter_map(|one| text(one, "name")).collect();
+        Failure::new(match names.is_empty() {
+            true => "there is no warehouse that you may use; an administrator can grant CAN_USE on one".to_owned(),
+            false => format!("there is no warehouse {wanted:?}; --warehouse takes one of: {}", names.join(", ")),
+        })
+    })
+}

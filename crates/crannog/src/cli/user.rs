@@ -1,0 +1,100 @@
+//! `crannog user`: make, list, delete, over SCIM.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{ConnectArgs, Environment, Failure};
+use crate::client::{Client, escaped};
+use crate::output::{self, Column, Format, Rows};
+
+const USERS: &str = "/api/2.0/preview/scim/v2/Users";
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    connect: ConnectArgs,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Makes a user; `crannog token create --user NAME` gives them a token.
+    Create {
+        /// Their user name: an e-mail address.
+        name: String,
+        /// The name that people read.
+        #[arg(long, value_name = "TEXT")]
+        display_name: Option<String>,
+    },
+    /// Lists users.
+    List {
+        /// How to print them.
+        #[arg(long, value_enum, default_value_t)]
+        output: Format,
+    },
+    /// Deletes a user; their tokens end at once.
+    Delete {
+        /// Their user name.
+        name: String,
+    },
+}
+
+pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Failure> {
+    let client = args.connect.connect(environment).client()?;
+    match args.what {
+        What::Create { name, display_name } => {
+            let mut body = json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": name });
+            if let (Some(display), Some(body)) = (display_name, body.as_object_mut()) {
+                body.insert("displayName".to_owned(), Value::from(display));
+            }
+            client.post(USERS, &body).await?;
+            Ok(())
+        }
+        What::List { output } => {
+            let rows: Rows = all(&client, USERS, None).await?.iter().map(|user| cells(user, &USER)).collect();
+            output::rows(output, &USER.map(Column::text), &rows)
+        }
+        What::Delete { name } => {
+            let id = id_of(&client, USERS, "userName", &name).await?;
+            client.delete(&format!("{USERS}/{}", escaped(&id))).await?;
+            Ok(())
+        }
+    }
+}
+
+const USER: [&str; 4] = ["userName", "displayName", "active", "id"];
+
+/// Texts of a resource's fields.
+pub(super) fn cells(resource: &Value, fields: &[&str]) -> Vec<Option<String>> {
+    let cell = |field: &&str| match resource.get(*field) {
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Null) | None => None,
+        Some(other) => Some(other.to_string()),
+    };
+    fields.iter().map(cell).collect()
+}
+
+/// Every resource, page by page.
+pub(super) async fn all(client: &Client, path: &str, filter: Option<&str>) -> Result<Vec<Value>, Failure> {
+    let mut found: Vec<Value> = Vec::new();
+    loop {
+        let filter = filter.map(|filter| format!("&filter={}", escaped(filter))).unwrap_or_default();
+        let page = client.get(&format!("{path}?startIndex={}&count=100{filter}", found.len() + 1)).await?;
+        let total = page.get("totalResults").and_then(Value::as_u64).unwrap_or(0);
+        let resources = page.get("Resources").and_then(Value::as_array).cloned().unwrap_or_default();
+        let came = resources.len();
+        found.extend(resources);
+        if came == 0 || found.len() as u64 >= total {
+            return Ok(found);
+        }
+    }
+}
+
+/// The id of the one resource with this name.
+pub(super) async fn id_of(client: &Client, path: &str, field: &str, name: &str) -> Result<String, Failure> {
+    let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
+    let found = all(client, path, Some(&format!("{field} eq \"{quoted}\""))).await?;
+    let id = found.first().and_then(|one| one.get("id")).and_then(Value::as_str);
+    id.map(str::to_owned).ok_or_else(|| Failure::new(format!("there is nobody called {name:?}")))
+}

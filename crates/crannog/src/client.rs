@@ -1,0 +1,239 @@
+//! HTTP to a server, for the commands: a token, JSON both ways, errors in the server's own words.
+//!
+//! The certificates it trusts are the system's, and a file's when one is named. A token goes only to the host that was named,
+//! never along a redirect.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Certificate, Method, Url};
+use serde_json::Value;
+
+use crate::cli::Failure;
+
+/// Where a server is, and who asks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Connect {
+    /// As it was written; none: this machine's default.
+    pub(crate) host: Option<String>,
+    /// A bearer token.
+    pub(crate) token: Option<String>,
+    /// Certificates to trust besides the system's.
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+/// A server that answers.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: Option<String>,
+}
+
+/// An answer that is not a success.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The vendor's code, when there is one.
+    pub(crate) code: String,
+    /// What failed.
+    pub(crate) message: String,
+}
+
+/// What asking a server can end with.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// It said no.
+    Refused(Refused),
+    /// It was not reached, or does not speak our language.
+    Failed(Failure),
+}
+
+impl From<Asked> for Failure {
+    fn from(asked: Asked) -> Self {
+        match asked {
+            Asked::Failed(failure) => failure,
+            Asked::Refused(Refused { status: 401, message, .. }) => Failure::new(format!(
+                "{message}; set CRANNOG_TOKEN or --token (the first start wrote one to admin.token in the data folder)"
+            )),
+            Asked::Refused(refused) => Failure::new(refused.message),
+        }
+    }
+}
+
+/// A text as one segment of a path or one value of a query.
+pub(crate) fn escaped(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+/// The address of a server: without a scheme, http on this machine and https elsewhere, as databricks-sdk has it.
+fn address(host: &str) -> Result<Url, Failure> {
+    let host = host.trim().trim_end_matches('/');
+    let text = if host.contains("://") {
+        host.to_owned()
+    } else {
+        let name = host.split('/').next().unwrap_or(host);
+        let here = name == "localhost"
+            || name.starts_with("localhost:")
+            || name.starts_with("127.")
+            || name.starts_with("[::1]");
+        format!("{}://{host}", if here { "http" } else { "https" })
+    };
+    let url = Url::parse(&text).map_err(|error| Failure::new(format!("the host {host:?} is no address: {error}")))?;
+    match (url.scheme(), url.host_str()) {
+        ("http" | "https", Some(_)) => Ok(url),
+        _ => Err(Failure::new(format!("the host {host:?} is no http or https address"))),
+    }
+}
+
+impl Connect {
+    /// A client; nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the host is no address or the file holds no certificates.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        let base = address(self.host.as_deref().unwrap_or("http://127.0.0.1:8080"))?;
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("crannog/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(120));
+        if is_loopback(&base) {
+            builder = builder.no_proxy();
+        }
+        if let Some(file) = &self.ca_file {
+            let unusable = |why: String| Failure::new(format!("{} holds no certificates: {why}", file.display()));
+            let pem = std::fs::read(file).map_err(|error| unusable(error.to_string()))?;
+            for certificate in Certificate::from_pem_bundle(&pem).map_err(|error| unusable(error.to_string()))? {
+                builder = builder.add_root_certificate(certificate);
+            }
+        }
+        let http = builder.build().map_err(|error| Failure::new(format!("no HTTP client: {}", chain(&error))))?;
+        Ok(Client { http, base, token: self.token.clone() })
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    })
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+impl Client {
+    /// The server's address, without a slash at the end.
+    pub(crate) fn address(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// Reads.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, Asked> {
+        self.ask(Method::GET, path, None).await
+    }
+
+    /// Does something.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Asked> {
+        self.ask(Method::POST, path, Some(body)).await
+    }
+
+    /// Changes parts of something.
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Result<Value, Asked> {
+        self.ask(Method::PATCH, path, Some(body)).await
+    }
+
+    /// Removes.
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value, Asked> {
+        self.ask(Method::DELETE, path, None).await
+    }
+
+    /// Status and body, whatever the status is.
+    pub(crate) async fn look(&self, path: &str) -> Result<(u16, Value), Failure> {
+        self.send(Method::GET, path, None).await
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Asked> {
+        let (status, body) = self.send(method, path, body).await.map_err(Asked::Failed)?;
+        if (200..300).contains(&status) {
+            return Ok(body);
+        }
+        let text = |name: &str| body.get(name).and_then(Value::as_str);
+        let message = text("message").or_else(|| text("detail")).or_else(|| text("error_description"));
+        let message = message.map_or_else(|| format!("{} answered {status}", self.address()), str::to_owned);
+        let code = text("error_code").or_else(|| text("scimType")).unwrap_or_default().to_owned();
+        Err(Asked::Refused(Refused { status, code, message }))
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(u16, Value), Failure> {
+        let url = format!("{}{path}", self.address());
+        let mut request = self.http.request(method, &url).header("accept", "application/json");
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let unreachable = |error: reqwest::Error| {
+            let cause = chain(&error.without_url());
+            let hint = if cause.contains("certificate") || cause.contains("UnknownIssuer") {
+                "`crannog trust` on the server's machine gives the file for --ca-file"
+            } else {
+                "is `crannog up` running there? --host or CRANNOG_HOST names another address"
+            };
+            Failure::new(format!("{} was not reached: {cause}; {hint}", self.address()))
+        };
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status().as_u16();
+        let bytes = response.bytes().await.map_err(unreachable)?;
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok((status, Value::Null));
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(body) => Ok((status, body)),
+            Err(_) if status < 300 => {
+                Err(Failure::new(format!("{} did not answer in JSON: is it this server's address?", self.address())))
+            }
+            Err(_) => Ok((status, Value::Null)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_completed_as_the_sdk_completes_it() {
+        for (host, url) in [
+            ("127.0.0.1:9", "http://127.0.0.1:9/"),
+            ("localhost:8080", "http://localhost:8080/"),
+            ("lake.example.com", "https://lake.example.com/"),
+            ("https://lake.example.com/base/", "https://lake.example.com/base"),
+        ] {
+            assert_eq!(address(host).unwrap().as_str(), url);
+        }
+        assert!(address("ftp://x").is_err());
+        assert!(address("http://").is_err());
+    }
+
+    #[test]
+    fn a_loopback_address_is_known() {
+        for (host, here) in [("http://[::1]:1", true), ("http://localhost", true), ("https://10.0.0.1", false)] {
+            assert_eq!(is_loopback(&address(host).unwrap()), here, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_one_segment() {
+        assert_eq!(escaped("a/b c"), "a%2Fb%20c");
+    }
+}

@@ -1,0 +1,215 @@
+//! What `up` does: folder, ports, database, components, and the way back down in stages.
+//!
+//! Everything that can be refused is refused before anything is written. Nothing here waits for work that a later request
+//! could do, so that the server is ready in well under a second.
+
+mod components;
+mod first_start;
+mod folder;
+pub(crate) mod offline;
+mod openapi;
+mod ports;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crannog_kit::config::Config;
+use crannog_kit::http::Server;
+use crannog_kit::tls::{self, Certificates, TlsListener};
+use crannog_kit::{Tasks, clock};
+use crannog_store::{Db, StoreError};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::components::Components;
+use self::first_start::Welcome;
+use self::folder::DataFolder;
+use crate::cli::Failure;
+use crate::output::say;
+
+/// How long requests that are under way may take when the server stops, and its background tasks after them.
+const DRAIN: Duration = Duration::from_secs(30);
+const STOP: Duration = Duration::from_secs(10);
+
+/// Serves until it is told to stop.
+pub(crate) async fn up(config: Config) -> Result<(), Failure> {
+    let began = Instant::now();
+    let folder = DataFolder::open(&config.data)?;
+    let http = bind(config.listen, "--listen").await?;
+    let https = bind(config.listen_tls, "--listen-tls").await?;
+    let db = open_database(&config, &folder).await?;
+    let tasks = Tasks::new();
+    let names = tls::names(folder::hostname().as_deref(), config.allowed_hosts.iter().cloned().chain(ips(&config)));
+    let certificates = Certificates::open(&folder.path().join("tls"), names, clock::now())
+        .map_err(|error| Failure::new(error.to_string()))?;
+    let fresh = first_start::begin(&db, &folder).await?;
+    let components = Components::open(&config, &folder, db.clone(), &tasks).await?;
+    let welcome = first_start::finish(&components, &folder, fresh).await?;
+    let router = components.router();
+
+    tasks.spawn("certificate", std::sync::Arc::clone(&certificates).keep_renewed(tasks.stopping()));
+    let stop = CancellationToken::new();
+    let plain = {
+        let (router, stop) = (router.clone(), stop.clone());
+        let address = http.as_ref().map(local);
+        let serve = async move {
+            match http {
+                Some(listener) => Server::serve_until(listener, router, stop).await,
+                None => Ok(()),
+            }
+        };
+        (address, serve)
+    };
+    let secure = {
+        let config = certificates.server_config().map_err(|error| Failure::new(error.to_string()))?;
+        let stop = stop.clone();
+        let address = https.as_ref().map(local);
+        let serve = async move {
+            match https {
+                Some(listener) => Server::serve_until(TlsListener::new(listener, config), router, stop).await,
+                None => Ok(()),
+            }
+        };
+        (address, serve)
+    };
+    greet(&config, &folder, plain.0, secure.0, began.elapsed(), welcome.as_ref())?;
+
+    let mut signals = Signals::new()?;
+    let serving = async { tokio::try_join!(plain.1, secure.1) };
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        ended = &mut serving => {
+            ended.map_err(|error| Failure::new(format!("the server stopped serving: {error}")))?;
+        }
+        () = signals.next() => {
+            // Stage one: nobody new. Stage two: those who are in finish.
+            tracing::info!("stopping: no new connections; requests under way finish");
+            stop.cancel();
+            tokio::select! {
+                drained = tokio::time::timeout(DRAIN, &mut serving) => {
+                    if drained.is_err() {
+                        tracing::warn!("requests are still under way after {} s: they are cut off", DRAIN.as_secs());
+                    }
+                }
+                () = signals.next() => tracing::warn!("told to stop again: requests under way are cut off"),
+            }
+        }
+    }
+    // Stage three: background work writes what it holds. Stage four: the database.
+    if tokio::time::timeout(STOP, tasks.stop()).await.is_err() {
+        tracing::warn!("background tasks did not end within {} s", STOP.as_secs());
+    }
+    if tokio::time::timeout(STOP, db.close()).await.is_err() {
+        tracing::warn!("the database did not close within {} s", STOP.as_secs());
+    }
+    drop(folder);
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// SIGINT and SIGTERM.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// The addresses that clients may use besides the names: certificates name them too.
+fn ips(config: &Config) -> impl Iterator<Item = String> {
+    let listens = [config.listen, config.listen_tls].into_iter().flatten();
+    listens.map(|address| address.ip()).filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_string())
+}
+
+fn local(listener: &TcpListener) -> SocketAddr {
+    listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+async fn bind(address: Option<SocketAddr>, flag: &str) -> Result<Option<TcpListener>, Failure> {
+    let Some(address) = address else { return Ok(None) };
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(Failure::new(ports::taken(address, flag))),
+        Err(error) => {
+            Err(Failure::new(format!("{address} cannot be listened on: {error}; choose another address with {flag}")))
+        }
+    }
+}
+
+/// Opens the metadata database and brings it up to date.
+pub(crate) async fn open_database(config: &Config, folder: &DataFolder) -> Result<Db, Failure> {
+    let file = folder.path().join("meta.db");
+    let opened = match &config.database_url {
+        Some(url) => Db::postgres(url, clock::now).await,
+        None => Db::sqlite(&file, clock::now).await,
+    };
+    opened.map_err(|error| match &error {
+        // sqlx's words for a migration that the folder has and this program does not.
+        StoreError::Migrate(cause) if cause.to_string().contains("missing in the resolved migrations") => {
+            Failure::new(folder.too_new(config.database_url.is_some()))
+        }
+        _ => Failure::new(chain(&error)),
+    })
+}
+
+/// A failure with its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// What people see when the server is ready.
+fn greet(
+    config: &Config,
+    folder: &DataFolder,
+    http: Option<SocketAddr>,
+    https: Option<SocketAddr>,
+    took: Duration,
+    welcome: Option<&Welcome>,
+) -> Result<(), Failure> {
+    let plain = http.map(|address| format!("http://{address}"));
+    let secure = https.map(|address| format!("https://{address}"));
+    let data = folder.path().display();
+    let base = config.public_url.clone().or_else(|| plain.clone()).or_else(|| secure.clone()).unwrap_or_default();
+    let mut text =
+        format!("crannog {} is ready after {:.2} s\n", env!("CARGO_PKG_VERSION"), took.as_secs_f64());
+    for (name, address) in [("http ", plain), ("https", secure)] {
+        if let Some(address) = address {
+            text.push_str(&format!("  {name}  {address}\n"));
+        }
+    }
+    text.push_str(&format!("  data   {data}\n"));
+    if let Some(welcome) = welcome {
+        text.push_str("\nthis is its first start\n");
+        if let Some(code) = &welcome.setup_code {
+            text.push_str(&format!(
+                "  set a password, once and within a week:\n    {base}/setup?code={}\n",
+                code.reveal()
+            ));
+        }
+        text.push_str(&format!(
+            "  the administrator's token is in {data}/admin.token; in another terminal:\n    \
+             export CRANNOG_HOST={base} CRANNOG_TOKEN=$(cat {data}/admin.token)\n    \
+             crannog sql -e \"SELECT current_user()\"\n    \
+             crannog user create ana@example.com && crannog token create --user ana@example.com\n"
+        ));
+    }
+    say(&text)
+}

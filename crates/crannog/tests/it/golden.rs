@@ -1,0 +1,70 @@
+//! The committed lists of routes are the routes. `UPDATE_GOLDEN=1` rewrites them; the diff is then what a person reviews.
+
+use std::fs;
+
+use crannog_kit::dialects;
+use crannog_kit::Dialect;
+use crannog_types::Code;
+use serde_json::Value;
+
+use super::running::{Running, get, root};
+
+fn held(name: &str, found: &str) {
+    let file = root().join(name);
+    #[expect(clippy::disallowed_methods, reason = "a test's own switch")]
+    let update = std::env::var("UPDATE_GOLDEN").is_ok_and(|value| value == "1");
+    if update {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, found).unwrap();
+        return;
+    }
+    let committed = fs::read_to_string(&file).unwrap_or_default();
+    let first = committed.lines().zip(found.lines()).find(|(a, b)| a != b);
+    assert!(committed == found, "{name} is not what is served (UPDATE_GOLDEN=1 rewrites it); first difference: {first:?}");
+}
+
+#[test]
+fn the_routes_are_the_committed_ones() {
+    let scratch = tempfile::tempdir().unwrap();
+    let server = Running::up(scratch.path());
+    let (status, document) = get(&server.url, "/api/openapi.json");
+    assert_eq!(status, 200);
+    let mut routes = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let asks: Vec<&str> = operation["x-asks"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+            let asks = if asks.is_empty() { "public".to_owned() } else { asks.join(" + ") };
+            let name = operation["operationId"].as_str().unwrap();
+            routes.push(format!("{:6} {path}  [{asks}]  {name}", method.to_uppercase()));
+        }
+    }
+    routes.sort();
+    let public: Vec<String> = routes.iter().filter(|route| route.contains("  [public]  ")).cloned().collect();
+    held("openapi/openapi.json", &(serde_json::to_string_pretty(&document).unwrap() + "\n"));
+    held("openapi/endpoints.txt", &(routes.join("\n") + "\n"));
+    held("openapi/public.txt", &(public.join("\n") + "\n"));
+}
+
+#[test]
+fn the_table_of_errors_is_the_committed_one() {
+    let mut page = String::from(
+        "# Errors\n\nEach failure has one code; each protocol says it with its own status and word. Generated from the \
+         program's own table.\n\n| code | whose to mend | databricks, unity | scim | oauth | word |\n|---|---|---|---|---|---|\n",
+    );
+    for code in Code::ALL {
+        let fault = match code.fault() {
+            crannog_types::Fault::Caller => "the caller",
+            crannog_types::Fault::Us => "the server",
+        };
+        let status = |dialect| dialects::status(code, dialect).as_u16();
+        assert_eq!(status(Dialect::Databricks), status(Dialect::Unity));
+        page.push_str(&format!(
+            "| {code:?} | {fault} | {} | {} | {} | `{}` |\n",
+            status(Dialect::Databricks),
+            status(Dialect::Scim),
+            status(Dialect::OAuth),
+            dialects::vendor_string(code)
+        ));
+    }
+    held("docs/errors.md", &page);
+}

@@ -1,0 +1,50 @@
+//! The two halves as lake's one engine: planning and running queries, and Delta tables.
+
+use async_trait::async_trait;
+use crannog_lake::model::actions::Add;
+use crannog_lake::model::schema::StructType;
+use crannog_lake::model::state::Loaded;
+use crannog_lake::ports::{BoundQuery, Engine, FilesScan, Prepared, RowStream, WriteSpec};
+use crannog_storage::Folder;
+use crannog_types::Result;
+
+use crate::{DataFusionEngine, Limits, Planner, QueryLimits};
+
+/// The engine of a server.
+pub struct LakeEngine {
+    tables: DataFusionEngine,
+    planner: Planner,
+}
+
+impl LakeEngine {
+    /// An engine whose queries and writes share these limits.
+    ///
+    /// # Errors
+    /// When the spill folder cannot be used.
+    pub fn new(queries: &QueryLimits, writes: Limits) -> Result<Self> {
+        Ok(LakeEngine { tables: DataFusionEngine::new(writes), planner: Planner::new(queries)? })
+    }
+}
+
+#[async_trait]
+impl Engine for LakeEngine {
+    async fn prepare(&self, query: BoundQuery) -> Result<Box<dyn Prepared>> {
+        self.planner.prepare(query).await
+    }
+
+    async fn infer(&self, files: &FilesScan) -> Result<StructType> {
+        crate::files::infer(files).await
+    }
+
+    async fn load(&self, folder: &Folder) -> Result<Option<(i64, Loaded)>> {
+        self.tables.load_version(folder, None).await
+    }
+
+    async fn checkpoint(&self, folder: &Folder, version: i64) -> Result<()> {
+        self.tables.write_checkpoint(folder, version).await
+    }
+
+    async fn write(&self, folder: &Folder, spec: &WriteSpec, rows: RowStream) -> Result<Vec<Add>> {
+        self.tables.write_rows(folder, spec, rows).await
+    }
+}

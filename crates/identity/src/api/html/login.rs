@@ -1,0 +1,167 @@
+//! Sign in with a name and a password; sign out.
+
+use std::sync::Arc;
+
+use crannog_kit::{Body, Cx, Dialect, Endpoint, Fixture, Method, Registry, Reply, Route, StatusCode};
+use crannog_security::Public;
+use crannog_types::{Code, Result};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::pages::{clients, escape, page, problem};
+use super::{from_our_pages, local, session_cookie, with_session, without_session};
+use crate::Identity;
+
+pub(super) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
+    registry.add(LoginPage(Arc::clone(identity)));
+    registry.add(Login(Arc::clone(identity)));
+    registry.add(Logout(Arc::clone(identity)));
+}
+
+/// Where to go after signing in.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct LoginPageIn {
+    /// A path on this server.
+    next: Option<String>,
+}
+
+fn form(next: &str, name: &str, failed: Option<&str>) -> Reply {
+    let body = format!(
+        "{}<form method=\"post\" action=\"login\">\n\
+         <input type=\"hidden\" name=\"next\" value=\"{}\">\n\
+         <label for=\"name\">User name</label>\n\
+         <input id=\"name\" name=\"name\" value=\"{}\" autocomplete=\"username\" required autofocus>\n\
+         <label for=\"password\">Password</label>\n\
+         <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required>\n\
+         <button>Sign in</button>\n</form>",
+        problem(failed),
+        escape(next),
+        escape(name),
+    );
+    page("Sign in", &body)
+}
+
+struct LoginPage(Arc<Identity>);
+
+impl Endpoint for LoginPage {
+    type Asks = Public;
+    type In = LoginPageIn;
+    type Out = Reply;
+    const ROUTE: Route = Route::new(Method::Get, "/login", Dialect::Html, "The page to sign in");
+
+    fn asks(&self, _: &LoginPageIn) -> Result<()> {
+        Ok(())
+    }
+
+    async fn run(&self, cx: &Cx, (): (), input: LoginPageIn) -> Result<Reply> {
+        let who = match session_cookie(cx) {
+            Some(session) => self.0.session_owner(session).await?,
+            None => None,
+        };
+        let next = local(input.next.as_deref());
+        Ok(match who {
+            Some(_) if next != "/login" => Reply::see_other(&format!("{}{next}", cx.base_url())),
+            Some(who) => {
+                let body = format!(
+                    "<p>You are signed in as <strong>{}</strong>.</p>\n\
+                     <form method=\"post\" action=\"logout\"><button>Sign out</button></form>\n{}",
+                    escape(&who.name),
+                    clients(cx.base_url(), None),
+                );
+                page("Signed in", &body)
+            }
+            None => form(next, "", None),
+        })
+    }
+
+    fn example(_: &Fixture) -> Value {
+        json!({ "next": "/login" })
+    }
+}
+
+struct Login(Arc<Identity>);
+
+/// The form of the sign-in page.
+#[derive(Deserialize, JsonSchema)]
+struct LoginIn {
+    /// The user's name.
+    name: String,
+    /// The password.
+    password: String,
+    /// A path on this server.
+    next: Option<String>,
+}
+
+impl Endpoint for Login {
+    type Asks = Public;
+    type In = LoginIn;
+    type Out = Reply;
+    const ROUTE: Route =
+        Route::new(Method::Post, "/login", Dialect::Html, "Signs in with a name and a password").body(Body::Form);
+
+    fn asks(&self, _: &LoginIn) -> Result<()> {
+        Ok(())
+    }
+
+    async fn run(&self, cx: &Cx, (): (), input: LoginIn) -> Result<Reply> {
+        from_our_pages(cx)?;
+        let next = local(input.next.as_deref());
+        match self.0.sign_in(input.name.trim(), &input.password, cx.origin()).await {
+            Ok((_, session)) => {
+                let to = format!("{}{next}", cx.base_url());
+                Ok(with_session(Reply::see_other(&to), cx, &session).header("cache-control", "no-store"))
+            }
+            Err(failed) => {
+                let (status, text) = match failed.code() {
+                    Code::Unauthenticated => (StatusCode::UNAUTHORIZED, "The user name or the password is not right."),
+                    Code::ResourceExhausted => (
+                        StatusCode::TOO_MANY_REQUESTS,
+                        "Too many failed sign-ins. Wait a while and try again, or use a token.",
+                    ),
+                    _ => return Err(failed),
+                };
+                let mut reply = form(next, &input.name, Some(text));
+                if let Some(after) = failed.retry() {
+                    reply = reply.header("retry-after", after.as_secs().max(1).to_string());
+                }
+                reply.status = status;
+                Ok(reply)
+            }
+        }
+    }
+
+    fn example(_: &Fixture) -> Value {
+        json!({ "name": "nobody@example.com", "password": "not a password", "next": "/login" })
+    }
+}
+
+struct Logout(Arc<Identity>);
+
+/// Nothing.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Nothing {}
+
+impl Endpoint for Logout {
+    type Asks = Public;
+    type In = Nothing;
+    type Out = Reply;
+    const ROUTE: Route =
+        Route::new(Method::Post, "/logout", Dialect::Html, "Ends the browser's session").body(Body::Form);
+
+    fn asks(&self, _: &Nothing) -> Result<()> {
+        Ok(())
+    }
+
+    async fn run(&self, cx: &Cx, (): (), _: Nothing) -> Result<Reply> {
+        from_our_pages(cx)?;
+        if let Some(session) = session_cookie(cx) {
+            self.0.sign_out(session, cx.origin()).await?;
+        }
+        Ok(without_session(Reply::see_other(&format!("{}/login", cx.base_url())), cx))
+    }
+
+    fn example(_: &Fixture) -> Value {
+        json!({})
+    }
+}

@@ -1,0 +1,184 @@
+//! The arbiter: nothing acknowledged is lost, nothing is doubled, whatever queue or replica a commit came from.
+
+use std::sync::Arc;
+
+use arrow_array::{Int64Array, RecordBatch};
+use arrow_schema::{DataType, Field, Schema};
+use crannog_kit::Tasks;
+use crannog_lake::model::actions::{Action, Format, Metadata};
+use crannog_lake::model::commit::{Operation, TableDescription, WriteMode};
+use crannog_lake::model::conflicts::Reads;
+use crannog_lake::model::features::protocol_for;
+use crannog_lake::model::schema::{DataType as DeltaType, StructField, StructType};
+use crannog_lake::ports::{Engine, WriteSpec};
+use crannog_lake::service::arbiter::{Arbiter, Author, Plan, append_plan, txn};
+use crannog_lake::service::table_log::commit_path;
+use crannog_security::{System, Task};
+use crannog_storage::{Access, External, Folder, Managed, Storage};
+use crannog_types::{Code, Micros};
+use tempfile::TempDir;
+
+use crate::fake::FakeEngine;
+
+struct Table {
+    folder: Folder,
+    _data: TempDir,
+}
+
+fn arbiter() -> Arc<Arbiter> {
+    Arbiter::new(Arc::new(FakeEngine::default()), Tasks::new())
+}
+
+fn schema() -> StructType {
+    StructType::new(vec![StructField::new("n", DeltaType::Long, true)]).unwrap()
+}
+
+fn metadata() -> Metadata {
+    Metadata {
+        id: "t".to_owned(),
+        name: None,
+        description: None,
+        format: Format::default(),
+        schema_string: schema().to_schema_string(),
+        partition_columns: Vec::new(),
+        configuration: Default::default(),
+        created_time: Some(0),
+    }
+}
+
+async fn table(arbiter: &Arbiter) -> Table {
+    let data = tempfile::tempdir().unwrap();
+    let storage = Storage::new(data.path(), External::Nowhere).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a test stands in for a permit")]
+    let system = System::task(Task::Probe);
+    let at = storage.managed(Managed::Tables, uuid::Uuid::now_v7());
+    let folder = storage.open(&system, &at, Access::ReadWrite).unwrap();
+    let actions =
+        vec![Action::Protocol(protocol_for(&schema(), &metadata()).unwrap()), Action::Metadata(metadata())];
+    let operation = Operation::CreateTable(TableDescription::of(&metadata(), true));
+    arbiter.create(&folder, &operation, &Author::default(), actions).await.unwrap();
+    Table { folder, _data: data }
+}
+
+fn rows(from: i64, count: i64) -> RecordBatch {
+    let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+    RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from_iter_values(from..from + count))]).unwrap()
+}
+
+async fn files(folder: &Folder, count: i64) -> Vec<crannog_lake::model::Add> {
+    let spec = WriteSpec { schema: schema(), metadata: metadata(), now: Micros(0) };
+    let stream = Box::pin(futures::stream::iter([Ok(rows(0, count))]));
+    FakeEngine::default().write(folder, &spec, stream).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lone_append_is_a_version_of_its_own() {
+    let arbiter = arbiter();
+    let table = table(&arbiter).await;
+    for expected in 1..=3 {
+        let committed = arbiter.append_rows(&table.folder, vec![rows(0, 1)], Author::default()).await.unwrap();
+        assert_eq!(committed.version, expected);
+    }
+    assert_eq!(arbiter.open(&table.folder).await.unwrap().files.rows(), Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn appends_that_wait_are_grouped_and_none_is_lost() {
+    let arbiter = arbiter();
+    let table = table(&arbiter).await;
+    let mut writers = Vec::new();
+    for writer in 0..64 {
+        let (arbiter, folder) = (Arc::clone(&arbiter), table.folder.clone());
+        writers.push(tokio::task::spawn(async move {
+            for n in 0..10 {
+                arbiter.append_rows(&folder, vec![rows(writer * 10 + n, 1)], Author::default()).await.unwrap();
+            }
+        }));
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let state = arbiter.open(&table.folder).await.unwrap();
+    assert_eq!(state.files.rows(), Some(640));
+    assert!(state.version < 320, "{} versions for 640 appends of 64 writers", state.version);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_arbiters_over_one_table_lose_and_double_nothing() {
+    let (one, other) = (arbiter(), arbiter());
+    let table = table(&one).await;
+    let mut writers = Vec::new();
+    for writer in 0..8 {
+        let arbiter = if writer % 2 == 0 { Arc::clone(&one) } else { Arc::clone(&other) };
+        let folder = table.folder.clone();
+        writers.push(tokio::task::spawn(async move {
+            for _ in 0..10 {
+                let read = arbiter.open(&folder).await.unwrap();
+                let adds = files(&folder, 1).await;
+                arbiter.commit(&folder, append_plan(read, adds), &Author::default()).await.unwrap();
+            }
+        }));
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert_eq!(one.open(&table.folder).await.unwrap().files.rows(), Some(80));
+    assert_eq!(other.open(&table.folder).await.unwrap().version, 80);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_overwrites_planned_on_one_version_the_second_is_refused() {
+    let arbiter = arbiter();
+    let table = table(&arbiter).await;
+    arbiter.append_rows(&table.folder, vec![rows(0, 4)], Author::default()).await.unwrap();
+    let read = arbiter.open(&table.folder).await.unwrap();
+    let overwrite = async || {
+        let removes = read.files.iter().map(|add| Action::Remove(add.to_remove(1, true)));
+        let adds = files(&table.folder, 2).await.into_iter().map(Action::Add);
+        let plan = Plan {
+            read: Arc::clone(&read),
+            reads: Reads::WholeTable,
+            operation: Operation::Write { mode: WriteMode::Overwrite, partition_by: Vec::new(), predicate: None },
+            metrics: Default::default(),
+            actions: removes.chain(adds).collect(),
+        };
+        arbiter.commit(&table.folder, plan, &Author::default()).await
+    };
+    overwrite().await.unwrap();
+    let refused = overwrite().await.unwrap_err();
+    assert_eq!(refused.code(), Code::Aborted);
+    assert!(refused.message().contains("Concurrent"), "{refused}");
+    assert_eq!(arbiter.open(&table.folder).await.unwrap().files.rows(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_application_progress_is_committed_once() {
+    let arbiter = arbiter();
+    let table = table(&arbiter).await;
+    let read = arbiter.open(&table.folder).await.unwrap();
+    let plan = async || {
+        let mut plan = append_plan(Arc::clone(&read), files(&table.folder, 5).await);
+        plan.actions.insert(0, txn("segment".to_owned(), 7));
+        plan
+    };
+    arbiter.commit(&table.folder, plan().await, &Author::default()).await.unwrap();
+    assert_eq!(arbiter.commit(&table.folder, plan().await, &Author::default()).await.unwrap_err().code(), Code::Aborted);
+    assert_eq!(arbiter.open(&table.folder).await.unwrap().files.rows(), Some(5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_commit_is_seen_and_a_foreign_wrong_one_stops_our_writes_alone() {
+    let arbiter = arbiter();
+    let table = table(&arbiter).await;
+    let add = files(&table.folder, 3).await.remove(0);
+    let foreign = serde_json::json!({ "add": add }).to_string();
+    assert!(table.folder.put_if_absent(&commit_path(1), foreign).await.unwrap());
+    assert_eq!(arbiter.open(&table.folder).await.unwrap().files.rows(), Some(3));
+    let twice = serde_json::json!({ "remove": { "path": "not-there.parquet", "dataChange": true } }).to_string();
+    assert!(table.folder.put_if_absent(&commit_path(2), twice).await.unwrap());
+    let state = arbiter.open(&table.folder).await.unwrap();
+    assert_eq!((state.version, state.files.rows()), (2, Some(3)));
+    let refused = arbiter.append_rows(&table.folder, vec![rows(0, 1)], Author::default()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::DataLoss, "{refused}");
+    assert!(refused.next_step().is_some_and(|step| step.contains("RESTORE")));
+}

@@ -1,0 +1,75 @@
+//! An engine that invents data files: enough for everything that commits.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use async_trait::async_trait;
+use crannog_lake::model::actions::Add;
+use crannog_lake::model::schema::StructType;
+use crannog_lake::model::state::Loaded;
+use crannog_lake::model::stats::FileStats;
+use crannog_lake::ports::{BoundQuery, Engine, FilesScan, Prepared, RowStream, WriteSpec};
+use crannog_storage::Folder;
+use crannog_types::{Problem, Result};
+use futures::StreamExt;
+
+#[derive(Default)]
+pub(crate) struct FakeEngine {
+    files: AtomicI64,
+}
+
+#[async_trait]
+impl Engine for FakeEngine {
+    async fn prepare(&self, _: BoundQuery) -> Result<Box<dyn Prepared>> {
+        Err(Problem::invalid("this engine plans nothing"))
+    }
+
+    async fn infer(&self, _: &FilesScan) -> Result<StructType> {
+        Err(Problem::invalid("this engine reads no files"))
+    }
+
+    /// Replays the log from its first commit.
+    async fn load(&self, folder: &Folder) -> Result<Option<(i64, Loaded)>> {
+        use crannog_lake::model::TableState;
+        use crannog_lake::service::table_log::read_commit;
+        let Some(first) = read_commit(folder, 0).await? else { return Ok(None) };
+        let mut state = TableState::create(&first)?;
+        while let Some(actions) = read_commit(folder, state.version + 1).await? {
+            state = state.advance_despite_faults(state.version + 1, &actions)?.0;
+        }
+        let loaded = Loaded {
+            protocol: (*state.protocol).clone(),
+            metadata: (*state.metadata).clone(),
+            txns: state.txns.values().cloned().collect(),
+            domains: Vec::new(),
+            adds: state.files.iter().map(|add| (**add).clone()).collect(),
+            timestamp: state.timestamp,
+        };
+        Ok(Some((state.version, loaded)))
+    }
+
+    async fn checkpoint(&self, _: &Folder, _: i64) -> Result<()> {
+        Ok(())
+    }
+
+    async fn write(&self, _: &Folder, _: &WriteSpec, mut rows: RowStream) -> Result<Vec<Add>> {
+        let mut count = 0;
+        while let Some(batch) = rows.next().await {
+            count += i64::try_from(batch?.num_rows()).unwrap();
+        }
+        let number = self.files.fetch_add(1, Ordering::Relaxed);
+        let path = format!("part-{number:05}-{}.parquet", uuid::Uuid::new_v4());
+        Ok(vec![Add {
+            path,
+            partition_values: Default::default(),
+            size: 1,
+            modification_time: 0,
+            data_change: true,
+            stats: Some(FileStats::of_rows(count).render()),
+            tags: None,
+            deletion_vector: None,
+            base_row_id: None,
+            default_row_commit_version: None,
+            clustering_provider: None,
+        }])
+    }
+}

@@ -1,0 +1,4 @@
+#[path = "it/fake.rs"]
+mod fake;
+#[path = "it/looking.rs"]
+mod looking;

@@ -1,0 +1,4 @@
+//! The security model against a second reading of its rules, and as a table that a person can read.
+
+mod matrix;
+mod rules;
