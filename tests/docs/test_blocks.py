@@ -2,9 +2,11 @@
 
     ```console          each line that begins with `$ ` is a bash command (`> ` goes on with it), which must exit 0; the
                         other lines are output that must come in this order, `…` standing for anything
+                        (lines between them may be left out)
     ```console fails    each command must exit with something else than 0
     ```sql              each statement must succeed through `crannog sql`
     ```sql refused      each statement must fail
+    ```python           a script that must exit 0; databricks-sdk finds the server by DATABRICKS_HOST and DATABRICKS_TOKEN
 
 A page has one new server and one empty folder. Variables that a command exports, and the folder it is in, hold for the
 blocks after it. `crannog` is the built binary, CRANNOG_HOST and CRANNOG_TOKEN are the admin's, CRANNOG_DATA is the server's
@@ -15,6 +17,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +25,7 @@ import pytest
 from harness import REPOSITORY, Server, binary
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-RUN = ("console", "sql")
+RUN = ("console", "sql", "python")
 UNRUN_COMMANDS = ("sh", "bash", "shell", "zsh", "shell-session")
 FENCE = re.compile(r"^(?P<indent> *)```(?P<info>[^`\n]*)$")
 COMMAND_SECONDS = 120
@@ -93,6 +96,9 @@ class Shell:
             "HOME": str(folder),
             "CRANNOG_HOST": server.url,
             "CRANNOG_TOKEN": server.admin_token,
+            "DATABRICKS_HOST": server.url,
+            "DATABRICKS_TOKEN": server.admin_token,
+            "DATABRICKS_CONFIG_FILE": os.devnull,
             "CRANNOG_DATA": str(server.data),
             "NO_COLOR": "1",
         }
@@ -115,7 +121,7 @@ class Shell:
 def shows(output: str, wanted: list[str]) -> str | None:
     """The first wanted line that does not come after those before it; None when all do. Runs of blanks count as one."""
     rest = [" ".join(line.split()) for line in output.splitlines()]
-    for line in wanted:
+    for line in (line for line in wanted if line.strip() != "…"):
         pattern = re.compile(".*".join(re.escape(part) for part in " ".join(line.split()).split("…")))
         at = next((n for n, text in enumerate(rest) if pattern.fullmatch(text)), None)
         if at is None:
@@ -135,7 +141,7 @@ def test_each_block_says_how_it_is_run():
     wrong = []
     for page in PAGES:
         for block in blocks(page):
-            allowed = {"console": ("", "fails"), "sql": ("", "refused")}.get(block.language)
+            allowed = {"console": ("", "fails"), "sql": ("", "refused"), "python": ("",)}.get(block.language)
             if block.language in UNRUN_COMMANDS or (allowed is not None and block.word not in allowed):
                 wrong.append(f"{page.name}:{block.line}: ```{block.language} {block.word}")
             if block.language == "" or (block.language == "console" and not commands(block)):
@@ -156,3 +162,7 @@ def test_the_blocks_of_a_page_run(page, tmp_path):
                 for statement in statements(block):
                     done = shell.run(f"crannog sql -e {shlex.quote(statement)}")
                     check(where, done, statement, block.word == "refused")
+            elif block.language == "python":
+                script = tmp_path / "block.py"
+                script.write_text("\n".join(block.lines), encoding="utf-8")
+                check(where, shell.run(f"{shlex.quote(sys.executable)} -B {shlex.quote(str(script))}"), "the script", False)

@@ -35,8 +35,6 @@ pub(crate) struct Client {
 pub(crate) struct Refused {
     /// The HTTP status.
     pub(crate) status: u16,
-    /// The vendor's code, when there is one.
-    pub(crate) code: String,
     /// What failed.
     pub(crate) message: String,
 }
@@ -169,8 +167,7 @@ impl Client {
         let text = |name: &str| body.get(name).and_then(Value::as_str);
         let message = text("message").or_else(|| text("detail")).or_else(|| text("error_description"));
         let message = message.map_or_else(|| format!("{} answered {status}", self.address()), str::to_owned);
-        let code = text("error_code").or_else(|| text("scimType")).unwrap_or_default().to_owned();
-        Err(Asked::Refused(Refused { status, code, message }))
+        Err(Asked::Refused(Refused { status, message }))
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(u16, Value), Failure> {

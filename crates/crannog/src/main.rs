@@ -18,8 +18,9 @@ const STACK: usize = 8 << 20;
 fn main() -> ExitCode {
     // Two libraries of cryptography are in the tree; with none chosen, the first connection would panic.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let environment: BTreeMap<String, String> =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+    let environment: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
     let outcome = match runtime {
         // The runtime's own threads have the larger stack; the main thread only waits.

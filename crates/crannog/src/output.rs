@@ -70,7 +70,8 @@ pub(crate) fn rows(format: Format, columns: &[Column], rows: &Rows) -> Result<()
 /// A text with its control characters written out.
 pub(crate) fn shown(text: &str) -> String {
     // Besides the controls: marks that turn the direction of what follows, and line separators.
-    let unsafe_mark = |c: char| matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let unsafe_mark =
+        |c: char| matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if !text.contains(|c: char| c.is_control() || unsafe_mark(c)) {
         return text.to_owned();
     }

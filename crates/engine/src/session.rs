@@ -11,7 +11,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::execution::{SessionState, SessionStateDefaults};
+use datafusion::execution::SessionState;
 use datafusion::prelude::SessionConfig;
 
 /// What queries may use.
@@ -36,8 +36,8 @@ impl Default for QueryLimits {
 /// The runtime that all statements share.
 #[derive(Clone, Debug)]
 pub(crate) struct Runtime {
-    env: Arc<RuntimeEnv>,
-    partitions: usize,
+    hashing: SessionState,
+    merging: SessionState,
 }
 
 impl Runtime {
@@ -54,13 +54,19 @@ impl Runtime {
             .with_disk_manager_builder(disk)
             .build_arc()
             .map_err(|error| Problem::internal("the query runtime cannot start", error))?;
-        Ok(Runtime { env, partitions: limits.partitions.max(1) })
+        let partitions = limits.partitions.max(1);
+        Ok(Runtime { hashing: state(&env, partitions, true), merging: state(&env, partitions, false) })
     }
 
     /// A state for one statement. `hash_join` is off when a join did not fit into memory.
     pub(crate) fn state(&self, hash_join: bool) -> SessionState {
+        if hash_join { self.hashing.clone() } else { self.merging.clone() }
+    }
+}
+
+fn state(env: &Arc<RuntimeEnv>, partitions: usize, hash_join: bool) -> SessionState {
         let mut config = SessionConfig::new()
-            .with_target_partitions(self.partitions)
+            .with_target_partitions(partitions)
             .with_information_schema(false)
             .with_create_default_catalog_and_schema(false);
         let options = config.options_mut();
@@ -71,10 +77,6 @@ impl Runtime {
         options.sql_parser.map_string_types_to_utf8view = false;
         SessionStateBuilder::new()
             .with_config(config)
-            .with_runtime_env(Arc::clone(&self.env))
-            .with_scalar_functions(SessionStateDefaults::default_scalar_functions())
-            .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
-            .with_window_functions(SessionStateDefaults::default_window_functions())
+            .with_runtime_env(Arc::clone(env))
             .build()
-    }
 }

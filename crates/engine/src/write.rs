@@ -297,7 +297,14 @@ impl Writer {
         }
         let options = ArrowWriterOptions::new().with_properties(self.properties.clone()).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&self.file_schema), options);
-        Ok(OpenFile { writer: writer.map_err(from_parquet)?, statistics: Collector::new(&self.leaves), values, folder })
+        self.opened += 1;
+        Ok(OpenFile {
+            number: self.opened,
+            writer: writer.map_err(from_parquet)?,
+            statistics: Collector::new(&self.leaves),
+            values,
+            folder,
+        })
     }
 
     async fn close_biggest(&mut self) -> Result<()> {

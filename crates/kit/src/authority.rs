@@ -1,10 +1,11 @@
 //! Reads the rows that a decision depends on, and keeps them while they hold.
 //!
-//! The database is the truth. What was read is kept in memory under the version that it was read at; every change that a
+//! The database is the truth. What was read, all of it at one moment, is kept in memory under the version of that moment; every change that a
 //! decision depends on moves the version before it is acknowledged ([`crannog_store::Tx::bump`]), so a revoked grant is
 //! gone at the next request. When the version cannot be read, nothing is decided.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use crannog_security::caller::Ready;
@@ -24,6 +25,8 @@ pub struct Authority {
     db: Db,
     recorder: Arc<Recorder>,
     cache: RwLock<Cache>,
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 #[derive(Default)]
@@ -49,7 +52,13 @@ const GRANTS: &str = "WITH RECURSIVE up (id, parent) AS (\
 impl Authority {
     /// Over a database.
     pub fn new(db: Db, recorder: Arc<Recorder>) -> Arc<Self> {
-        Arc::new(Authority { db, recorder, cache: RwLock::default() })
+        Arc::new(Authority {
+            db,
+            recorder,
+            cache: RwLock::default(),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        })
     }
 
     /// A caller for somebody who was authenticated.
@@ -77,6 +86,11 @@ impl Authority {
         Ok(row.map(|row| row.text(0)).transpose()?)
     }
 
+    /// How many decisions came from memory, and how many read their rows.
+    pub fn cache_figures(&self) -> (u64, u64) {
+        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
+    }
+
     /// The audit's buffer, for readers of the audit.
     pub fn recorder(&self) -> &Arc<Recorder> {
         &self.recorder
@@ -89,17 +103,20 @@ impl Authority {
 
     fn keep(&self, version: u64, key: (PrincipalId, Reference), facts: Option<Arc<Facts>>) {
         let mut cache = self.cache.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if cache.version < version || cache.facts.len() >= KEPT {
+        if cache.version < version || (cache.version == version && cache.facts.len() >= KEPT) {
             cache.facts.clear();
         }
         if cache.version <= version {
+            // An older moment than what is kept already is of no use to anybody.
             cache.version = version;
             cache.facts.insert(key, facts);
         }
     }
 
-    async fn read(&self, who: &Who, about: &Reference) -> Result<Option<Facts>, StoreError> {
-        let reader = self.db.read(&system());
+    /// The facts, all of one moment, and the version of that moment.
+    async fn read(&self, who: &Who, about: &Reference) -> Result<(u64, Option<Facts>), StoreError> {
+        let mut reader = self.db.snapshot(&system()).await?;
+        let version = reader.version();
         let (kind, path, id) = match about {
             Reference::Root => (None, None, Some(SecurableId::METASTORE)),
             Reference::Named(kind, name) => (Some(kind.word()), Some(fold(&name.to_string())), None),
@@ -108,11 +125,11 @@ impl Authority {
         let rows = reader.rows(CHAIN, params![kind, path, id]).await?;
         let mut chain = Vec::with_capacity(rows.len());
         for row in &rows {
-            let Some(kind) = Kind::of_word(&row.text(1)?) else { return Ok(None) };
+            let Some(kind) = Kind::of_word(&row.text(1)?) else { return Ok((version, None)) };
             let name = FullName::of([row.text(2)?]);
             chain.push(Node { id: row.securable(0)?, kind, name, owner: row.principal(3)?, grants: Vec::new() });
         }
-        let Some(target) = chain.first() else { return Ok(None) };
+        let Some(target) = chain.first() else { return Ok((version, None)) };
         let granted = reader.rows(GRANTS, params![target.id, who.id]).await?;
         complete_names(&mut chain);
         for row in &granted {
@@ -134,7 +151,7 @@ impl Authority {
                 closure.push(principal);
             }
         }
-        Ok(Some(Facts { closure, chain }))
+        Ok((version, Some(Facts { closure, chain })))
     }
 }
 
@@ -161,20 +178,14 @@ impl Judge for Authority {
                 other => other.clone(),
             };
             let key = (who.id, about);
-            let mut version = self.db.version().await?;
-            loop {
-                if let Some(facts) = self.kept(version, &key) {
-                    return Ok(facts);
-                }
-                let facts = self.read(who, &key.1).await?.map(Arc::new);
-                // Three reads saw one state only if no change was acknowledged meanwhile.
-                let after = self.db.version().await?;
-                if after == version {
-                    self.keep(version, key, facts.clone());
-                    return Ok(facts);
-                }
-                version = after;
+            // What is kept holds while nothing that decisions depend on was acknowledged after it.
+            if let Some(facts) = self.kept(self.db.version().await?, &key) {
+                return Ok(facts);
             }
+            let (version, facts) = self.read(who, &key.1).await?;
+            let facts = facts.map(Arc::new);
+            self.keep(version, key, facts.clone());
+            Ok(facts)
         })
     }
 
@@ -188,10 +199,14 @@ impl Judge for Authority {
     ) {
         let Some(denied) = denied else { return };
         let wanted = denied.missing.iter().map(|missing| missing.describe()).collect::<Vec<_>>().join(" and ");
-        let what = Audit::of("unityCatalog", vendor_action(action))
+        let mut what = Audit::of("unityCatalog", vendor_action(action))
             .with("securable_type", about.kind().word())
-            .with("securable_full_name", about.as_written())
             .with("action", action);
+        match about {
+            Reference::Named(_, name) => what = what.with("full_name_arg", name.to_string()),
+            Reference::Id(_, id) => what = what.with("id", id.to_string()),
+            Reference::Root => {}
+        }
         let error = if denied.visible { format!("missing {wanted}") } else { "not visible or not there".to_owned() };
         self.recorder.event(AuditEvent {
             at: self.db.now(),

@@ -70,7 +70,7 @@ impl Opt {
             Kind::Switch if !matches!(text, "true" | "false") => Err(wrong("true or false")),
             Kind::Word(words) if !words.contains(&text) => Err(wrong(&words.join(" or "))),
             Kind::Bytes if bytes(text).is_none() => Err(wrong("a size such as 200MiB or 1GiB")),
-            Kind::Path if text.is_empty() => Err(wrong("a path")),
+            Kind::Path if text.is_empty() && !self.default.is_empty() => Err(wrong("a path")),
             _ => Ok(()),
         }
     }
@@ -82,7 +82,12 @@ const fn opt(key: &'static str, kind: Kind, default: &'static str, about: &'stat
 
 /// Every option of a server.
 pub const OPTIONS: &[Opt] = &[
-    opt("data", Kind::Path, "./crannog-data", "The data folder: made when it is not there, used by one server at a time."),
+    opt(
+        "data",
+        Kind::Path,
+        "./crannog-data",
+        "The data folder: made when it is not there, used by one server at a time.",
+    ),
     opt("listen", Kind::Address, "127.0.0.1:8080", "Where to serve HTTP; off serves HTTPS only."),
     opt(
         "listen_tls",
@@ -97,12 +102,36 @@ pub const OPTIONS: &[Opt] = &[
         "Allows HTTP without TLS beyond this machine: tokens then cross the network in the clear.",
     ),
     opt("public_url", Kind::Text, "", "The address that people use, with its base path: every link starts with it."),
-    opt("allowed_hosts", Kind::List, "", "Names that this server may be called by, besides localhost and IP addresses."),
+    opt(
+        "allowed_hosts",
+        Kind::List,
+        "",
+        "Names that this server may be called by, besides localhost and IP addresses.",
+    ),
     opt("trusted_proxies", Kind::List, "", "IP addresses of proxies whose X-Forwarded-For and -Proto are believed."),
     opt("database.url", Kind::Text, "", "postgres://… for the metadata; without it, SQLite in the data folder."),
+    opt(
+        "external_locations",
+        Kind::List,
+        "",
+        "Folders outside the data folder in which external tables and volumes may lie; without it, none.",
+    ),
+    opt(
+        "root_key_file",
+        Kind::Path,
+        "",
+        "The key that stored secrets are encrypted under; without it, keys/root.key in the data folder, which backups of \
+         the folder should leave out.",
+    ),
+    opt("query_memory", Kind::Bytes, "1GiB", "What all queries together may use before they spill to disk."),
     opt("disk.warn_below", Kind::Bytes, "1GiB", "With less than this free on the data folder's disk, /readyz warns."),
     opt("disk.refuse_below", Kind::Bytes, "200MiB", "With less than this free, changes are refused; reading goes on."),
-    opt("log", Kind::Text, "info", "What is logged: error, warn, info, debug, or a list such as warn,crannog_lake=debug."),
+    opt(
+        "log",
+        Kind::Text,
+        "info",
+        "What is logged: error, warn, info, debug, or a list such as warn,crannog_lake=debug.",
+    ),
     opt("log_format", Kind::Word(&["json", "text"]), "json", "How log lines on standard error are written."),
 ];
 
@@ -125,6 +154,12 @@ pub struct Config {
     pub trusted_proxies: BTreeSet<IpAddr>,
     /// `postgres://…`
     pub database_url: Option<String>,
+    /// Folders that external tables and volumes may lie in.
+    pub external_locations: Vec<PathBuf>,
+    /// The file of the root key, where it is not the data folder's.
+    pub root_key_file: Option<PathBuf>,
+    /// Bytes that all queries together may use.
+    pub query_memory: u64,
     /// When the disk is low, and when it is full.
     pub disk: Limits,
     /// The log's filter.
@@ -245,6 +280,9 @@ impl Config {
             allowed_hosts,
             trusted_proxies,
             database_url: some("database.url"),
+            external_locations: list("external_locations").into_iter().map(PathBuf::from).collect(),
+            root_key_file: some("root_key_file").map(PathBuf::from),
+            query_memory: bytes(&text("query_memory")).unwrap_or_default(),
             disk: Limits {
                 warn_below: bytes(&text("disk.warn_below")).unwrap_or_default(),
                 refuse_below: bytes(&text("disk.refuse_below")).unwrap_or_default(),

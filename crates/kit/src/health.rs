@@ -90,10 +90,13 @@ impl Disk {
             return Ok(());
         }
         let (free, needed) = (free >> 20, self.0.limits.refuse_below >> 20);
-        Err(Problem::new(Code::Unavailable, format!("the server's disk is full: {free} MiB are free, changes need {needed}"))
-            .reason("DISK_FULL")
-            .hint("reading goes on; an administrator can make room, and changes are taken again by themselves")
-            .retry_after(Duration::from_secs(10)))
+        Err(Problem::new(
+            Code::Unavailable,
+            format!("the server's disk is full: {free} MiB are free, changes need {needed}"),
+        )
+        .reason("DISK_FULL")
+        .hint("reading goes on; an administrator can make room, and changes are taken again by themselves")
+        .retry_after(Duration::from_secs(10)))
     }
 
     fn measure(&self) {
@@ -448,7 +451,12 @@ impl Endpoint for MetricsPage {
 }
 
 /// Adds the three routes.
-pub fn endpoints(registry: &mut Registry, health: &Arc<Health>, metrics: &Metrics, authenticate: Arc<dyn Authenticate>) {
+pub fn endpoints(
+    registry: &mut Registry,
+    health: &Arc<Health>,
+    metrics: &Metrics,
+    authenticate: Arc<dyn Authenticate>,
+) {
     registry.add(Livez(Arc::clone(health)));
     registry.add(Readyz(Arc::clone(health)));
     registry.add(MetricsPage { metrics: metrics.clone(), authenticate });
@@ -523,7 +531,12 @@ mod tests {
         for (limits, code, state, writable) in [
             (no_limits(), StatusCode::OK, "ok", true),
             (Limits { warn_below: u64::MAX, refuse_below: 0 }, StatusCode::OK, "warning", true),
-            (Limits { warn_below: u64::MAX, refuse_below: u64::MAX }, StatusCode::SERVICE_UNAVAILABLE, "failing", false),
+            (
+                Limits { warn_below: u64::MAX, refuse_below: u64::MAX },
+                StatusCode::SERVICE_UNAVAILABLE,
+                "failing",
+                false,
+            ),
         ] {
             let disk = Disk::of(folder.path(), limits);
             assert_eq!(disk.writable().is_ok(), writable);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use axum::serve::{IncomingStream, Listener};
 use crannog_security::Origin;
 use crannog_types::{Code, Problem, Result};
+use futures::FutureExt;
 use http_body_util::{BodyExt, Limited};
 use serde_json::{Map, Value};
 use tokio::net::TcpListener;
@@ -65,36 +67,46 @@ pub struct Server {
     config: HttpConfig,
     authority: Arc<Authority>,
     authenticate: Arc<dyn Authenticate>,
+    /// Held by whoever runs again: requests that lost a race do not race with each other.
+    again: Mutex<()>,
 }
 
 impl Server {
     /// A server over these.
     pub fn new(config: HttpConfig, authority: Arc<Authority>, authenticate: Arc<dyn Authenticate>) -> Arc<Self> {
-        Arc::new(Server { config, authority, authenticate })
+        Arc::new(Server { config, authority, authenticate, again: Mutex::new(()) })
     }
 
     /// The routes of a registry as an HTTP service.
     pub fn router(self: &Arc<Self>, registry: &Registry) -> Router {
-        let mut paths: BTreeMap<&'static str, MethodRouter> = BTreeMap::new();
+        let mut paths: BTreeMap<&'static str, (BTreeSet<&'static str>, MethodRouter)> = BTreeMap::new();
         for endpoint in registry.endpoints() {
             let route = endpoint.spec().route;
             for path in std::iter::once(route.path).chain(route.also.iter().copied()) {
                 let (server, endpoint) = (Arc::clone(self), Arc::clone(endpoint));
-                let handler = move |request: Request| async move { server.answer(Some(endpoint), request).await };
-                let routes = paths.remove(path).unwrap_or_default();
-                paths.insert(path, routes.merge(on(filter(route.method), handler)));
+                let handler =
+                    move |request: Request| async move { server.answer(Asked::Route(endpoint), request).await };
+                let (mut methods, routes) = paths.remove(path).unwrap_or_default();
+                methods.insert(route.method.word());
+                paths.insert(path, (methods, routes.merge(on(filter(route.method), handler))));
             }
         }
         let (missing, wrong_method) = (Arc::clone(self), Arc::clone(self));
         let mut router = Router::new();
-        for (path, routes) in paths {
+        for (path, (mut methods, routes)) in paths {
             let server = Arc::clone(&wrong_method);
+            if methods.contains("GET") {
+                methods.insert("HEAD");
+            }
+            let allow: Arc<str> = methods.into_iter().collect::<Vec<_>>().join(", ").into();
             router = router.route(
                 path,
-                routes.fallback(move |request: Request| async move { server.answer(None, request).await }),
+                routes.fallback(move |request: Request| async move {
+                    server.answer(Asked::OtherMethods(allow), request).await
+                }),
             );
         }
-        router.fallback(move |request: Request| async move { missing.answer(None, request).await })
+        router.fallback(move |request: Request| async move { missing.answer(Asked::Nothing, request).await })
     }
 
     /// Serves until the tasks are told to stop, then finishes what is under way.
@@ -113,14 +125,23 @@ impl Server {
             .await
     }
 
-    async fn answer(self: Arc<Self>, endpoint: Option<Arc<dyn AnyEndpoint>>, request: Request) -> Response {
+    async fn answer(self: Arc<Self>, asked: Asked, request: Request) -> Response {
+        let (endpoint, allow) = match asked {
+            Asked::Route(endpoint) => (Some(endpoint), None),
+            Asked::OtherMethods(allow) => (None, Some(allow)),
+            Asked::Nothing => (None, None),
+        };
         let request_id = Uuid::now_v7().to_string();
         let dialect = endpoint.as_ref().map_or(Dialect::Databricks, |endpoint| endpoint.spec().route.dialect);
         let name = endpoint.as_ref().map_or("-", |endpoint| endpoint.spec().name.as_str()).to_owned();
         let method = request.method().clone();
         let began = Instant::now();
         let span = tracing::info_span!("request", request_id, route = name, principal = tracing::field::Empty);
-        let outcome = self.dispatch(endpoint, request, &request_id).instrument(span.clone()).await;
+        // A panic of a library costs its request an answer of 500, not the connection.
+        let outcome = AssertUnwindSafe(self.dispatch(endpoint, request, &request_id).instrument(span.clone()));
+        let outcome = outcome.catch_unwind().await.unwrap_or_else(|_| {
+            Err(Problem::internal("the request failed", "a panic, whose message is in the log before this line"))
+        });
         let _entered = span.enter();
         let mut response = match outcome {
             Ok(reply) => respond(reply),
@@ -133,6 +154,12 @@ impl Server {
         };
         self.config.metrics.request(&name, response.status().as_u16(), began.elapsed());
         tracing::debug!(%method, status = response.status().as_u16(), "answered");
+        if let Some(allow) = allow.filter(|_| response.status() == StatusCode::NOT_FOUND) {
+            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+            if let Ok(allow) = HeaderValue::from_str(&allow) {
+                response.headers_mut().insert(header::ALLOW, allow);
+            }
+        }
         let headers = response.headers_mut();
         for (name, value) in [("x-request-id", request_id.as_str()), ("x-databricks-org-id", &self.config.workspace_id)]
         {
@@ -216,6 +243,7 @@ impl Server {
         let disk = self.config.disk.clone();
         let cx = Cx { caller, origin, headers: parts.headers, base_url, path, body: Mutex::new(stream), disk };
         let mut runs = 1;
+        let mut alone = None;
         loop {
             match endpoint.call(&cx, Value::Object(found.clone())).await {
                 Err(problem)
@@ -225,6 +253,9 @@ impl Server {
                 {
                     tokio::time::sleep(pause(runs)).await;
                     runs += 1;
+                    if alone.is_none() {
+                        alone = Some(self.again.lock().await);
+                    }
                 }
                 outcome => return outcome,
             }
@@ -263,6 +294,14 @@ impl Server {
         let client = forwarded.rsplit(',').filter_map(|ip| ip.trim().parse().ok()).find(|ip| !self.trusts(Some(*ip)));
         client.or(peer)
     }
+}
+
+/// What the router found.
+enum Asked {
+    Route(Arc<dyn AnyEndpoint>),
+    /// The path is there, but not for this method; these it has.
+    OtherMethods(Arc<str>),
+    Nothing,
 }
 
 /// Who is at the other end of a connection.

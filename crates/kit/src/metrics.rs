@@ -93,7 +93,10 @@ impl Metrics {
         for (route, figures) in &routes {
             for (status, count) in figures.statuses.read().unwrap_or_else(PoisonError::into_inner).iter() {
                 let count = count.load(Ordering::Relaxed);
-                line(&mut out, format_args!("crannog_http_requests_total{{route=\"{route}\",status=\"{status}\"}} {count}"));
+                line(
+                    &mut out,
+                    format_args!("crannog_http_requests_total{{route=\"{route}\",status=\"{status}\"}} {count}"),
+                );
             }
         }
         const LATENCY: &str = "crannog_http_request_seconds";

@@ -12,8 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::tasks::Tasks;
 
-/// Events that may wait; more than these, and whoever records waits too.
+/// Events that may wait; more than these are in the log alone.
 const CAPACITY: usize = 16_384;
+
+/// How long an event waits for others.
+const WITHIN: Duration = Duration::from_secs(1);
 
 enum Message {
     Event(Box<AuditEvent>),
@@ -57,17 +60,23 @@ impl Recorder {
 
 async fn write_batches(db: Db, mut receiver: mpsc::Receiver<Message>, stop: tokio_util::sync::CancellationToken) {
     let mut waiting: Vec<AuditEvent> = Vec::new();
+    // Counted from the first event that waits: a slow, steady stream must not put the writing off.
+    let mut due = tokio::time::Instant::now();
     loop {
         let message = tokio::select! {
             message = receiver.recv() => message,
-            () = tokio::time::sleep(Duration::from_secs(1)), if !waiting.is_empty() => {
+            () = tokio::time::sleep_until(due), if !waiting.is_empty() => {
                 write(&db, &mut waiting).await;
+                due = tokio::time::Instant::now() + WITHIN;
                 continue;
             }
             () = stop.cancelled() => None,
         };
         match message {
             Some(Message::Event(event)) => {
+                if waiting.is_empty() {
+                    due = tokio::time::Instant::now() + WITHIN;
+                }
                 waiting.push(*event);
                 if waiting.len() >= 1_000 {
                     write(&db, &mut waiting).await;

@@ -72,7 +72,8 @@ impl AuditEvent {
             self.what.action,
             Json::Object(self.what.params.clone()).to_string(),
             self.status,
-            self.error.clone(),
+            // A name that was refused may hold a NUL, which no text can; the audit keeps the rest.
+            self.error.as_ref().map(|error| error.replace('\0', "\u{fffd}")),
         ]
     }
 }

@@ -2,20 +2,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crannog_security::{Evidence, Origin, Who};
 use crannog_types::Micros;
-use sqlx::postgres::{PgArguments, PgPoolOptions, PgRow};
-use sqlx::query::Query;
-use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-};
-use sqlx::{Column, ConnectOptions, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, TypeInfo, ValueRef};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 use crate::audit::{self, Audit, AuditEvent};
 use crate::migrate::{self, Dialect};
+use crate::rows::{bind_postgres, bind_sqlite, postgres_rows, sqlite_rows};
 use crate::sqlite::{SqliteTx, Writer};
 use crate::value::{Row, Value};
 use crate::{StoreError, params};
@@ -29,8 +26,6 @@ pub struct Db(Arc<Inner>);
 
 struct Inner {
     pools: Pools,
-    /// SQLite: the version itself, as this process is the only writer. PostgreSQL: unused.
-    version: AtomicU64,
     clock: Clock,
 }
 
@@ -51,23 +46,23 @@ impl Db {
             .busy_timeout(Duration::from_secs(10))
             .statement_cache_capacity(512);
         let mut connection = options.connect().await?;
-        snapshot_before_migrating(&mut connection, file).await?;
+        migrate::snapshot_before(&mut connection, file).await?;
         migrate::migrator(Dialect::Sqlite).run(&mut connection).await.map_err(migrate::failed)?;
         let readers = SqlitePoolOptions::new()
             .min_connections(1)
             .max_connections(4)
             .connect_with(options.read_only(true))
             .await?;
-        let pools = Pools::Sqlite { readers, writer: Writer::start(connection) };
-        Ok(Db(Arc::new(Inner { pools, version: AtomicU64::new(1), clock: Arc::new(clock) })))
+        let pools = Pools::Sqlite { readers, writer: Writer::start(connection).await? };
+        Ok(Db(Arc::new(Inner { pools, clock: Arc::new(clock) })))
     }
 
-    /// Connects to PostgreSQL 15 or later and migrates it.
+    /// Connects to PostgreSQL 15 or later and migrates it. No copy is made before: that is `pg_dump`'s work.
     pub async fn postgres(url: &str, clock: impl Fn() -> Micros + Send + Sync + 'static) -> Result<Self, StoreError> {
         let pool =
             PgPoolOptions::new().max_connections(16).acquire_timeout(Duration::from_secs(10)).connect(url).await?;
         migrate::migrator(Dialect::Postgres).run(&pool).await.map_err(migrate::failed)?;
-        Ok(Db(Arc::new(Inner { pools: Pools::Postgres(pool), version: AtomicU64::new(1), clock: Arc::new(clock) })))
+        Ok(Db(Arc::new(Inner { pools: Pools::Postgres(pool), clock: Arc::new(clock) })))
     }
 
     /// `sqlite` or `postgres`, for status pages.
@@ -103,14 +98,24 @@ impl Db {
         self.begin().await
     }
 
+    /// Reads several things as they were at one moment, together with the version of that moment.
+    pub async fn snapshot(&self, _evidence: &dyn Evidence) -> Result<Snapshot, StoreError> {
+        let inner = match &self.0.pools {
+            Pools::Sqlite { readers, .. } => SnapshotInner::Sqlite(readers.begin().await?),
+            Pools::Postgres(pool) => SnapshotInner::Postgres(pool.begin_with(READ_TOGETHER).await?),
+        };
+        // The first statement is what fixes the moment.
+        let mut snapshot = Snapshot { inner, version: 0 };
+        let row = snapshot.row(VERSION, params![]).await?;
+        snapshot.version = version_of(row)?;
+        Ok(snapshot)
+    }
+
     /// The version of everything that decisions depend on. It moves before a change that moved it is acknowledged.
     pub async fn version(&self) -> Result<u64, StoreError> {
         match &self.0.pools {
-            Pools::Sqlite { .. } => Ok(self.0.version.load(Ordering::Acquire)),
-            Pools::Postgres(pool) => {
-                let row = sqlx::query("SELECT version FROM authz_version WHERE one = 1").fetch_one(pool).await?;
-                Ok(row.try_get::<i64, _>(0)?.cast_unsigned())
-            }
+            Pools::Sqlite { writer, .. } => Ok(writer.version()),
+            Pools::Postgres(pool) => version_of(postgres_rows(pool, VERSION, params![]).await?.into_iter().next()),
         }
     }
 
@@ -143,26 +148,54 @@ impl Reader<'_> {
     /// Every row of an answer.
     pub async fn rows(&self, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         match self.pools {
-            Pools::Sqlite { readers, .. } => {
-                bind_sqlite(sql, params).fetch_all(readers).await?.iter().map(sqlite_row).collect()
-            }
-            Pools::Postgres(pool) => {
-                bind_postgres(sql, params).fetch_all(pool).await?.iter().map(postgres_row).collect()
-            }
+            Pools::Sqlite { readers, .. } => sqlite_rows(readers, sql, params).await,
+            Pools::Postgres(pool) => postgres_rows(pool, sql, params).await,
         }
     }
 
     /// The first row of an answer, if there is one.
     pub async fn row(&self, sql: &'static str, params: Vec<Value>) -> Result<Option<Row>, StoreError> {
-        match self.pools {
-            Pools::Sqlite { readers, .. } => {
-                bind_sqlite(sql, params).fetch_optional(readers).await?.as_ref().map(sqlite_row).transpose()
-            }
-            Pools::Postgres(pool) => {
-                bind_postgres(sql, params).fetch_optional(pool).await?.as_ref().map(postgres_row).transpose()
-            }
+        Ok(self.rows(sql, params).await?.into_iter().next())
+    }
+}
+
+/// Reads of one moment: changes that are committed meanwhile are not seen.
+pub struct Snapshot {
+    inner: SnapshotInner,
+    version: u64,
+}
+
+enum SnapshotInner {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Snapshot {
+    /// What [`Db::version`] was at that moment.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Every row of an answer.
+    pub async fn rows(&mut self, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        match &mut self.inner {
+            SnapshotInner::Sqlite(tx) => sqlite_rows(&mut **tx, sql, params).await,
+            SnapshotInner::Postgres(tx) => postgres_rows(&mut **tx, sql, params).await,
         }
     }
+
+    /// The first row of an answer, if there is one.
+    pub async fn row(&mut self, sql: &'static str, params: Vec<Value>) -> Result<Option<Row>, StoreError> {
+        Ok(self.rows(sql, params).await?.into_iter().next())
+    }
+}
+
+const VERSION: &str = "SELECT version FROM authz_version WHERE one = 1";
+const READ_TOGETHER: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+fn version_of(row: Option<Row>) -> Result<u64, StoreError> {
+    let gone = StoreError::Shape { column: 0, wanted: "the version of decisions", found: "not there" };
+    Ok(row.ok_or(gone)?.int(0)?.cast_unsigned())
 }
 
 /// A change under way.
@@ -194,20 +227,16 @@ impl Tx {
     /// Runs a statement; gives the number of rows that it changed.
     pub async fn run(&mut self, sql: &'static str, params: Vec<Value>) -> Result<u64, StoreError> {
         Ok(match &mut self.inner {
-            TxInner::Sqlite(tx) => bind_sqlite(sql, params).execute(tx.connection()?).await?.rows_affected(),
-            TxInner::Postgres(tx) => bind_postgres(sql, params).execute(&mut **tx).await?.rows_affected(),
+            TxInner::Sqlite(tx) => bind_sqlite(sql, params)?.execute(tx.connection()?).await?.rows_affected(),
+            TxInner::Postgres(tx) => bind_postgres(sql, params)?.execute(&mut **tx).await?.rows_affected(),
         })
     }
 
     /// Every row of an answer, as this transaction sees it.
     pub async fn rows(&mut self, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         match &mut self.inner {
-            TxInner::Sqlite(tx) => {
-                bind_sqlite(sql, params).fetch_all(tx.connection()?).await?.iter().map(sqlite_row).collect()
-            }
-            TxInner::Postgres(tx) => {
-                bind_postgres(sql, params).fetch_all(&mut **tx).await?.iter().map(postgres_row).collect()
-            }
+            TxInner::Sqlite(tx) => sqlite_rows(tx.connection()?, sql, params).await,
+            TxInner::Postgres(tx) => postgres_rows(&mut **tx, sql, params).await,
         }
     }
 
@@ -243,79 +272,8 @@ impl Tx {
             self.record(&AuditEvent { at, who, origin, what, status: 200, error: None }).await?;
         }
         match self.inner {
-            TxInner::Sqlite(tx) => tx.commit().await?,
-            TxInner::Postgres(tx) => tx.commit().await?,
+            TxInner::Sqlite(tx) => tx.commit(self.bumped).await,
+            TxInner::Postgres(tx) => Ok(tx.commit().await?),
         }
-        if self.bumped {
-            self.db.0.version.fetch_add(1, Ordering::AcqRel);
-        }
-        Ok(())
     }
-}
-
-/// A copy of a database that a newer version is about to change: `meta.db.before-4`. Downgrading means going back to it.
-async fn snapshot_before_migrating(connection: &mut sqlx::SqliteConnection, file: &Path) -> Result<(), StoreError> {
-    let known = sqlx::query("SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'")
-        .fetch_one(&mut *connection)
-        .await?;
-    if known.try_get::<i64, _>(0)? == 0 {
-        return Ok(());
-    }
-    let at = sqlx::query("SELECT coalesce(max(version), 0) FROM _sqlx_migrations").fetch_one(&mut *connection).await?;
-    let at: i64 = at.try_get(0)?;
-    let copy = file.with_extension(format!("db.before-{}", migrate::NEWEST));
-    if at < migrate::NEWEST && !copy.exists() {
-        sqlx::query("VACUUM INTO $1").bind(copy.to_string_lossy().into_owned()).execute(connection).await?;
-        tracing::info!(copy = %copy.display(), "copied the metadata database before migrating it");
-    }
-    Ok(())
-}
-
-fn bind_sqlite(sql: &'static str, params: Vec<Value>) -> Query<'static, Sqlite, SqliteArguments> {
-    params.into_iter().fold(sqlx::query(sql), |query, value| match value {
-        Value::Int(value) => query.bind(value),
-        Value::Real(value) => query.bind(value),
-        Value::Text(value) => query.bind(value),
-        Value::Blob(value) => query.bind(value),
-    })
-}
-
-fn bind_postgres(sql: &'static str, params: Vec<Value>) -> Query<'static, Postgres, PgArguments> {
-    params.into_iter().fold(sqlx::query(sql), |query, value| match value {
-        Value::Int(value) => query.bind(value),
-        Value::Real(value) => query.bind(value),
-        Value::Text(value) => query.bind(value),
-        Value::Blob(value) => query.bind(value),
-    })
-}
-
-fn sqlite_row(row: &SqliteRow) -> Result<Row, StoreError> {
-    let value = |column: usize| -> Result<Value, StoreError> {
-        let raw = row.try_get_raw(column)?;
-        if raw.is_null() {
-            return Ok(Value::Text(None));
-        }
-        let kind = raw.type_info().name().to_owned();
-        Ok(match kind.as_str() {
-            "INTEGER" | "BOOLEAN" => Value::Int(row.try_get_unchecked(column)?),
-            "REAL" => Value::Real(row.try_get_unchecked(column)?),
-            "BLOB" => Value::Blob(row.try_get_unchecked(column)?),
-            _ => Value::Text(row.try_get_unchecked(column)?),
-        })
-    };
-    (0..row.len()).map(value).collect::<Result<_, _>>().map(Row)
-}
-
-fn postgres_row(row: &PgRow) -> Result<Row, StoreError> {
-    let value = |column: usize| -> Result<Value, StoreError> {
-        Ok(match row.column(column).type_info().name() {
-            "INT8" => Value::Int(row.try_get(column)?),
-            "INT4" => Value::Int(row.try_get::<Option<i32>, _>(column)?.map(i64::from)),
-            "BOOL" => Value::Int(row.try_get::<Option<bool>, _>(column)?.map(i64::from)),
-            "FLOAT8" => Value::Real(row.try_get(column)?),
-            "BYTEA" => Value::Blob(row.try_get(column)?),
-            _ => Value::Text(row.try_get_unchecked(column)?),
-        })
-    };
-    (0..row.len()).map(value).collect::<Result<_, _>>().map(Row)
 }

@@ -1,5 +1,6 @@
 //! Failures of the database, and what they mean to a caller.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crannog_types::{Code, Problem};
@@ -11,9 +12,30 @@ pub enum StoreError {
     /// The database refused or failed a statement.
     #[error("the metadata database failed")]
     Sql(#[source] sqlx::Error),
-    /// A migration failed, or the folder was written by a newer version.
+    /// A migration failed.
     #[error("the metadata database could not be brought up to date")]
     Migrate(#[source] sqlx::migrate::MigrateError),
+    /// The database was written by a newer version of the program.
+    #[error("the metadata database was changed by a newer version (migration {found}, this one knows {known}); {}", way_back(.copy.as_ref()))]
+    Newer {
+        /// The migration that the database is at.
+        found: i64,
+        /// The newest migration of this program.
+        known: i64,
+        /// The copy that was made before the newer version changed it.
+        copy: Option<PathBuf>,
+    },
+    /// The copy before a migration could not be made.
+    #[error("the copy {} of the metadata database could not be made before migrating it", .copy.display())]
+    Copy {
+        /// Where.
+        copy: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A parameter that not both databases can keep.
+    #[error("{0} cannot be stored")]
+    Unstorable(&'static str),
     /// A row is not of the shape that the code expects.
     #[error("column {column} of a row is {found}, not {wanted}")]
     Shape {
@@ -27,9 +49,9 @@ pub enum StoreError {
     /// The group of transactions that this one was committed with failed.
     #[error("the transaction was not committed: {0}")]
     NotCommitted(String),
-    /// The address of a database is not one of ours.
-    #[error("the database address {0:?} is neither sqlite: nor postgres:")]
-    Address(String),
+    /// Tests that need PostgreSQL were run without one.
+    #[error("CRANNOG_TEST_POSTGRES_URL is not set; run the tests under `scripts/postgres run`")]
+    NoTestServer,
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -49,21 +71,63 @@ impl StoreError {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        let state = error.sql_state();
-        match state.as_deref() {
-            // PostgreSQL: serialization failure, deadlock. The request is run again by kit.
-            Some("40001" | "40P01") => Problem::new(Code::Aborted, "another change came first")
+        match kind(&error) {
+            // The request is run again by kit.
+            Kind::Race => Problem::new(Code::Aborted, "another change came first")
                 .reason("SERIALIZATION_FAILURE")
                 .retry_after(Duration::from_millis(10))
                 .caused_by(error),
-            // SQLite: disk full, I/O error, read-only; PostgreSQL: disk full, shutting down.
-            Some("13" | "10" | "778" | "8" | "53100" | "57P01" | "57P03") => unavailable(error),
-            _ => match error {
-                StoreError::Sql(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
-                | StoreError::NotCommitted(_) => unavailable(error),
-                other => Problem::internal("the metadata database failed", other),
-            },
+            Kind::Unavailable => unavailable(error),
+            Kind::Damaged => Problem::new(Code::DataLoss, "the metadata database is damaged").caused_by(error),
+            Kind::Caller => Problem::invalid(error.to_string()).caused_by(error),
+            Kind::Bug => Problem::internal("the metadata database failed", error),
         }
+    }
+}
+
+enum Kind {
+    Race,
+    Unavailable,
+    Damaged,
+    Caller,
+    Bug,
+}
+
+fn kind(error: &StoreError) -> Kind {
+    match error {
+        StoreError::Sql(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
+        | StoreError::NotCommitted(_) => return Kind::Unavailable,
+        StoreError::Unstorable(_) => return Kind::Caller,
+        _ => {}
+    }
+    let Some(state) = error.sql_state() else { return Kind::Bug };
+    // PostgreSQL's states have five characters. SQLite's are numbers of up to four digits: the lowest byte is the kind, the
+    // rest (an I/O error while reading, writing, syncing…) its detail.
+    if let (true, Ok(code)) = (state.len() < 5, state.parse::<u32>()) {
+        return match code & 0xff {
+            // Busy, locked (another process), read-only, I/O error, full, cannot open.
+            5 | 6 | 8 | 10 | 13 | 14 => Kind::Unavailable,
+            // Corrupt, not a database.
+            11 | 26 => Kind::Damaged,
+            _ => Kind::Bug,
+        };
+    }
+    match state.as_str() {
+        // Serialization failure, deadlock.
+        "40001" | "40P01" => Kind::Race,
+        // Read-only (a standby).
+        "25006" => Kind::Unavailable,
+        // Connection lost, out of resources, stopping or starting, I/O error.
+        state if ["08", "53", "57P", "58"].iter().any(|class| state.starts_with(class)) => Kind::Unavailable,
+        "XX001" | "XX002" => Kind::Damaged,
+        _ => Kind::Bug,
+    }
+}
+
+fn way_back(copy: Option<&PathBuf>) -> String {
+    match copy {
+        Some(copy) => format!("install that version again, or go back to the copy from before it: {}", copy.display()),
+        None => "install that version again, or restore a backup from before it".to_owned(),
     }
 }
 

@@ -10,11 +10,14 @@ mod audit;
 mod db;
 mod error;
 mod migrate;
+mod rows;
 mod sqlite;
+#[doc(hidden)]
+pub mod testing;
 mod value;
 
 pub use audit::{Audit, AuditEvent};
-pub use db::{Db, Reader, Tx};
+pub use db::{Db, Reader, Snapshot, Tx};
 pub use error::StoreError;
 pub use value::{Row, Value};
 

@@ -4,7 +4,9 @@
 //! compares text by bytes only with `COLLATE "C"`, as SQLite always does.
 
 use std::borrow::Cow;
+use std::path::Path;
 
+use sqlx::Row as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
@@ -59,7 +61,52 @@ fn for_postgres(text: &str) -> String {
     out
 }
 
+/// A copy of a database that a newer version is about to change: `meta.db.before-4`. Downgrading means going back to it.
+///
+/// # Errors
+/// [`StoreError::Newer`], with that copy, when the database is a newer version's; nothing was changed then.
+pub(crate) async fn snapshot_before(connection: &mut sqlx::SqliteConnection, file: &Path) -> Result<(), StoreError> {
+    let known = sqlx::query("SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'")
+        .fetch_one(&mut *connection)
+        .await?;
+    if known.try_get::<i64, _>(0)? == 0 {
+        return Ok(());
+    }
+    let at = sqlx::query("SELECT coalesce(max(version), 0) FROM _sqlx_migrations").fetch_one(&mut *connection).await?;
+    let at: i64 = at.try_get(0)?;
+    let before = |number: i64| file.with_extension(format!("db.before-{number}"));
+    if at > NEWEST {
+        let copy = (NEWEST + 1..=at).map(before).find(|copy| copy.exists());
+        return Err(StoreError::Newer { found: at, known: NEWEST, copy });
+    }
+    let copy = before(NEWEST);
+    if at < NEWEST && !copy.exists() {
+        // Under another name until it is whole: a crash must not leave half of a copy that counts as one.
+        let part = copy.with_extension("part");
+        let failed = |error| StoreError::Copy { copy: copy.clone(), source: error };
+        match tokio::fs::remove_file(&part).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        sqlx::query("VACUUM INTO $1").bind(part.to_string_lossy().into_owned()).execute(connection).await?;
+        publish(&part, &copy).await.map_err(failed)?;
+        tracing::info!(copy = %copy.display(), "copied the metadata database before migrating it");
+    }
+    Ok(())
+}
+
+/// Gives a file its name, durably.
+async fn publish(part: &Path, name: &Path) -> std::io::Result<()> {
+    tokio::fs::File::open(part).await?.sync_all().await?;
+    tokio::fs::rename(part, name).await?;
+    let folder = name.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tokio::fs::File::open(folder).await?.sync_all().await
+}
+
 /// What a failed migration means.
 pub(crate) fn failed(error: sqlx::migrate::MigrateError) -> StoreError {
-    StoreError::Migrate(error)
+    match error {
+        sqlx::migrate::MigrateError::VersionMissing(found) => StoreError::Newer { found, known: NEWEST, copy: None },
+        other => StoreError::Migrate(other),
+    }
 }

@@ -59,8 +59,7 @@ pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Fai
     let client = args.connect.connect(environment).client()?;
     match args.what {
         What::Create { name } => {
-            let body =
-                json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": name });
+            let body = json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": name });
             client.post(GROUPS, &body).await?;
         }
         What::Add { group, members } => {

@@ -20,8 +20,8 @@ use clap::{Parser, Subcommand};
 use crannog_types::Problem;
 use thiserror::Error;
 
-use crate::client::Connect;
 pub(crate) use self::up::configuration;
+use crate::client::Connect;
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -134,7 +134,7 @@ pub(crate) struct ConnectArgs {
     #[arg(long, value_name = "URL")]
     host: Option<String>,
     /// An access token [env: CRANNOG_TOKEN or DATABRICKS_TOKEN]
-    #[arg(long, value_name = "TOKEN", hide_env_values = true)]
+    #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
     /// A file of certificates to trust besides the system's [env: CRANNOG_CA_FILE]
     #[arg(long, value_name = "FILE")]

@@ -34,9 +34,7 @@ const SYSTEM: [&str; 4] = [
 const IN_FORCE: [&str; 3] = ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"];
 
 pub(super) fn run(args: Args, environment: &Environment) -> Result<(), Failure> {
-    let authority = args
-        .ca_file
-        .unwrap_or_else(|| args.data.join("tls").join(crannog_kit::tls::AUTHORITY_FILE));
+    let authority = args.ca_file.unwrap_or_else(|| args.data.join("tls").join(crannog_kit::tls::AUTHORITY_FILE));
     let ours = fs::read_to_string(&authority).map_err(|error| {
         Failure::new(format!(
             "{} cannot be read: {error}; run this where the server's data folder is, or copy that file here and name it \
@@ -64,9 +62,10 @@ pub(super) fn run(args: Args, environment: &Environment) -> Result<(), Failure> 
     fs::write(&out, bundle).map_err(|error| Failure::new(format!("{} cannot be written: {error}", out.display())))?;
     let full = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
     let (bundle, authority) = (quoted(&full(&out)), quoted(&full(&authority)));
-    let of = base.map_or_else(|| "our certificate alone: no other bundle was found".to_owned(), |base| {
-        format!("the certificates of {} and ours", base.display())
-    });
+    let of = base.map_or_else(
+        || "our certificate alone: no other bundle was found".to_owned(),
+        |base| format!("the certificates of {} and ours", base.display()),
+    );
     say(&format!(
         "# {of}\n\
          # Python (requests, databricks-sdk, mlflow) and most others:\n\

@@ -35,7 +35,8 @@ impl clap::Args for Args {
             .value_name("FILE")
             .help("A TOML file of options; they are named as below, with dots for tables [env: CRANNOG_CONFIG]");
         OPTIONS.iter().fold(command.arg(config), |command, option| {
-            let default = if option.default.is_empty() { String::new() } else { format!(" [default: {}]", option.default) };
+            let default =
+                if option.default.is_empty() { String::new() } else { format!(" [default: {}]", option.default) };
             let arg = Arg::new(option.key)
                 .long(option.flag())
                 .help(format!("{} [env: {}]{default}", option.about, option.variable()))

@@ -1,8 +1,9 @@
 //! The components, wired: what each is given, and every route of the program.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crannog_engine::DataFusionEngine;
+use crannog_engine::{LakeEngine, Limits, QueryLimits};
 use crannog_governance::Governance;
 use crannog_identity::{Identity, IdentityConfig};
 use crannog_kit::config::Config;
@@ -15,7 +16,7 @@ use crannog_lake::service::arbiter::Arbiter;
 use crannog_lake::service::executions::Executions;
 use crannog_lake::service::statements::Lake;
 use crannog_lake::service::statements::history::History;
-use crannog_storage::{External, Storage};
+use crannog_storage::{External, Location, Storage};
 use crannog_store::Db;
 
 use super::folder::{DataFolder, hostname};
@@ -33,8 +34,54 @@ pub(super) struct Components {
 }
 
 /// Where identity keeps what it keeps in files.
-pub(super) fn identity_config(_: &Config, folder: &DataFolder) -> IdentityConfig {
-    IdentityConfig { root_key_file: folder.path().join("keys").join("root.key") }
+pub(super) fn identity_config(config: &Config, folder: &DataFolder) -> Result<IdentityConfig, Failure> {
+    let root_key_file = match &config.root_key_file {
+        Some(file) => file.clone(),
+        None => folder.private_folder("keys")?.join("root.key"),
+    };
+    Ok(IdentityConfig { root_key_file })
+}
+
+/// Which folders external tables and volumes may lie in.
+fn external(config: &Config) -> Result<External, Failure> {
+    let named = |folder: &PathBuf| {
+        let unusable = |why: String| Failure::new(format!("the external location {} {why}", folder.display()));
+        let real = std::fs::canonicalize(folder).map_err(|error| unusable(format!("cannot be used: {error}")))?;
+        Location::of_path(&real).map_err(|error| unusable(format!("cannot be used: {}", super::chain(&error))))
+    };
+    let locations = config.external_locations.iter().map(named).collect::<Result<Vec<_>, _>>()?;
+    Ok(if locations.is_empty() { External::Nowhere } else { External::Under(locations) })
+}
+
+/// The engine, with its folder for what does not fit into memory: emptied at every start, as nobody reads it again.
+fn engine(config: &Config, folder: &DataFolder) -> Result<LakeEngine, Failure> {
+    let spill = folder.path().join("spill");
+    let unusable = |error: std::io::Error| Failure::new(format!("{} cannot be used: {error}", spill.display()));
+    match std::fs::remove_dir_all(&spill) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(error)),
+        _ => std::fs::create_dir(&spill).map_err(unusable)?,
+    }
+    let queries = QueryLimits {
+        memory: usize::try_from(config.query_memory).unwrap_or(usize::MAX),
+        partitions: std::thread::available_parallelism().map_or(2, usize::from),
+        spill_folder: Some(spill),
+        ..QueryLimits::default()
+    };
+    Ok(LakeEngine::new(&queries, Limits::default())?)
+}
+
+/// What is counted besides requests.
+#[expect(clippy::cast_precision_loss, reason = "figures for charts")]
+fn figures(authority: &Arc<Authority>) -> Metrics {
+    let metrics = Metrics::default();
+    let (hits, misses) = (Arc::clone(authority), Arc::clone(authority));
+    metrics.counted("crannog_decision_cache_hits_total", "Decisions from rows in memory.", move || {
+        hits.cache_figures().0 as f64
+    });
+    metrics.counted("crannog_decision_cache_misses_total", "Decisions for which rows were read.", move || {
+        misses.cache_figures().1 as f64
+    });
+    metrics
 }
 
 impl Components {
@@ -42,11 +89,12 @@ impl Components {
     pub(super) async fn open(config: &Config, folder: &DataFolder, db: Db, tasks: &Tasks) -> Result<Self, Failure> {
         let recorder = Recorder::start(db.clone(), tasks);
         let authority = Authority::new(db.clone(), Arc::clone(&recorder));
-        let identity = Identity::open(db.clone(), identity_config(config, folder)).await?;
-        let storage = Storage::new(folder.path(), External::Nowhere).map_err(|error| Failure::new(super::chain(&error)))?;
+        let identity = Identity::open(db.clone(), identity_config(config, folder)?).await?;
+        let storage =
+            Storage::new(folder.path(), external(config)?).map_err(|error| Failure::new(super::chain(&error)))?;
         let governance = Governance { db: db.clone(), storage: Arc::new(storage), authority: Arc::clone(&authority) };
         crannog_governance::service::reconcile::open_intents(&governance).await?;
-        let engine: Arc<dyn crannog_lake::ports::Engine> = Arc::new(DataFusionEngine::default());
+        let engine: Arc<dyn crannog_lake::ports::Engine> = Arc::new(engine(config, folder)?);
         let arbiter = Arbiter::new(Arc::clone(&engine), tasks.clone());
         let history = History::start(db.clone(), Arc::clone(&recorder), tasks);
         let lake = Lake { governance: governance.clone(), engine, arbiter, history };
@@ -75,7 +123,7 @@ impl Components {
             workspace_id: identity.ground().workspace_id.clone(),
             https_only: config.listen.is_none(),
             disk: Some(disk),
-            metrics: Metrics::default(),
+            metrics: figures(&authority),
         };
         Ok(Components { authority, identity, governance, executions, health, http })
     }

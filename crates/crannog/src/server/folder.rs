@@ -65,8 +65,8 @@ impl DataFolder {
         if !path.join("lock").is_file() {
             return Err(none());
         }
-        let mut file = lock_file(&path)
-            .map_err(|error| Failure::new(format!("{} cannot be used: {error}", path.display())))?;
+        let mut file =
+            lock_file(&path).map_err(|error| Failure::new(format!("{} cannot be used: {error}", path.display())))?;
         match file.try_lock() {
             Ok(()) => Ok(DataFolder { path, _lock: Some(file) }),
             Err(_) => {
@@ -116,6 +116,15 @@ impl DataFolder {
             "{} was written by a newer version than this one ({version}); start that version; {back}",
             self.path.display()
         )
+    }
+
+    /// A folder in it that only the owner can enter.
+    pub(crate) fn private_folder(&self, name: &str) -> Result<PathBuf, Failure> {
+        let folder = self.path.join(name);
+        match DirBuilder::new().recursive(true).mode(0o700).create(&folder) {
+            Ok(()) => Ok(folder),
+            Err(error) => Err(Failure::new(format!("{} cannot be made: {error}", folder.display()))),
+        }
     }
 
     /// Writes a file that only the owner can read, whole or not at all.

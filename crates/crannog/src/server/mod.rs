@@ -188,8 +188,7 @@ fn greet(
     let secure = https.map(|address| format!("https://{address}"));
     let data = folder.path().display();
     let base = config.public_url.clone().or_else(|| plain.clone()).or_else(|| secure.clone()).unwrap_or_default();
-    let mut text =
-        format!("crannog {} is ready after {:.2} s\n", env!("CARGO_PKG_VERSION"), took.as_secs_f64());
+    let mut text = format!("crannog {} is ready after {:.2} s\n", env!("CARGO_PKG_VERSION"), took.as_secs_f64());
     for (name, address) in [("http ", plain), ("https", secure)] {
         if let Some(address) = address {
             text.push_str(&format!("  {name}  {address}\n"));

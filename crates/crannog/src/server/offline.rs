@@ -21,7 +21,7 @@ pub(crate) async fn admin_token(
     let given: BTreeMap<String, String> = given.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     let config = configuration(config.map(Path::to_owned), &given, environment)?;
     let db = super::open_database(&config, &folder).await?;
-    let identity = Identity::open(db.clone(), identity_config(&config, &folder)).await?;
+    let identity = Identity::open(db.clone(), identity_config(&config, &folder)?).await?;
     let token = identity.create_admin_token().await?;
     folder.write_private("admin.token", &format!("{}\n", token.reveal()))?;
     db.close().await;

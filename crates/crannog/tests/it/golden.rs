@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crannog_kit::dialects;
 use crannog_kit::Dialect;
+use crannog_kit::dialects;
 use crannog_types::Code;
 use serde_json::Value;
 
@@ -20,7 +20,10 @@ fn held(name: &str, found: &str) {
     }
     let committed = fs::read_to_string(&file).unwrap_or_default();
     let first = committed.lines().zip(found.lines()).find(|(a, b)| a != b);
-    assert!(committed == found, "{name} is not what is served (UPDATE_GOLDEN=1 rewrites it); first difference: {first:?}");
+    assert!(
+        committed == found,
+        "{name} is not what is served (UPDATE_GOLDEN=1 rewrites it); first difference: {first:?}"
+    );
 }
 
 #[test]

@@ -42,7 +42,10 @@ fn a_person_is_made_and_put_out_again() {
     let made = server.ok(&admin, &["token", "create", "--user", "ana@example.com"]);
     assert_eq!(made.lines().count(), 1);
     let ana = made.trim();
-    assert_eq!(server.ok(ana, &["sql", "--output", "csv", "-e", "SELECT current_user() AS me"]).lines().nth(1), Some("ana@example.com"));
+    assert_eq!(
+        server.ok(ana, &["sql", "--output", "csv", "-e", "SELECT current_user() AS me"]).lines().nth(1),
+        Some("ana@example.com")
+    );
     let refused = server.cli(Some(ana), &["user", "create", "x@example.com"]);
     assert!(!refused.status.success());
     let why = server.cli(Some(ana), &["explain", "CREATE_CATALOG", "metastore"]);
@@ -86,8 +89,7 @@ fn a_lost_token_is_replaced_on_the_machine_while_the_server_runs_and_while_it_do
     let scratch = tempfile::tempdir().unwrap();
     let server = Running::up(scratch.path());
     let replace = || {
-        let made =
-            program().args(["token", "create", "--admin", "--data"]).arg(scratch.path()).output().unwrap();
+        let made = program().args(["token", "create", "--admin", "--data"]).arg(scratch.path()).output().unwrap();
         assert!(made.status.success(), "{}", text(&made.stderr));
         assert_eq!(text(&made.stdout).trim(), admin_token(scratch.path()));
         text(&made.stdout).trim().to_owned()
@@ -146,7 +148,13 @@ fn https_is_there_for_who_trusts_the_authority_and_nobody_else() {
     let server = Running::up(scratch.path());
     let token = admin_token(scratch.path());
     let ask = |with: &[&str]| {
-        program().env("CRANNOG_HOST", &server.tls_url).env("CRANNOG_TOKEN", &token).args(["token", "list"]).args(with).output().unwrap()
+        program()
+            .env("CRANNOG_HOST", &server.tls_url)
+            .env("CRANNOG_TOKEN", &token)
+            .args(["token", "list"])
+            .args(with)
+            .output()
+            .unwrap()
     };
     let ca = scratch.path().join("tls/ca.crt");
     let done = ask(&["--ca-file", ca.to_str().unwrap()]);

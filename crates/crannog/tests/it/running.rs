@@ -62,8 +62,12 @@ impl Running {
         // What comes after is short and waits in the pipe; it is read so that the server never blocks on it.
         let rest = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>());
         drop(rest);
-        let running =
-            Running { child, url: format!("http://127.0.0.1:{port}"), tls_url: format!("https://127.0.0.1:{tls_port}"), greeting };
+        let running = Running {
+            child,
+            url: format!("http://127.0.0.1:{port}"),
+            tls_url: format!("https://127.0.0.1:{tls_port}"),
+            greeting,
+        };
         let deadline = Instant::now() + Duration::from_secs(60);
         while !running.cli(None, &["status"]).stdout.starts_with(b"what") {
             assert!(Instant::now() < deadline, "not ready");

@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::running::root;
 
 /// A crate may depend on those that stand before it; `docs/ARCHITECTURE.md` draws it.
-const ORDER: [&str; 10] = ["types", "security", "store", "kit", "storage", "identity", "governance", "lake", "engine", "crannog"];
+const ORDER: [&str; 10] =
+    ["types", "security", "store", "kit", "storage", "identity", "governance", "lake", "engine", "crannog"];
 
 /// Dependencies that only some crates may name.
 const OWNERS: [(&str, &[&str]); 8] = [
@@ -108,8 +109,12 @@ fn licences_of_dependencies_fit_ours() {
 
 /// What is part of the program on Linux: reached without tests' dependencies and other systems'.
 fn built(metadata: &Value) -> BTreeSet<String> {
-    let nodes: BTreeMap<&str, &Value> =
-        metadata["resolve"]["nodes"].as_array().unwrap().iter().map(|node| (node["id"].as_str().unwrap(), node)).collect();
+    let nodes: BTreeMap<&str, &Value> = metadata["resolve"]["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|node| (node["id"].as_str().unwrap(), node))
+        .collect();
     let mut found: BTreeSet<String> = BTreeSet::new();
     let members = metadata["workspace_members"].as_array().unwrap();
     let mut waiting: Vec<&str> = members.iter().filter_map(Value::as_str).collect();
@@ -121,7 +126,8 @@ fn built(metadata: &Value) -> BTreeSet<String> {
             let part = dependency["dep_kinds"].as_array().unwrap().iter().any(|kind| {
                 let target = kind["target"].as_str().unwrap_or_default();
                 let elsewhere = ["windows", "wasm", "macos", "apple", "android", "hermit", "redox"];
-                kind["kind"] != "dev" && !elsewhere.iter().any(|system| target.contains(system) && !target.contains("not("))
+                kind["kind"] != "dev"
+                    && !elsewhere.iter().any(|system| target.contains(system) && !target.contains("not("))
             });
             if part {
                 waiting.push(dependency["pkg"].as_str().unwrap());
@@ -155,7 +161,11 @@ fn fits(licence: &str) -> bool {
         }
         if !parts.is_empty() {
             parts.push(&text[begin..]);
-            return if word == " AND " { parts.iter().all(|part| fits(part)) } else { parts.iter().any(|part| fits(part)) };
+            return if word == " AND " {
+                parts.iter().all(|part| fits(part))
+            } else {
+                parts.iter().any(|part| fits(part))
+            };
         }
     }
     text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).is_some_and(fits)

@@ -178,7 +178,10 @@ impl Binder {
             }
             E::Tuple(items) => {
                 let items = items.iter().map(|item| self.expr(item, cx)).collect::<Result<Vec<_>>>()?;
-                self.function_call("struct", items, cx)
+                let shown: Vec<String> = items.iter().enumerate().map(|(at, item)| format!("col{}, {}", at + 1, item.name)).collect();
+                let items = items.into_iter().enumerate().map(|(at, item)| item.named(format!("col{}", at + 1))).collect();
+                let bound = crate::spark::functions::nested::named_struct(items)?;
+                Ok(bound.named(format!("named_struct({})", shown.join(", "))))
             }
             E::Struct { values, fields } if fields.is_empty() => {
                 let items = values.iter().map(|item| self.expr(item, cx)).collect::<Result<Vec<_>>>()?;
@@ -268,6 +271,8 @@ impl Binder {
     pub(crate) fn explicit_cast(&self, inner: Bound, to: &DataType, safe: bool) -> Result<Bound> {
         let name = format!("{}({} AS {})", if safe { "TRY_CAST" } else { "CAST" }, inner.name, types::sql(to));
         let mode = if safe { Mode::Try } else { Mode::Ansi };
+        // Casts to nested types leave no trace in Spark's names.
+        let name = if types::is_atomic(to) { name } else { inner.name.clone() };
         Ok(self.cast_mode(inner, to, mode)?.named(name))
     }
 
@@ -337,7 +342,7 @@ impl Binder {
         Ok(match parsed {
             parse::Interval::YearMonth(months) => Bound::literal(
                 ScalarValue::IntervalYearMonth(Some(months)),
-                format!("INTERVAL '{}' YEAR TO MONTH", text::year_month(months)),
+                year_month_name(months, interval),
             ),
             parse::Interval::DayTime(micros) => {
                 let (shown, unit) = day_time_name(micros, interval);
@@ -572,7 +577,7 @@ impl Binder {
                 Some(operand) => self.compare(Operator::Eq, operand.clone(), condition)?,
                 None => match condition.ty {
                     DataType::Boolean => condition,
-                    DataType::Null | DataType::Utf8 => self.cast(condition, &DataType::Boolean)?,
+                    DataType::Utf8 => self.cast(condition, &DataType::Boolean)?,
                     _ => return Err(unexpected_type("CASE WHEN", &condition, "BOOLEAN")),
                 },
             };
@@ -921,6 +926,14 @@ fn interval_words(raw: &str) -> Option<parse::Interval> {
         (true, false) => Some(parse::Interval::YearMonth(months)),
         (false, true) => Some(parse::Interval::DayTime(micros)),
         _ => None,
+    }
+}
+
+fn year_month_name(months: i32, interval: &ast::Interval) -> String {
+    match interval.leading_field.as_ref().map(|field| field.to_string().to_uppercase()) {
+        Some(unit) if unit.starts_with("YEAR") => format!("INTERVAL '{}' YEAR", months / 12),
+        Some(unit) if unit.starts_with("MONTH") => format!("INTERVAL '{months}' MONTH"),
+        _ => format!("INTERVAL '{}' YEAR TO MONTH", text::year_month(months)),
     }
 }
 

@@ -229,7 +229,7 @@ impl Binder {
                 .columns
                 .iter()
                 .map(|column| ScopeColumn {
-                    qualifier: vec![name.clone()],
+                    qualifier: vec![if column.hidden { super::query::LEVEL_TABLE.to_owned() } else { name.clone() }],
                     column: Column::new(Some(reference.clone()), &column.column.name),
                     ..column.clone()
                 })
@@ -402,8 +402,9 @@ impl Binder {
         };
         let generator = datafusion::functions_table::generate_series::RangeFunc {};
         let literal = |value: i64| Expr::Literal(ScalarValue::Int64(Some(value)), None);
-        use datafusion::catalog::TableFunctionImpl;
-        let provider = generator.call(&[literal(start), literal(end), literal(step)])?;
+        use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl};
+        let bounds = [literal(start), literal(end), literal(step)];
+        let provider = generator.call_with_args(TableFunctionArgs::new(&bounds, &self.state))?;
         let relation = self.relation_name("range");
         let reference = TableReference::bare(relation.as_str());
         let plan = LogicalPlanBuilder::scan(reference.clone(), provider_as_source(Arc::clone(&provider)), None)?.build()?;
@@ -449,7 +450,7 @@ fn aliased(rel: Rel, alias: Option<&ast::TableAlias>) -> Result<Rel> {
         ));
     }
     let mut rel = rename(rel, &names)?;
-    for column in &mut rel.columns {
+    for column in rel.columns.iter_mut().filter(|column| !column.hidden) {
         column.qualifier = vec![alias.name.value.to_lowercase()];
     }
     Ok(rel)

@@ -75,7 +75,7 @@ impl Binder {
         let mut shown = Vec::new();
         for (name, ty) in names.iter().zip(tys) {
             let unique = self.column_name("lambda");
-            inner.variables.push((name.clone(), Bound::new(Expr::Column(plain(&unique)), ty.clone(), format!("namedlambdavariable()"))));
+            inner.variables.push((name.clone(), Bound::new(Expr::Column(plain(&unique)), ty.clone(), "namedlambdavariable()")));
             fields.push((unique, ty.clone()));
             shown.push("namedlambdavariable()".to_owned());
         }
@@ -237,6 +237,11 @@ impl Binder {
     }
 }
 
+/// Unknown counts as false.
+fn truthful(mask: &BooleanArray) -> BooleanArray {
+    if mask.null_count() == 0 { mask.clone() } else { arrow::compute::prep_null_mask_filter(mask) }
+}
+
 /// For each element the row of its list, and its place in the list.
 fn places(offsets: &OffsetBuffer<i32>) -> (UInt32Array, Int32Array, UInt32Array) {
     let (mut rows, mut positions, mut elements) = (Vec::new(), Vec::new(), Vec::new());
@@ -281,7 +286,7 @@ fn over_list(kind: &str, columns: &[ArrayRef], lambda: &Lambda, ty: &DataType) -
         ("filter", DataType::List(field)) => {
             let mask = out.as_boolean();
             let offsets = kept(&dense, mask);
-            let values = arrow::compute::filter(&values, &arrow::compute::prep_null_mask_filter(mask))?;
+            let values = arrow::compute::filter(&values, &truthful(mask))?;
             Ok(Arc::new(ListArray::try_new(Arc::clone(field), offsets, values, list.nulls().cloned())?))
         }
         _ => {
@@ -322,7 +327,7 @@ fn over_map(kind: &str, columns: &[ArrayRef], lambda: &Lambda, ty: &DataType) ->
         "map_filter" => {
             let mask = out.as_boolean();
             let offsets = kept(&dense, mask);
-            let mask = arrow::compute::prep_null_mask_filter(mask);
+            let mask = truthful(mask);
             (offsets, arrow::compute::filter(&keys, &mask)?, arrow::compute::filter(&values, &mask)?)
         }
         "transform_keys" => (dense, out, values),

@@ -254,11 +254,14 @@ impl Binder {
         };
         let start = rename(self.set_expr(left, env, None)?, aliases)?;
         let names: Vec<String> = start.columns.iter().map(|column| self.column_name(&column.name)).collect();
-        let aliased = |rel: Rel, tys: &[DataType]| -> Result<LogicalPlan> {
+        // UNION ALL could go on for ever: each row carries the step that made it.
+        let distinct = !matches!(set_quantifier, SetQuantifier::All);
+        let level = self.column_name("level");
+        let aliased = |rel: Rel, tys: &[DataType], step: Option<Expr>| -> Result<LogicalPlan> {
             if rel.columns.len() != tys.len() {
                 return Err(spark("NUM_COLUMNS_MISMATCH", format!("the two sides of the recursive query `{name}` differ in columns")));
             }
-            let exprs = rel
+            let mut exprs = rel
                 .columns
                 .iter()
                 .zip(tys)
@@ -268,13 +271,18 @@ impl Binder {
                     Ok(self.cast(bound, ty)?.expr.alias(name))
                 })
                 .collect::<Result<Vec<_>>>()?;
+            exprs.extend(step.map(|step| step.alias(&level)));
             LogicalPlanBuilder::from(rel.plan).project(exprs)?.build()
         };
         let tys: Vec<DataType> = start.columns.iter().map(|column| column.ty.clone()).collect();
         let shown: Vec<String> = start.columns.iter().map(|column| column.name.clone()).collect();
-        let start = aliased(start, &tys)?;
+        let first = (!distinct).then(|| Expr::Literal(ScalarValue::Int32(Some(0)), None));
+        let start = aliased(start, &tys, first)?;
         let work_name = self.relation_name(name);
-        let fields: Vec<_> = names.iter().zip(&tys).map(|(name, ty)| super::field(name, ty)).collect();
+        let mut fields: Vec<_> = names.iter().zip(&tys).map(|(name, ty)| super::field(name, ty)).collect();
+        if !distinct {
+            fields.push(super::field(&level, &DataType::Int32));
+        }
         let table = Arc::new(CteWorkTable::new(&work_name, Arc::new(Schema::new(fields))));
         let reference = TableReference::bare(work_name.as_str());
         let work = LogicalPlanBuilder::scan(reference.clone(), provider_as_source(table), None)?.build()?;
@@ -293,13 +301,56 @@ impl Binder {
                 .collect()
         };
         let mut inner = env.clone();
-        inner.ctes.insert(name.to_owned(), Arc::new(Rel { plan: work, columns: columns_of(Some(reference)) }));
-        let step = aliased(self.set_expr(right, &inner, None)?, &tys)?;
-        let distinct = !matches!(set_quantifier, SetQuantifier::All);
+        let mut visible = columns_of(Some(reference.clone()));
+        let hidden_name = format!("{LEVEL}{level}");
+        if !distinct {
+            visible.push(ScopeColumn {
+                qualifier: Vec::new(),
+                name: hidden_name.clone(),
+                column: Column::new(Some(reference), &level),
+                ty: DataType::Int32,
+                hidden: true,
+            });
+        }
+        inner.ctes.insert(name.to_owned(), Arc::new(Rel { plan: work, columns: visible }));
+        let step = if distinct {
+            aliased(self.set_expr(right, &inner, None)?, &tys, None)?
+        } else {
+            let SetExpr::Select(select) = right.as_ref() else {
+                return Err(spark_hint("INVALID_RECURSIVE_CTE", format!("the step of `{name}` is not a SELECT"), "write one SELECT behind UNION ALL"));
+            };
+            // The step selects the level of the row that it continues.
+            let mut select = select.as_ref().clone();
+            select.projection.push(ast::SelectItem::UnnamedExpr(ast::Expr::CompoundIdentifier(vec![
+                ast::Ident::with_quote('`', LEVEL_TABLE),
+                ast::Ident::with_quote('`', &hidden_name),
+            ])));
+            let mut rel = self.select(&select, &[], &inner, None)?;
+            let Some(before) = rel.columns.pop() else { return Err(unsupported("this recursive query")) };
+            let next = crate::spark::kernel::pure("next_level", "", DataType::Int32, vec![Expr::Column(before.column)], |columns, _| {
+                let levels = arrow::array::AsArray::as_primitive::<arrow::datatypes::Int32Type>(&columns[0]);
+                if levels.iter().flatten().any(|level| level >= MAX_LEVELS) {
+                    return Err(spark_hint(
+                        "RECURSION_LEVEL_LIMIT_EXCEEDED",
+                        format!("the recursive query went on for more than {MAX_LEVELS} steps"),
+                        "add a condition that ends it",
+                    ));
+                }
+                let next: arrow::array::Int32Array = levels.iter().map(|level| level.map(|level| level + 1)).collect();
+                Ok(Arc::new(next))
+            });
+            aliased(rel, &tys, Some(next))?
+        };
         let plan = LogicalPlanBuilder::from(start).to_recursive_query(work_name, step, distinct)?.build()?;
         Ok(Rel { plan, columns: columns_of(None) })
     }
 }
+
+/// Steps after which Spark gives up a recursive query.
+const MAX_LEVELS: i32 = 100;
+/// Prefix and qualifier of the hidden column that counts the steps.
+const LEVEL: &str = " level ";
+pub(crate) const LEVEL_TABLE: &str = " level";
 
 /// Ascending or not, NULLs first or not: Spark puts NULLs first when ascending.
 pub(crate) fn direction(options: &ast::OrderByOptions) -> (bool, bool) {

@@ -259,10 +259,6 @@ impl Binder {
                 // `s.a` and `s.a.b` are called after their last part.
                 let bare = match expr {
                     ast::Expr::CompoundIdentifier(parts) => parts.last().map(|part| part.value.clone()),
-                    ast::Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
-                        Some(ast::AccessExpr::Dot(ast::Expr::Identifier(name))) => Some(name.value.clone()),
-                        _ => None,
-                    },
                     _ => None,
                 };
                 Ok(vec![match bare {

@@ -194,8 +194,16 @@ impl Binder {
         if windows.calls.is_empty() {
             return Ok(plan);
         }
-        let calls: Vec<Expr> = windows.calls.into_iter().map(|(call, name)| call.alias(name)).collect();
-        LogicalPlanBuilder::window_plan(plan, calls)
+        let mut all: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
+        let mut calls = Vec::new();
+        for (call, name) in windows.calls {
+            all.push(Expr::Column(plain(call.schema_name().to_string())).alias(&name));
+            if !calls.contains(&call) {
+                calls.push(call);
+            }
+        }
+        let windowed = LogicalPlanBuilder::window_plan(plan, calls)?;
+        LogicalPlanBuilder::from(windowed).project(all)?.build()
     }
 
     /// `row_number()`, `lag(x)` … : the functions that only exist with OVER.

@@ -93,10 +93,23 @@ pub(crate) fn operate(binder: &Binder, op: Op, left: Bound, right: Bound, mode: 
         format!("({} {} {})", left.name, op.sign(), right.name)
     };
     if let Some(bound) = temporal(binder, op, &left, &right, &name, mode)? {
+        let interval = |ty: &DataType| types::is_interval(ty);
+        let days = |ty: &DataType| types::is_integral(ty) || *ty == DataType::Null;
+        let name = match (&left.ty, &right.ty) {
+            (DataType::Date32, r) if days(r) => format!("date_{}({}, {})", if op == Op::Add { "add" } else { "sub" }, left.name, right.name),
+            (l, DataType::Date32) if days(l) => format!("date_add({}, {})", right.name, left.name),
+            (DataType::Date32, r) if interval(r) && bound.ty == DataType::Date32 && matches!(r, DataType::Duration(_)) => {
+                format!("date_{}({}, extractansiintervaldays({}))", if op == Op::Add { "add" } else { "sub" }, left.name, right.name)
+            }
+            (l, r) if types::is_datetime(l) && interval(r) => format!("{} {} {}", left.name, op.sign(), right.name),
+            (l, r) if interval(l) && types::is_datetime(r) => format!("{} {} {}", right.name, op.sign(), left.name),
+            _ => name,
+        };
         return Ok(bound.named(name));
     }
     // Strings become numbers beside numbers; two strings become doubles.
     let (left, right) = match (&left.ty, &right.ty) {
+        (DataType::Utf8, DataType::Utf8) if op != Op::Div => return Err(wrong_type(&name, &left.ty)),
         (DataType::Utf8, DataType::Utf8) => {
             let to = if op == Op::Div { DataType::Int64 } else { DataType::Float64 };
             (binder.cast(left, &to)?, binder.cast(right, &to)?)
@@ -606,8 +619,7 @@ fn temporal(binder: &Binder, op: Op, left: &Bound, right: &Bound, name: &str, mo
                 let date = binder.cast(right.clone(), &T::Date32)?;
                 return temporal(binder, op, left, &date, name, mode);
             }
-            let days = binder.cast(right.clone(), &T::Int32)?;
-            temporal(binder, op, left, &days, name, mode)
+            Err(unexpected_type(name, right, "INT, SMALLINT or TINYINT"))
         }
         (Op::Subtract, T::Date32, T::Date32) => {
             let f = move |columns: &[ArrayRef]| -> Result<ArrayRef> {

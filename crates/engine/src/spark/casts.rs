@@ -21,7 +21,7 @@ use super::{parse, text, types};
 
 /// How a cast goes on when a value does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// An error.
     Ansi,
     /// NULL.
@@ -29,7 +29,7 @@ pub enum Mode {
 }
 
 /// Whether ANSI mode knows the cast at all.
-pub fn allowed(from: &DataType, to: &DataType) -> bool {
+pub(crate) fn allowed(from: &DataType, to: &DataType) -> bool {
     use DataType as T;
     if from == to {
         return true;
@@ -62,7 +62,7 @@ pub fn allowed(from: &DataType, to: &DataType) -> bool {
 }
 
 /// Why a cast is refused while planning.
-pub fn refusal(from: &DataType, to: &DataType) -> datafusion::error::DataFusionError {
+pub(crate) fn refusal(from: &DataType, to: &DataType) -> datafusion::error::DataFusionError {
     use DataType as T;
     let text = format!("cannot cast \"{}\" to \"{}\" in ANSI mode", types::sql(from), types::sql(to));
     let function = match (from, to) {
@@ -83,7 +83,7 @@ pub fn refusal(from: &DataType, to: &DataType) -> datafusion::error::DataFusionE
 }
 
 /// Whether no value can fail or change, so that Arrow's own cast does it and files can be pruned through it.
-pub fn is_widening(from: &DataType, to: &DataType) -> bool {
+pub(crate) fn is_widening(from: &DataType, to: &DataType) -> bool {
     use DataType as T;
     matches!(
         (from, to),
@@ -131,7 +131,7 @@ pub(super) fn power_of_ten(exponent: u32) -> Option<i128> {
 }
 
 /// Another scale, rounded half up; `None` on overflow of 38 digits.
-pub fn rescale(value: i128, from: i8, to: i8) -> Option<i128> {
+pub(crate) fn rescale(value: i128, from: i8, to: i8) -> Option<i128> {
     if to >= from {
         return value.checked_mul(power_of_ten(u32::try_from(to - from).ok()?)?);
     }
@@ -369,7 +369,7 @@ fn interval_text(text: &str, day_time: bool) -> Option<parse::Interval> {
 ///
 /// # Errors
 /// In [`Mode::Ansi`], for the first value that does not fit; in both modes for a cast that does not exist.
-pub fn cast(array: &ArrayRef, to: &DataType, zone: &Zone, mode: Mode) -> Result<ArrayRef> {
+pub(crate) fn cast(array: &ArrayRef, to: &DataType, zone: &Zone, mode: Mode) -> Result<ArrayRef> {
     let from = array.data_type();
     if from == to {
         return Ok(Arc::clone(array));

@@ -13,17 +13,17 @@ use datafusion::error::DataFusionError;
 
 /// A failure with Spark's condition.
 #[derive(Debug, Clone)]
-pub struct SparkError {
+pub(crate) struct SparkError {
     /// For example `CAST_INVALID_INPUT`.
-    pub condition: &'static str,
+    pub(crate) condition: &'static str,
     /// The text after `[CONDITION]`.
-    pub message: String,
+    pub(crate) message: String,
     /// What to write instead.
-    pub hint: Option<String>,
+    pub(crate) hint: Option<String>,
 }
 
 /// The result of binding or running.
-pub type Result<T, E = DataFusionError> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = DataFusionError> = std::result::Result<T, E>;
 
 impl fmt::Display for SparkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,7 +35,7 @@ impl std::error::Error for SparkError {}
 
 impl SparkError {
     /// The SQLSTATE of the condition.
-    pub fn sql_state(&self) -> &'static str {
+    pub(crate) fn sql_state(&self) -> &'static str {
         let class = self.condition.split('.').next().unwrap_or_default();
         match class {
             "DIVIDE_BY_ZERO" | "INTERVAL_DIVIDED_BY_ZERO" | "REMAINDER_BY_ZERO" => "22012",
@@ -83,7 +83,7 @@ impl SparkError {
     }
 
     /// As a problem for the caller.
-    pub fn problem(&self) -> Problem {
+    pub(crate) fn problem(&self) -> Problem {
         let code = match self.condition.split('.').next().unwrap_or_default() {
             "TABLE_OR_VIEW_NOT_FOUND" => Code::NotFound,
             "UNSUPPORTED_FEATURE" => Code::Unimplemented,
@@ -99,32 +99,32 @@ impl SparkError {
 }
 
 /// Builds the error that binding and kernels return.
-pub fn spark(condition: &'static str, message: impl Into<String>) -> DataFusionError {
+pub(crate) fn spark(condition: &'static str, message: impl Into<String>) -> DataFusionError {
     DataFusionError::External(Box::new(SparkError { condition, message: message.into(), hint: None }))
 }
 
 /// [`spark`] with the next step.
-pub fn spark_hint(condition: &'static str, message: impl Into<String>, hint: impl Into<String>) -> DataFusionError {
+pub(crate) fn spark_hint(condition: &'static str, message: impl Into<String>, hint: impl Into<String>) -> DataFusionError {
     DataFusionError::External(Box::new(SparkError { condition, message: message.into(), hint: Some(hint.into()) }))
 }
 
 /// A form that Crannog does not run.
-pub fn unsupported(what: impl fmt::Display) -> DataFusionError {
+pub(crate) fn unsupported(what: impl fmt::Display) -> DataFusionError {
     spark("UNSUPPORTED_FEATURE", format!("{what} is not supported by this SQL engine"))
 }
 
 /// `x / 0`.
-pub fn divide_by_zero() -> DataFusionError {
+pub(crate) fn divide_by_zero() -> DataFusionError {
     spark_hint("DIVIDE_BY_ZERO", "division by zero", "use try_divide to get NULL instead")
 }
 
 /// A number that does not fit.
-pub fn overflow(what: &str) -> DataFusionError {
+pub(crate) fn overflow(what: &str) -> DataFusionError {
     spark("ARITHMETIC_OVERFLOW", format!("{what} overflow"))
 }
 
 /// Text that is no value of the type.
-pub fn cast_invalid(text: &str, from: &str, to: &str) -> DataFusionError {
+pub(crate) fn cast_invalid(text: &str, from: &str, to: &str) -> DataFusionError {
     spark_hint(
         "CAST_INVALID_INPUT",
         format!("the value '{text}' of the type \"{from}\" cannot be cast to \"{to}\" because it is malformed"),
@@ -133,7 +133,7 @@ pub fn cast_invalid(text: &str, from: &str, to: &str) -> DataFusionError {
 }
 
 /// A number that does not fit the target of a cast.
-pub fn cast_overflow(text: &str, from: &str, to: &str) -> DataFusionError {
+pub(crate) fn cast_overflow(text: &str, from: &str, to: &str) -> DataFusionError {
     spark_hint(
         "CAST_OVERFLOW",
         format!("the value {text} of the type \"{from}\" cannot be cast to \"{to}\" due to an overflow"),
@@ -142,7 +142,7 @@ pub fn cast_overflow(text: &str, from: &str, to: &str) -> DataFusionError {
 }
 
 /// Finds Spark's error in a chain of DataFusion's and Arrow's wrappers.
-pub fn find(error: &DataFusionError) -> Option<&SparkError> {
+pub(crate) fn find(error: &DataFusionError) -> Option<&SparkError> {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = next {
         if let Some(found) = current.downcast_ref::<SparkError>() {
@@ -166,12 +166,12 @@ pub fn find(error: &DataFusionError) -> Option<&SparkError> {
 }
 
 /// Whether the memory pool refused.
-pub fn is_out_of_memory(error: &DataFusionError) -> bool {
+pub(crate) fn is_out_of_memory(error: &DataFusionError) -> bool {
     matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
 }
 
 /// What the caller is shown.
-pub fn to_problem(error: DataFusionError) -> Problem {
+pub(crate) fn to_problem(error: DataFusionError) -> Problem {
     if let Some(spark) = find(&error) {
         return spark.problem();
     }

@@ -10,7 +10,7 @@ use super::text;
 use super::zone::Zone;
 
 /// A JSON string.
-pub fn quote(out: &mut String, text: &str) {
+pub(crate) fn quote(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {
@@ -31,7 +31,7 @@ pub fn quote(out: &mut String, text: &str) {
 }
 
 /// `2024-01-01T12:00:00.000Z`, in the zone.
-pub fn moment(micros: i64, zone: Option<&Zone>) -> String {
+pub(crate) fn moment(micros: i64, zone: Option<&Zone>) -> String {
     let local = zone.map_or(micros, |zone| zone.to_local(micros));
     let (days, of_day) = (local.div_euclid(86_400_000_000), local.rem_euclid(86_400_000_000));
     let seconds = of_day / 1_000_000;
@@ -54,7 +54,7 @@ pub fn moment(micros: i64, zone: Option<&Zone>) -> String {
 ///
 /// # Errors
 /// A type without a text form.
-pub fn write(out: &mut String, array: &ArrayRef, row: usize, zone: &Zone, keep_nulls: bool) -> Result<()> {
+pub(crate) fn write(out: &mut String, array: &ArrayRef, row: usize, zone: &Zone, keep_nulls: bool) -> Result<()> {
     if array.is_null(row) {
         out.push_str("null");
         return Ok(());

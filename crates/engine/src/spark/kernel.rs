@@ -18,7 +18,7 @@ use datafusion::logical_expr::{
 use super::error::Result;
 
 /// From arrays of equal length to an array of that length. The second argument is the number of rows.
-pub type Body = Arc<dyn Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync>;
+pub(crate) type Body = Arc<dyn Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync>;
 
 struct Kernel {
     name: String,
@@ -88,7 +88,7 @@ fn build(name: &str, key: String, returns: DataType, volatility: Volatility, arg
 }
 
 /// A call of a pure function.
-pub fn pure<F>(name: &str, key: impl Into<String>, returns: DataType, args: Vec<Expr>, body: F) -> Expr
+pub(crate) fn pure<F>(name: &str, key: impl Into<String>, returns: DataType, args: Vec<Expr>, body: F) -> Expr
 where
     F: Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync + 'static,
 {
@@ -96,7 +96,7 @@ where
 }
 
 /// A call whose result differs from row to row (`rand`, `uuid`), or that must not run while planning (`raise_error`).
-pub fn volatile<F>(name: &str, key: impl Into<String>, returns: DataType, args: Vec<Expr>, body: F) -> Expr
+pub(crate) fn volatile<F>(name: &str, key: impl Into<String>, returns: DataType, args: Vec<Expr>, body: F) -> Expr
 where
     F: Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync + 'static,
 {

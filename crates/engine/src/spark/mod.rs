@@ -2,14 +2,14 @@
 //!
 //! Nothing here knows of queries; `bind` builds plans out of it.
 
-pub mod arithmetic;
-pub mod casts;
-pub mod error;
-pub mod functions;
-pub mod gather;
-pub mod json;
-pub mod kernel;
-pub mod parse;
-pub mod text;
-pub mod types;
-pub mod zone;
+pub(crate) mod arithmetic;
+pub(crate) mod casts;
+pub(crate) mod error;
+pub(crate) mod functions;
+pub(crate) mod gather;
+pub(crate) mod json;
+pub(crate) mod kernel;
+pub(crate) mod parse;
+pub(crate) mod text;
+pub(crate) mod types;
+pub(crate) mod zone;

@@ -5,12 +5,12 @@
 use super::zone::{Zone, days_from_civil};
 
 /// `UTF8String.trimAll`: white space and control characters.
-pub fn trim(text: &str) -> &str {
+pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || c.is_control())
 }
 
 /// A whole number with optional sign, nothing else.
-pub fn integer(text: &str) -> Option<i128> {
+pub(crate) fn integer(text: &str) -> Option<i128> {
     let text = trim(text);
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if digits.is_empty() || digits.len() > 38 || !digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -21,7 +21,7 @@ pub fn integer(text: &str) -> Option<i128> {
 }
 
 /// A double; Java's suffixes `d` and `f` are taken.
-pub fn double(text: &str) -> Option<f64> {
+pub(crate) fn double(text: &str) -> Option<f64> {
     let text = trim(text);
     match text.to_ascii_lowercase().as_str() {
         "nan" => return Some(f64::NAN),
@@ -37,14 +37,14 @@ pub fn double(text: &str) -> Option<f64> {
 }
 
 /// A decimal's sign, digits and the power of ten of the last one.
-pub struct Digits {
+pub(crate) struct Digits {
     negative: bool,
     digits: Vec<u8>,
     exponent: i32,
 }
 
 /// Java's `new BigDecimal(text)`.
-pub fn digits(text: &str) -> Option<Digits> {
+pub(crate) fn digits(text: &str) -> Option<Digits> {
     let text = trim(text);
     let (mantissa, exponent) = match text.find(['e', 'E']) {
         Some(at) => (&text[..at], text[at + 1..].parse::<i32>().ok()?),
@@ -63,7 +63,7 @@ pub fn digits(text: &str) -> Option<Digits> {
 
 impl Digits {
     /// The unscaled value at that scale, rounded half up; `None` when it has more than `precision` digits.
-    pub fn at_scale(&self, precision: u8, scale: i8) -> Option<i128> {
+    pub(crate) fn at_scale(&self, precision: u8, scale: i8) -> Option<i128> {
         // value = digits * 10^exponent; wanted = value * 10^scale
         let shift = self.exponent.checked_add(i32::from(scale))?;
         let first = self.digits.iter().position(|d| *d != 0).unwrap_or(self.digits.len());
@@ -94,12 +94,12 @@ impl Digits {
 }
 
 /// Whether an unscaled value has at most that many digits.
-pub fn fits(value: i128, precision: u8) -> bool {
+pub(crate) fn fits(value: i128, precision: u8) -> bool {
     value.unsigned_abs() < 10_u128.pow(u32::from(precision.min(38)))
 }
 
 /// `t`, `true`, `y`, `yes`, `1` and their opposites.
-pub fn boolean(text: &str) -> Option<bool> {
+pub(crate) fn boolean(text: &str) -> Option<bool> {
     match trim(text).to_ascii_lowercase().as_str() {
         "t" | "true" | "y" | "yes" | "1" => Some(true),
         "f" | "false" | "n" | "no" | "0" => Some(false),
@@ -128,7 +128,7 @@ fn calendar_date(text: &str) -> Option<i64> {
 }
 
 /// `2024-01-31`, `2024-1`, `2024`, with anything after `T` or a blank.
-pub fn date(text: &str) -> Option<i32> {
+pub(crate) fn date(text: &str) -> Option<i32> {
     let text = trim(text);
     let dashes = text.bytes().filter(|b| *b == b'-').count();
     let end = if dashes >= 2 { text.find([' ', 'T']).unwrap_or(text.len()) } else { text.len() };
@@ -136,17 +136,17 @@ pub fn date(text: &str) -> Option<i32> {
 }
 
 /// A wall-clock time with the zone that the text names, if it does.
-pub struct Moment {
+pub(crate) struct Moment {
     /// Microseconds; the day is missing for a time alone.
-    pub local: i64,
+    pub(crate) local: i64,
     /// Whether there was a date.
-    pub has_date: bool,
+    pub(crate) has_date: bool,
     /// The zone in the text.
-    pub zone: Option<Zone>,
+    pub(crate) zone: Option<Zone>,
 }
 
 /// `2024-01-31 12:30:00.123 Europe/Berlin` and its shorter forms.
-pub fn moment(text: &str) -> Option<Moment> {
+pub(crate) fn moment(text: &str) -> Option<Moment> {
     let text = trim(text);
     let date_end = text.find([' ', 'T', ':']).unwrap_or(text.len());
     let (day, time) = if text[date_end..].starts_with(':') || text.starts_with('T') {
@@ -188,7 +188,7 @@ pub fn moment(text: &str) -> Option<Moment> {
 }
 
 /// TIMESTAMP: an instant.
-pub fn timestamp(text: &str, session: &Zone) -> Option<i64> {
+pub(crate) fn timestamp(text: &str, session: &Zone) -> Option<i64> {
     let moment = moment(text)?;
     if !moment.has_date {
         return None;
@@ -197,13 +197,13 @@ pub fn timestamp(text: &str, session: &Zone) -> Option<i64> {
 }
 
 /// TIMESTAMP_NTZ: a zone in the text is dropped.
-pub fn timestamp_ntz(text: &str) -> Option<i64> {
+pub(crate) fn timestamp_ntz(text: &str) -> Option<i64> {
     let moment = moment(text)?;
     moment.has_date.then_some(moment.local)
 }
 
 /// The text of an interval literal: `1-2`, `3 04:05:06.5`, `1 year 2 months`, between two units.
-pub enum Interval {
+pub(crate) enum Interval {
     /// Months.
     YearMonth(i32),
     /// Microseconds.
@@ -211,7 +211,7 @@ pub enum Interval {
 }
 
 /// Microseconds of a unit, or months as the error side.
-pub fn unit(word: &str) -> Option<Result<i64, i32>> {
+pub(crate) fn unit(word: &str) -> Option<Result<i64, i32>> {
     Some(match word.to_ascii_lowercase().trim_end_matches('s') {
         "year" => Err(12),
         "month" => Err(1),
@@ -227,7 +227,7 @@ pub fn unit(word: &str) -> Option<Result<i64, i32>> {
 }
 
 /// `amount` of a unit; a fraction only of seconds.
-pub fn scaled_micros(amount: &str, micros_of_unit: i64) -> Option<i64> {
+pub(crate) fn scaled_micros(amount: &str, micros_of_unit: i64) -> Option<i64> {
     let amount = trim(amount);
     let value = digits(amount)?.at_scale(38, 6)?;
     let total = value.checked_mul(i128::from(micros_of_unit))? / 1_000_000;
@@ -235,7 +235,7 @@ pub fn scaled_micros(amount: &str, micros_of_unit: i64) -> Option<i64> {
 }
 
 /// The text between the quotation marks of `INTERVAL '…' first TO last`.
-pub fn interval(text: &str, first: &str, last: &str) -> Option<Interval> {
+pub(crate) fn interval(text: &str, first: &str, last: &str) -> Option<Interval> {
     let text = trim(text);
     let (negative, body) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),

@@ -52,17 +52,17 @@ fn java_float(shortest_scientific: &str, value: f64) -> String {
 }
 
 /// A DOUBLE.
-pub fn double(value: f64) -> String {
+pub(crate) fn double(value: f64) -> String {
     java_float(&format!("{value:e}"), value)
 }
 
 /// A FLOAT.
-pub fn float(value: f32) -> String {
+pub(crate) fn float(value: f32) -> String {
     java_float(&format!("{value:e}"), f64::from(value))
 }
 
 /// A DECIMAL of that scale, never in scientific form.
-pub fn decimal(unscaled: i128, scale: i8) -> String {
+pub(crate) fn decimal(unscaled: i128, scale: i8) -> String {
     let scale = usize::try_from(scale).unwrap_or(0);
     if scale == 0 {
         return unscaled.to_string();
@@ -74,13 +74,13 @@ pub fn decimal(unscaled: i128, scale: i8) -> String {
 }
 
 /// A DATE, in days since 1970-01-01.
-pub fn date(days: i32) -> String {
+pub(crate) fn date(days: i32) -> String {
     let (year, month, day) = super::zone::civil(i64::from(days));
     if year > 9999 { format!("+{year:05}-{month:02}-{day:02}") } else if year < 0 { format!("-{:04}-{month:02}-{day:02}", -year) } else { format!("{year:04}-{month:02}-{day:02}") }
 }
 
 /// A wall-clock time in microseconds since 1970-01-01.
-pub fn local_time(micros: i64) -> String {
+pub(crate) fn local_time(micros: i64) -> String {
     let days = micros.div_euclid(86_400_000_000);
     let of_day = micros.rem_euclid(86_400_000_000);
     let mut text = date(i32::try_from(days).unwrap_or(0));
@@ -95,14 +95,14 @@ pub fn local_time(micros: i64) -> String {
 }
 
 /// A year-month interval's ANSI form without the frame: `1-2`.
-pub fn year_month(months: i32) -> String {
+pub(crate) fn year_month(months: i32) -> String {
     let sign = if months < 0 { "-" } else { "" };
     let months = months.unsigned_abs();
     format!("{sign}{}-{}", months / 12, months % 12)
 }
 
 /// A day-time interval's ANSI form without the frame: `1 02:03:04.5`.
-pub fn day_time(micros: i64) -> String {
+pub(crate) fn day_time(micros: i64) -> String {
     let sign = if micros < 0 { "-" } else { "" };
     let micros = micros.unsigned_abs();
     let (days, of_day) = (micros / 86_400_000_000, micros % 86_400_000_000);
@@ -146,7 +146,7 @@ fn calendar(months: i32, days: i32, nanos: i64) -> String {
 ///
 /// # Errors
 /// A type that has no text form.
-pub fn value(array: &ArrayRef, row: usize, zone: &Zone) -> Result<Option<String>> {
+pub(crate) fn value(array: &ArrayRef, row: usize, zone: &Zone) -> Result<Option<String>> {
     if array.is_null(row) {
         return Ok(None);
     }

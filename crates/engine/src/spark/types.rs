@@ -10,48 +10,48 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, IntervalUnit, TimeUnit};
 
 /// TIMESTAMP.
-pub fn timestamp() -> DataType {
+pub(crate) fn timestamp() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from("UTC")))
 }
 
 /// TIMESTAMP_NTZ.
-pub fn timestamp_ntz() -> DataType {
+pub(crate) fn timestamp_ntz() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, None)
 }
 
 /// INTERVAL DAY TO SECOND.
-pub fn day_time() -> DataType {
+pub(crate) fn day_time() -> DataType {
     DataType::Duration(TimeUnit::Microsecond)
 }
 
 /// INTERVAL YEAR TO MONTH.
-pub fn year_month() -> DataType {
+pub(crate) fn year_month() -> DataType {
     DataType::Interval(IntervalUnit::YearMonth)
 }
 
 /// The old interval type of `make_interval`.
-pub fn calendar_interval() -> DataType {
+pub(crate) fn calendar_interval() -> DataType {
     DataType::Interval(IntervalUnit::MonthDayNano)
 }
 
 /// ARRAY.
-pub fn list_of(element: DataType) -> DataType {
+pub(crate) fn list_of(element: DataType) -> DataType {
     DataType::List(Arc::new(Field::new("element", element, true)))
 }
 
 /// MAP.
-pub fn map_of(key: DataType, value: DataType) -> DataType {
+pub(crate) fn map_of(key: DataType, value: DataType) -> DataType {
     let entries = Fields::from(vec![Field::new("key", key, false), Field::new("value", value, true)]);
     DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries), false)), false)
 }
 
 /// STRUCT.
-pub fn struct_of<N: Into<String>>(fields: impl IntoIterator<Item = (N, DataType)>) -> DataType {
+pub(crate) fn struct_of<N: Into<String>>(fields: impl IntoIterator<Item = (N, DataType)>) -> DataType {
     DataType::Struct(fields.into_iter().map(|(name, data_type)| Field::new(name, data_type, true)).collect())
 }
 
 /// The key's and the value's field of a map.
-pub fn map_fields(entries: &FieldRef) -> Option<(&FieldRef, &FieldRef)> {
+pub(crate) fn map_fields(entries: &FieldRef) -> Option<(&FieldRef, &FieldRef)> {
     match entries.data_type() {
         DataType::Struct(fields) if fields.len() == 2 => Some((&fields[0], &fields[1])),
         _ => None,
@@ -59,7 +59,7 @@ pub fn map_fields(entries: &FieldRef) -> Option<(&FieldRef, &FieldRef)> {
 }
 
 /// The one Arrow type that stands for the Spark type that this Arrow type holds.
-pub fn normal(data_type: &DataType) -> DataType {
+pub(crate) fn normal(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Utf8View | DataType::LargeUtf8 | DataType::Utf8 => DataType::Utf8,
         DataType::BinaryView | DataType::LargeBinary | DataType::FixedSizeBinary(_) => DataType::Binary,
@@ -89,7 +89,7 @@ pub fn normal(data_type: &DataType) -> DataType {
 }
 
 /// Spark's `simpleString`: `bigint`, `array<string>`.
-pub fn text(data_type: &DataType) -> String {
+pub(crate) fn text(data_type: &DataType) -> String {
     match data_type {
         DataType::Null => "void".into(),
         DataType::Boolean => "boolean".into(),
@@ -123,7 +123,7 @@ pub fn text(data_type: &DataType) -> String {
 }
 
 /// As error messages and column names show a type: `BIGINT`, `DECIMAL(10,2)`.
-pub fn sql(data_type: &DataType) -> String {
+pub(crate) fn sql(data_type: &DataType) -> String {
     match data_type {
         DataType::Struct(fields) => {
             let fields: Vec<String> =
@@ -140,42 +140,42 @@ pub fn sql(data_type: &DataType) -> String {
 }
 
 /// TINYINT to BIGINT.
-pub fn is_integral(data_type: &DataType) -> bool {
+pub(crate) fn is_integral(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64)
 }
 
 /// FLOAT and DOUBLE.
-pub fn is_float(data_type: &DataType) -> bool {
+pub(crate) fn is_float(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Float32 | DataType::Float64)
 }
 
 /// DECIMAL.
-pub fn is_decimal(data_type: &DataType) -> bool {
+pub(crate) fn is_decimal(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Decimal128(..))
 }
 
 /// Any number.
-pub fn is_numeric(data_type: &DataType) -> bool {
+pub(crate) fn is_numeric(data_type: &DataType) -> bool {
     is_integral(data_type) || is_float(data_type) || is_decimal(data_type)
 }
 
 /// DATE, TIMESTAMP, TIMESTAMP_NTZ.
-pub fn is_datetime(data_type: &DataType) -> bool {
+pub(crate) fn is_datetime(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Date32 | DataType::Timestamp(..))
 }
 
 /// Both kinds of ANSI interval, and the old one.
-pub fn is_interval(data_type: &DataType) -> bool {
+pub(crate) fn is_interval(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Duration(_) | DataType::Interval(_))
 }
 
 /// Not nested.
-pub fn is_atomic(data_type: &DataType) -> bool {
+pub(crate) fn is_atomic(data_type: &DataType) -> bool {
     !matches!(data_type, DataType::List(_) | DataType::Map(..) | DataType::Struct(_) | DataType::Null)
 }
 
 /// Precision and scale of the decimal that holds every value of an integral type.
-pub fn integral_as_decimal(data_type: &DataType) -> Option<(u8, i8)> {
+pub(crate) fn integral_as_decimal(data_type: &DataType) -> Option<(u8, i8)> {
     Some(match data_type {
         DataType::Int8 => (3, 0),
         DataType::Int16 => (5, 0),
@@ -187,7 +187,7 @@ pub fn integral_as_decimal(data_type: &DataType) -> Option<(u8, i8)> {
 }
 
 /// `DecimalType.adjustPrecisionScale`: keeps whole digits, and at least six of the fraction.
-pub fn adjusted(precision: i32, scale: i32) -> (u8, i8) {
+pub(crate) fn adjusted(precision: i32, scale: i32) -> (u8, i8) {
     let narrow = |precision: i32, scale: i32| (u8::try_from(precision).unwrap_or(38), i8::try_from(scale).unwrap_or(0));
     if precision <= 38 {
         return narrow(precision, scale);
@@ -197,12 +197,12 @@ pub fn adjusted(precision: i32, scale: i32) -> (u8, i8) {
 }
 
 /// `DecimalType.bounded`.
-pub fn bounded(precision: i32, scale: i32) -> (u8, i8) {
+pub(crate) fn bounded(precision: i32, scale: i32) -> (u8, i8) {
     (u8::try_from(precision.min(38)).unwrap_or(38), i8::try_from(scale.min(38)).unwrap_or(38))
 }
 
 /// The decimal that holds both, as far as 38 digits go.
-pub fn wider_decimal(left: (u8, i8), right: (u8, i8)) -> DataType {
+pub(crate) fn wider_decimal(left: (u8, i8), right: (u8, i8)) -> DataType {
     let scale = i32::from(left.1.max(right.1));
     let whole = (i32::from(left.0) - i32::from(left.1)).max(i32::from(right.0) - i32::from(right.1));
     let (precision, scale) = if whole + scale > 38 { (38, scale.min((38 - whole).max(scale.min(6)))) } else { (whole + scale, scale) };
@@ -280,7 +280,7 @@ fn beside_string(other: &DataType) -> Option<DataType> {
 }
 
 /// The type in which two operands meet; `None` where Spark says `DATATYPE_MISMATCH`.
-pub fn common(left: &DataType, right: &DataType) -> Option<DataType> {
+pub(crate) fn common(left: &DataType, right: &DataType) -> Option<DataType> {
     tightest(left, right).or_else(|| match (left, right) {
         (DataType::Utf8, other) | (other, DataType::Utf8) => beside_string(other),
         _ => None,
@@ -288,7 +288,7 @@ pub fn common(left: &DataType, right: &DataType) -> Option<DataType> {
 }
 
 /// [`common`] of several; strings do not decide before all others met.
-pub fn common_of<'t>(types: impl IntoIterator<Item = &'t DataType>) -> Option<DataType> {
+pub(crate) fn common_of<'t>(types: impl IntoIterator<Item = &'t DataType>) -> Option<DataType> {
     let types: Vec<&DataType> = types.into_iter().collect();
     let (strings, others): (Vec<&DataType>, Vec<&DataType>) = types.into_iter().partition(|t| **t == DataType::Utf8);
     let mut found = DataType::Null;
@@ -299,7 +299,7 @@ pub fn common_of<'t>(types: impl IntoIterator<Item = &'t DataType>) -> Option<Da
 }
 
 /// Whether ANSI mode inserts this cast by itself, for an argument of a function.
-pub fn implicitly_castable(from: &DataType, to: &DataType) -> bool {
+pub(crate) fn implicitly_castable(from: &DataType, to: &DataType) -> bool {
     if from == to || *from == DataType::Null {
         return true;
     }

@@ -10,7 +10,7 @@ use super::error::{Result, spark};
 
 /// A zone: fixed offset in seconds, or IANA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Zone {
+pub(crate) enum Zone {
     /// Seconds east of UTC.
     Fixed(i32),
     /// A region.
@@ -22,7 +22,7 @@ impl Zone {
     ///
     /// # Errors
     /// `INVALID_TIMEZONE`.
-    pub fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         let trimmed = text.trim();
         Self::read(trimmed).ok_or_else(|| spark("INVALID_TIMEZONE", format!("the timezone '{text}' is not known")))
     }
@@ -47,7 +47,7 @@ impl Zone {
     }
 
     /// Seconds east of UTC at an instant.
-    pub fn offset_at(&self, micros: i64) -> i64 {
+    pub(crate) fn offset_at(&self, micros: i64) -> i64 {
         match self {
             Zone::Fixed(seconds) => i64::from(*seconds),
             Zone::Region(region) => match chrono::DateTime::from_timestamp_micros(micros) {
@@ -58,12 +58,12 @@ impl Zone {
     }
 
     /// The wall-clock time of an instant.
-    pub fn to_local(&self, micros: i64) -> i64 {
+    pub(crate) fn to_local(&self, micros: i64) -> i64 {
         micros.saturating_add(self.offset_at(micros) * 1_000_000)
     }
 
     /// The instant of a wall-clock time.
-    pub fn to_instant(&self, local: i64) -> i64 {
+    pub(crate) fn to_instant(&self, local: i64) -> i64 {
         let Zone::Region(region) = self else {
             let Zone::Fixed(seconds) = self else { return local };
             return local - i64::from(*seconds) * 1_000_000;
@@ -80,7 +80,7 @@ impl Zone {
     }
 
     /// As `current_timezone()` shows it.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match self {
             Zone::Fixed(0) => "Z".into(),
             Zone::Fixed(seconds) => offset_text(*seconds, true),
@@ -89,7 +89,7 @@ impl Zone {
     }
 
     /// `EST`, `CET`.
-    pub fn abbreviation(&self, micros: i64) -> String {
+    pub(crate) fn abbreviation(&self, micros: i64) -> String {
         match self {
             Zone::Fixed(0) => "UTC".into(),
             Zone::Fixed(seconds) => offset_text(*seconds, true),
@@ -102,7 +102,7 @@ impl Zone {
 }
 
 /// `+02:00` or `+0200`.
-pub fn offset_text(seconds: i32, colon: bool) -> String {
+pub(crate) fn offset_text(seconds: i32, colon: bool) -> String {
     let sign = if seconds < 0 { '-' } else { '+' };
     let seconds = seconds.unsigned_abs();
     let colon = if colon { ":" } else { "" };
@@ -132,7 +132,7 @@ fn read_offset(text: &str) -> Option<i32> {
 }
 
 /// Year, month, day of a day since 1970-01-01.
-pub fn civil(days: i64) -> (i64, u32, u32) {
+pub(crate) fn civil(days: i64) -> (i64, u32, u32) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -146,7 +146,7 @@ pub fn civil(days: i64) -> (i64, u32, u32) {
 }
 
 /// The day since 1970-01-01 of a date that is in the calendar.
-pub fn days_from_civil(year: i64, month: u32, day: u32) -> Option<i64> {
+pub(crate) fn days_from_civil(year: i64, month: u32, day: u32) -> Option<i64> {
     if !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) {
         return None;
     }
@@ -160,7 +160,7 @@ pub fn days_from_civil(year: i64, month: u32, day: u32) -> Option<i64> {
 }
 
 /// 28 to 31.
-pub fn days_in_month(year: i64, month: u32) -> u32 {
+pub(crate) fn days_in_month(year: i64, month: u32) -> u32 {
     match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
         2 => 28,
@@ -170,7 +170,7 @@ pub fn days_in_month(year: i64, month: u32) -> u32 {
 }
 
 /// The same day some months later; the last day of the month when it has no such day.
-pub fn add_months(days: i64, months: i64) -> i64 {
+pub(crate) fn add_months(days: i64, months: i64) -> i64 {
     let (year, month, day) = civil(days);
     let total = year * 12 + i64::from(month) - 1 + months;
     let (year, month) = (total.div_euclid(12), u32::try_from(total.rem_euclid(12)).unwrap_or(0) + 1);

@@ -239,7 +239,7 @@ async fn load(planner: &Planner, table: &Table) -> RecordBatch {
     RecordBatch::try_new(Arc::new(schema), columns).expect("a batch")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_are_those_of_spark() {
     let mode = std::env::var("CRANNOG_GOLDEN").unwrap_or_default();
     let planner = Planner::new(&QueryLimits::default()).expect("a planner");
@@ -257,16 +257,24 @@ async fn answers_are_those_of_spark() {
     for file in ["expressions", "queries"] {
         let answers: Vec<Answer> =
             serde_json::from_str(&fs::read_to_string(folder().join(format!("{file}.json"))).expect("answers")).expect("JSON");
-        for answer in &answers {
+        let verdicts = futures::stream::iter(&answers)
+            .map(|answer| {
+                let (planner, batches) = (&planner, &batches);
+                async move {
             let zone = answer.timezone.clone().unwrap_or_else(|| "UTC".into());
             let mut relations: Relations = HashMap::new();
-            for (name, batch) in &batches {
+            for (name, batch) in batches {
                 let key = vec!["spark_catalog".to_owned(), "default".to_owned(), name.clone()];
                 relations.insert(key, Relation::Rows(vec![batch.clone()], batch.schema()));
             }
             let line = if zone == "UTC" { answer.sql.clone() } else { format!("{} -- {zone}", answer.sql) };
-            let ours = run(&planner, &answer.sql, relations, &zone).await;
-            let verdict = compare(answer, ours);
+            let ours = run(planner, &answer.sql, relations, &zone).await;
+            (answer, line, compare(answer, ours))
+                }
+            })
+            .buffered(2);
+        futures::pin_mut!(verdicts);
+        while let Some((answer, line, verdict)) = verdicts.next().await {
             let count = sections.entry((file.to_owned(), answer.section.clone())).or_default();
             count.1 += 1;
             match verdict {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crannog_security::actions::warehouses;
 use crannog_security::{Evidence, Permit, Privilege, Target};
 use crannog_store::{Audit, Tx, params};
-use crannog_types::{PrincipalId, Problem, Result};
+use crannog_types::{Code, PrincipalId, Problem, Result};
 
 use crate::Identity;
 use crate::model::principals::{Principal, principal_columns};
@@ -104,6 +104,17 @@ impl Identity {
             .with("replace", replace)
             .with("levels", serde_json::json!(named));
         let mut tx = self.db.write(permit, audit).await?;
+        if wanted.iter().any(|(_, level)| *level == Level::Owner) {
+            let above = "SELECT 1 FROM closure WHERE member = $1 AND principal IN ($2, $3) LIMIT 1";
+            let values = params![permit.who().id, target.owner, self.ground.admins];
+            if tx.row(above, values).await?.is_none() {
+                return Err(Problem::new(
+                    Code::PermissionDenied,
+                    "only its owner or an administrator gives a warehouse away",
+                )
+                .hint("leave IS_OWNER out"));
+            }
+        }
         if replace {
             tx.run("DELETE FROM securable_grant WHERE securable = $1", params![target.id]).await?;
         }

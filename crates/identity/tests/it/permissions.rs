@@ -34,6 +34,7 @@ on_each! {
         assert_eq!(world.get(&ana, &path.replace("warehouses/", "sql/warehouses/")).await.status, 200);
         assert_eq!(world.patch(&ana, &path, level("CAN_MANAGE")).await.status, 403);
         world.patch(&admin, &path, level("CAN_MANAGE")).await.of(200);
+        assert_eq!(world.patch(&ana, &path, level("IS_OWNER")).await.status, 403);
         let group = json!({ "access_control_list": [{ "group_name": "account users", "permission_level": "CAN_VIEW" }] });
         world.patch(&ana, &path, group.clone()).await.of(200);
         world.call(&admin, "PUT", &path, group).await.of(200);

@@ -27,7 +27,9 @@ async fn changes_at_once_all_hold() {
         }
         let found = world.get(&world.admin(), &path).await.of(200);
         assert_eq!(found["members"].as_array().unwrap().len(), 12);
-        let closure = world.rows("SELECT count(*) FROM closure c JOIN principal p ON p.id = c.principal WHERE p.name = 'everyone'").await;
+        let closure = world
+            .rows("SELECT count(*) FROM closure c JOIN principal p ON p.id = c.principal WHERE p.name = 'everyone'")
+            .await;
         assert_eq!(closure[0].int(0).unwrap(), 13);
         world.stop().await;
     }

@@ -57,7 +57,8 @@ impl Engine for Mirror {
                 return Ok(Box::new(Mirrored(schema, batches)));
             }
         }
-        let schema = Schema::new(vec![Field::new("id", DataType::Int64, true), Field::new("d", DataType::Date32, true)]);
+        let schema =
+            Schema::new(vec![Field::new("id", DataType::Int64, true), Field::new("d", DataType::Date32, true)]);
         Ok(Box::new(Mirrored(Arc::new(schema), Vec::new())))
     }
     async fn infer(&self, files: &FilesScan) -> Result<StructType> {
@@ -197,7 +198,9 @@ fn cell(column: &dyn Array, at: usize) -> String {
         }
         DataType::Map(_, _) => {
             let entries = column.as_map().value(at);
-            let pair = |at: usize| format!("{}={}", cell(entries.column(0).as_ref(), at), cell(entries.column(1).as_ref(), at));
+            let pair = |at: usize| {
+                format!("{}={}", cell(entries.column(0).as_ref(), at), cell(entries.column(1).as_ref(), at))
+            };
             format!("{{{}}}", (0..entries.len()).map(pair).collect::<Vec<_>>().join(","))
         }
         other => format!("<{other}>"),
@@ -209,7 +212,8 @@ async fn ground(db: &Db) {
     let system = System::task(Task::Bootstrap);
     let mut tx = db.write(&system, Audit::of("accounts", "bootstrap")).await.unwrap();
     for (id, name, kind) in PEOPLE {
-        let sql = "INSERT INTO principal (id, kind, name, folded, created_at, updated_at) VALUES ($1, $2, $3, $4, 0, 0)";
+        let sql =
+            "INSERT INTO principal (id, kind, name, folded, created_at, updated_at) VALUES ($1, $2, $3, $4, 0, 0)";
         tx.run(sql, params![id, kind, name, fold(name)]).await.unwrap();
         tx.run("INSERT INTO closure (member, principal) VALUES ($1, $1)", params![id]).await.unwrap();
         if kind == "user" {
@@ -224,7 +228,6 @@ async fn ground(db: &Db) {
     tx.commit().await.unwrap();
 }
 
-
 #[tokio::test]
 async fn lists_have_databricks_columns_and_follow_patterns() {
     let world = World::new().await;
@@ -238,11 +241,7 @@ async fn lists_have_databricks_columns_and_follow_patterns() {
             vec!["flights|planes|false", "flights|weather|false"],
         ),
         ("SHOW TABLES IN system.query", "database|tableName|isTemporary", vec!["query|history|false"]),
-        (
-            "SHOW VIEWS",
-            "namespace|viewName|isTemporary|isMaterialized",
-            vec!["flights|flights_public|false|false"],
-        ),
+        ("SHOW VIEWS", "namespace|viewName|isTemporary|isMaterialized", vec!["flights|flights_public|false|false"]),
         ("SHOW VOLUMES", "database|volume_name", vec!["flights|raw"]),
         ("SHOW COLUMNS IN planes", "col_name", vec!["tailnum", "year", "parts", "price", "m"]),
         ("SHOW TBLPROPERTIES planes ('delta.minReaderVersion')", "key|value", vec!["delta.minReaderVersion|1"]),
@@ -285,7 +284,8 @@ async fn tables_are_described_as_clients_read_them() {
     assert_eq!(plain[0], "tailnum|string|it's the key");
     assert_eq!(plain[5..], ["# Partition Information||", "# col_name|data_type|comment", "year|int|NULL"]);
     let extended = world.lines(ADMIN, "DESCRIBE EXTENDED planes").await;
-    for line in ["||", "# Detailed Table Information||", "Type|MANAGED|", "Provider|delta|", "Owner|admin@example.com|"] {
+    for line in ["||", "# Detailed Table Information||", "Type|MANAGED|", "Provider|delta|", "Owner|admin@example.com|"]
+    {
         assert!(extended.iter().any(|found| found == line), "{line}: {extended:?}");
     }
     let json = world.lines(ADMIN, "DESCRIBE TABLE EXTENDED planes AS JSON").await;
@@ -310,7 +310,9 @@ async fn tables_are_described_as_clients_read_them() {
 
     assert_eq!(world.lines(ADMIN, "DESCRIBE CATALOG main").await[0], "Catalog Name|main");
     assert!(world.lines(ADMIN, "DESCRIBE SCHEMA EXTENDED main.flights").await.contains(&"Properties|[a=b]".to_owned()));
-    assert!(world.lines(ADMIN, "DESCRIBE VOLUME raw").await[0].starts_with("raw|main|flights|admin@example.com|file://"));
+    assert!(
+        world.lines(ADMIN, "DESCRIBE VOLUME raw").await[0].starts_with("raw|main|flights|admin@example.com|file://")
+    );
     assert_eq!(world.lines(ADMIN, "DESCRIBE QUERY SELECT 1").await, ["id|bigint|NULL", "d|date|NULL"]);
     assert!(world.lines(ADMIN, "DESCRIBE system.access.audit").await.contains(&"event_time|timestamp|NULL".to_owned()));
 }
@@ -335,7 +337,8 @@ async fn nobody_sees_more_than_their_grants_show() {
     let inherited = world.column(ANA, "main.information_schema.table_privileges", "inherited_from").await;
     assert!(inherited.contains(&"SCHEMA".to_owned()) && inherited.contains(&"NONE".to_owned()), "{inherited:?}");
 
-    for view in ["row_filters", "column_masks", "table_tags", "key_column_usage", "referential_constraints", "routines"] {
+    for view in ["row_filters", "column_masks", "table_tags", "key_column_usage", "referential_constraints", "routines"]
+    {
         assert!(world.lines(ADMIN, &format!("SELECT * FROM main.information_schema.{view}")).await.is_empty());
     }
 }
@@ -357,7 +360,10 @@ async fn the_audit_shows_everything_to_administrators_and_everybody_their_own() 
     assert!(params.contains(&"{full_name_arg=main.flights.weather}".to_owned()), "{params:?}");
     let responses = world.column(ANA, "system.access.audit", "response").await;
     assert!(responses.iter().any(|response| response.starts_with("{403,missing SELECT")), "{responses:?}");
-    assert!(!responses.iter().any(|response| response.contains("ownership")), "looking at one's own rows is no refusal");
+    assert!(
+        !responses.iter().any(|response| response.contains("ownership")),
+        "looking at one's own rows is no refusal"
+    );
 
     assert!(world.column(ANA, "system.query.history", "executed_by").await.iter().all(|who| who == ANA));
     let texts = world.column(ADMIN, "system.query.history", "statement_text").await;

@@ -2,3 +2,4 @@
 
 mod arbiter;
 mod fake;
+mod looking;

@@ -92,7 +92,8 @@ async fn warehouse(client: &Client, wanted: &str) -> Result<String, Failure> {
     let found = client.get("/api/2.0/sql/warehouses").await?;
     let list = found.get("warehouses").and_then(Value::as_array).cloned().unwrap_or_default();
     let text = |warehouse: &Value, field: &str| warehouse.get(field).and_then(Value::as_str).map(str::to_owned);
-    let matching = list.iter().find(|one| ["name", "id"].iter().any(|field| text(one, field).as_deref() == Some(wanted)));
+    let matching =
+        list.iter().find(|one| ["name", "id"].iter().any(|field| text(one, field).as_deref() == Some(wanted)));
     matching.and_then(|one| text(one, "id")).ok_or_else(|| {
         let names: Vec<String> = list.iter().filter_map(|one| text(one, "name")).collect();
         Failure::new(match names.is_empty() {

@@ -3,7 +3,7 @@
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Base64 with padding.
-pub fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
         let word = chunk.iter().chain([0_u8, 0].iter()).take(3).fold(0_u32, |word, byte| word << 8 | u32::from(*byte));
@@ -20,7 +20,7 @@ pub fn base64(bytes: &[u8]) -> String {
 }
 
 /// Bytes of base64; `None` when it is malformed.
-pub fn unbase64(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn unbase64(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let (mut word, mut bits, mut digits) = (0_u32, 0_u32, 0_usize);
     let trimmed = text.trim_end_matches('=');
@@ -41,12 +41,12 @@ pub fn unbase64(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Upper-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
 /// Bytes of hexadecimal, an odd digit first; `None` when it is malformed.
-pub fn unhex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let padded = if text.len() % 2 == 1 { format!("0{text}") } else { text.to_owned() };
     if !padded.is_ascii() {
         return None;

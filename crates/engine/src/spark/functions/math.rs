@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Decimal128Array};
+use arrow::array::{AsArray, Decimal128Array};
 use arrow::datatypes::{DataType, Decimal128Type};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;

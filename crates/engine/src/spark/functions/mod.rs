@@ -5,9 +5,14 @@
 //! ones whose answers were found to be Spark's.
 
 pub(crate) mod conditional;
+pub(crate) mod dates;
 pub(crate) mod encode;
 pub(crate) mod like;
+pub(crate) mod math;
 pub(crate) mod nested;
+pub(crate) mod pattern;
+pub(crate) mod rows;
+pub(crate) mod strings;
 
 use std::sync::Arc;
 
@@ -52,6 +57,15 @@ impl Binder {
         if let Some(bound) = nested::call(self, &mut call)? {
             return Ok(bound);
         }
+        if let Some(bound) = strings::call(self, &mut call)? {
+            return Ok(bound);
+        }
+        if let Some(bound) = math::call(self, &mut call)? {
+            return Ok(bound);
+        }
+        if let Some(bound) = dates::call(self, &mut call)? {
+            return Ok(bound);
+        }
         Err(unresolved_routine(name))
     }
 
@@ -83,15 +97,6 @@ impl Binder {
 
     /// `trim`, `ltrim`, `rtrim` of certain characters.
     pub(crate) fn trim(&self, function: &str, value: Bound, what: Option<Bound>) -> Result<Bound> {
-        let mut args = vec![value];
-        args.extend(what);
-        let udf = match function {
-            "ltrim" => datafusion::functions::string::ltrim(),
-            "rtrim" => datafusion::functions::string::rtrim(),
-            _ => datafusion::functions::string::btrim(),
-        };
-        let args = args.into_iter().map(|arg| self.implicit(arg, &DataType::Utf8, function)).collect::<Result<Vec<_>>>()?;
-        let name = format!("{function}({})", args.iter().map(|arg| arg.name.as_str()).collect::<Vec<_>>().join(", "));
-        self.native(udf, args, name)
+        strings::trim(self, function, value, what)
     }
 }

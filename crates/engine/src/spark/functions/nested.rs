@@ -84,7 +84,7 @@ fn map(binder: &Binder, items: Vec<Bound>, name: &str) -> Result<Bound> {
 
 /// `DUPLICATED_MAP_KEY`, and `NULL_MAP_KEY`.
 pub(crate) fn unique_keys(keys: &ArrayRef, offsets: &OffsetBuffer<i32>) -> Result<()> {
-    if keys.null_count() > 0 {
+    if keys.logical_null_count() > 0 {
         return Err(spark("NULL_MAP_KEY", "cannot use null as map key"));
     }
     if keys.is_empty() {

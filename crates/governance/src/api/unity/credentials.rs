@@ -6,7 +6,7 @@
 use crannog_kit::{Cx, Dialect, Endpoint, Fixture, Json, Method, Route};
 use crannog_security::actions::{metastore, tables, volumes};
 use crannog_security::{Either, Kind, NameOf, Permit};
-use crannog_storage::Location;
+use crannog_storage::{Location, StorageError};
 use crannog_types::{Code, Problem, Result, SecurableId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -191,7 +191,11 @@ impl Endpoint for GenerateTemporaryPathCredential {
             "PATH_READ_WRITE" | "PATH_CREATE_TABLE" => true,
             other => return Err(unknown(other, "PATH_READ, PATH_READ_WRITE or PATH_CREATE_TABLE")),
         };
-        let location = Location::parse(&input.url)?;
+        let location = Location::parse(&input.url).map_err(|error| match error {
+            // A place of a kind that is not kept here is certainly nobody's.
+            StorageError::Scheme { .. } => nobodys(&input.url),
+            other => other.into(),
+        })?;
         let (db, caller) = (&self.0.db, cx.caller()?);
         let owner = owner_of_path(db, &permit, &location).await?;
         let kind = match owner {
@@ -201,21 +205,21 @@ impl Endpoint for GenerateTemporaryPathCredential {
         let vended = match (owner, kind, writes) {
             (Some(owner), Some(Kind::Table), false) => {
                 let permit = caller.ask::<tables::Select>(NameOf::id(owner)).await;
-                vending::table(db, &hidden(permit, &location)?, "PATH_READ").await?
+                vending::table(db, &hidden(permit, &input.url)?, "PATH_READ").await?
             }
             (Some(owner), Some(Kind::Table), true) => {
                 let permit = caller.ask::<tables::ReadWriteFiles>(NameOf::id(owner)).await;
-                vending::table(db, &hidden(permit, &location)?, "PATH_READ_WRITE").await?
+                vending::table(db, &hidden(permit, &input.url)?, "PATH_READ_WRITE").await?
             }
             (Some(owner), Some(Kind::Volume), false) => {
                 let permit = caller.ask::<volumes::Read>(NameOf::id(owner)).await;
-                vending::volume(db, &hidden(permit, &location)?, "PATH_READ").await?
+                vending::volume(db, &hidden(permit, &input.url)?, "PATH_READ").await?
             }
             (Some(owner), Some(Kind::Volume), true) => {
                 let permit = caller.ask::<volumes::Write>(NameOf::id(owner)).await;
-                vending::volume(db, &hidden(permit, &location)?, "PATH_READ_WRITE").await?
+                vending::volume(db, &hidden(permit, &input.url)?, "PATH_READ_WRITE").await?
             }
-            _ => return Err(nobodys(&location)),
+            _ => return Err(nobodys(&input.url)),
         };
         Ok(Json(TemporaryCredentials { url: location.to_string(), ..vended.into() }))
     }
@@ -226,11 +230,11 @@ impl Endpoint for GenerateTemporaryPathCredential {
 }
 
 /// A path of what the caller may not see answers like one that is nobody's.
-fn hidden<T>(asked: Result<T>, location: &Location) -> Result<T> {
-    asked.map_err(|problem| if problem.code() == Code::NotFound { nobodys(location) } else { problem })
+fn hidden<T>(asked: Result<T>, path: &str) -> Result<T> {
+    asked.map_err(|problem| if problem.code() == Code::NotFound { nobodys(path) } else { problem })
 }
 
-fn nobodys(location: &Location) -> Problem {
-    Problem::not_found(format!("the path '{location}' belongs to no table or volume that you may see"))
+fn nobodys(path: &str) -> Problem {
+    Problem::not_found(format!("the path {path:?} belongs to no table or volume that you may see"))
         .hint("register it as an external table or volume first; an administrator can")
 }

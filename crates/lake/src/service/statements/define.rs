@@ -17,6 +17,7 @@ use futures::stream;
 use uuid::Uuid;
 
 use super::answer::Answer;
+use super::column_types::delta_field;
 use super::write::{delete_files, rows_of};
 use super::{Run, not_yet};
 use crate::grammar::Name;
@@ -28,7 +29,7 @@ use crate::model::actions::{Action, Format, Metadata};
 use crate::model::commit::{Operation, TableDescription};
 use crate::model::conflicts::Reads;
 use crate::model::features;
-use crate::model::schema::{DataType, StructField, StructType};
+use crate::model::schema::{StructField, StructType};
 use crate::model::state::TableState;
 use crate::ports::{RowStream, WriteSpec};
 use crate::service::arbiter::Plan;
@@ -645,12 +646,7 @@ fn field_of(definition: &crate::grammar::statement::ColumnDefinition) -> Result<
             return Err(not_yet(what));
         }
     }
-    let data_type = DataType::from_type_text(&definition.data_type.to_string())?;
-    let mut field = StructField::new(definition.name.clone(), data_type, !definition.not_null);
-    if let Some(comment) = &definition.comment {
-        field.metadata.insert("comment".to_owned(), comment.clone().into());
-    }
-    Ok(field)
+    delta_field(&definition.name, &definition.data_type, definition.not_null, definition.comment.as_deref())
 }
 
 /// The columns of PARTITIONED BY, spelled as the table spells them.

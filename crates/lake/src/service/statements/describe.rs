@@ -327,7 +327,8 @@ impl Run {
         features.extend(reader_features(protocol).into_iter().map(str::to_owned));
         features.sort();
         features.dedup();
-        let vectors: Vec<i64> = state.files.iter().filter_map(|add| add.deletion_vector.as_ref()).map(|dv| dv.cardinality).collect();
+        let vectors: Vec<i64> =
+            state.files.iter().filter_map(|add| add.deletion_vector.as_ref()).map(|dv| dv.cardinality).collect();
         let statistics = vec![
             ("numDeletionVectors".to_owned(), vectors.len().to_string()),
             ("numRowsDeletedByDeletionVectors".to_owned(), vectors.iter().sum::<i64>().to_string()),
@@ -482,9 +483,15 @@ fn query_columns(schema: &SchemaRef) -> Vec<Vec<Cell>> {
         // Types of expressions that no table can hold.
         ArrowType::Interval(IntervalUnit::YearMonth) => "interval year to month".to_owned(),
         ArrowType::Duration(_) | ArrowType::Interval(_) => "interval day to second".to_owned(),
-        other => DataType::from_arrow(other).map_or_else(|_| other.to_string().to_lowercase(), |found| found.to_type_text()),
+        other => {
+            DataType::from_arrow(other).map_or_else(|_| other.to_string().to_lowercase(), |found| found.to_type_text())
+        }
     };
-    schema.fields().iter().map(|field| vec![field.name().as_str().into(), text(field.data_type()).into(), Cell::Null]).collect()
+    schema
+        .fields()
+        .iter()
+        .map(|field| vec![field.name().as_str().into(), text(field.data_type()).into(), Cell::Null])
+        .collect()
 }
 
 /// One version's row; `None` when its commit is not there any more.
@@ -499,9 +506,7 @@ fn history_cells(version: i64, actions: &[Action]) -> Vec<Cell> {
     let text = |key: &str| extra(key).and_then(Json::as_str).map(str::to_owned);
     let fields = |key: &str, fields: &[(&str, Type)]| match extra(key).and_then(Json::as_object) {
         None => Cell::Null,
-        Some(object) => {
-            Cell::Struct(fields.iter().map(|(name, _)| object.get(*name).and_then(bare).into()).collect())
-        }
+        Some(object) => Cell::Struct(fields.iter().map(|(name, _)| object.get(*name).and_then(bare).into()).collect()),
     };
     let map = |object: &Map<String, Json>| {
         Cell::TextMap(object.iter().filter_map(|(key, value)| Some((key.clone(), bare(value)?))).collect())
@@ -542,7 +547,8 @@ fn logical_path(schema: &StructType, physical: &[String]) -> Vec<String> {
     for part in physical {
         let field = inside.and_then(|schema| schema.fields.iter().find(|field| field.physical_name() == part));
         names.push(field.map_or_else(|| part.clone(), |field| field.name.clone()));
-        inside = field.and_then(|field| if let DataType::Struct(inner) = &field.data_type { Some(inner) } else { None });
+        inside =
+            field.and_then(|field| if let DataType::Struct(inner) = &field.data_type { Some(inner) } else { None });
     }
     names
 }

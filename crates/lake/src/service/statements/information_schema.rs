@@ -34,97 +34,154 @@ macro_rules! columns {
 pub(super) const VIEWS: &[(&str, Columns)] = &[
     ("catalog_privileges", columns! { Text: grantor grantee catalog_name privilege_type is_grantable inherited_from; }),
     ("catalog_tags", columns! { Text: catalog_name tag_name tag_value; }),
-    ("catalogs", columns! {
-        Text: catalog_name catalog_owner comment; Timestamp: created; Text: created_by; Timestamp: last_altered;
-        Text: last_altered_by;
-    }),
-    ("check_constraints", columns! {
-        Text: constraint_catalog constraint_schema constraint_name check_clause sql_path comment;
-    }),
+    (
+        "catalogs",
+        columns! {
+            Text: catalog_name catalog_owner comment; Timestamp: created; Text: created_by; Timestamp: last_altered;
+            Text: last_altered_by;
+        },
+    ),
+    (
+        "check_constraints",
+        columns! {
+            Text: constraint_catalog constraint_schema constraint_name check_clause sql_path comment;
+        },
+    ),
     ("column_masks", columns! { Text: table_catalog table_schema table_name column_name mask_name using_columns; }),
     ("column_tags", columns! { Text: catalog_name schema_name table_name column_name tag_name tag_value; }),
-    ("columns", columns! {
-        Text: table_catalog table_schema table_name column_name; Int: ordinal_position;
-        Text: column_default is_nullable full_data_type data_type;
-        Long: character_maximum_length character_octet_length;
-        Int: numeric_precision numeric_precision_radix numeric_scale datetime_precision;
-        Text: interval_type; Int: interval_precision; Long: maximum_cardinality;
-        Text: is_identity identity_generation identity_start identity_increment identity_maximum identity_minimum
-            identity_cycle is_generated generation_expression is_system_time_period_start is_system_time_period_end
-            system_time_period_timestamp_generation is_updatable;
-        Int: partition_index; Text: comment collation_catalog collation_schema collation_name;
-    }),
-    ("constraint_column_usage", columns! {
-        Text: table_catalog table_schema table_name column_name constraint_catalog constraint_schema constraint_name;
-    }),
-    ("constraint_table_usage", columns! {
-        Text: constraint_catalog constraint_schema constraint_name table_catalog table_schema table_name;
-    }),
+    (
+        "columns",
+        columns! {
+            Text: table_catalog table_schema table_name column_name; Int: ordinal_position;
+            Text: column_default is_nullable full_data_type data_type;
+            Long: character_maximum_length character_octet_length;
+            Int: numeric_precision numeric_precision_radix numeric_scale datetime_precision;
+            Text: interval_type; Int: interval_precision; Long: maximum_cardinality;
+            Text: is_identity identity_generation identity_start identity_increment identity_maximum identity_minimum
+                identity_cycle is_generated generation_expression is_system_time_period_start is_system_time_period_end
+                system_time_period_timestamp_generation is_updatable;
+            Int: partition_index; Text: comment collation_catalog collation_schema collation_name;
+        },
+    ),
+    (
+        "constraint_column_usage",
+        columns! {
+            Text: table_catalog table_schema table_name column_name constraint_catalog constraint_schema constraint_name;
+        },
+    ),
+    (
+        "constraint_table_usage",
+        columns! {
+            Text: constraint_catalog constraint_schema constraint_name table_catalog table_schema table_name;
+        },
+    ),
     ("information_schema_catalog_name", columns! { Text: catalog_name; }),
-    ("key_column_usage", columns! {
-        Text: constraint_catalog constraint_schema constraint_name table_catalog table_schema table_name column_name;
-        Int: ordinal_position position_in_unique_constraint;
-    }),
-    ("metastore_privileges", columns! { Text: grantor grantee metastore_id privilege_type is_grantable inherited_from; }),
-    ("parameters", columns! {
-        Text: specific_catalog specific_schema specific_name; Int: ordinal_position;
-        Text: parameter_mode is_result as_locator parameter_name data_type full_data_type;
-        Long: character_maximum_length character_octet_length;
-        Int: numeric_precision numeric_precision_radix numeric_scale datetime_precision;
-        Text: interval_type; Int: interval_precision; Long: maximum_cardinality; Text: parameter_default comment;
-    }),
-    ("referential_constraints", columns! {
-        Text: constraint_catalog constraint_schema constraint_name unique_constraint_catalog unique_constraint_schema
-            unique_constraint_name match_option update_rule delete_rule;
-    }),
-    ("routine_privileges", columns! {
-        Text: grantor grantee specific_catalog specific_schema specific_name routine_catalog routine_schema routine_name
-            privilege_type is_grantable inherited_from;
-    }),
-    ("routines", columns! {
-        Text: specific_catalog specific_schema specific_name routine_catalog routine_schema routine_name routine_owner
-            routine_type data_type full_data_type;
-        Long: character_maximum_length character_octet_length;
-        Int: numeric_precision numeric_precision_radix numeric_scale datetime_precision;
-        Text: interval_type; Int: interval_precision; Long: maximum_cardinality;
-        Text: routine_body routine_definition external_name external_language parameter_style is_deterministic
-            sql_data_access is_null_call security_type sql_path comment;
-        Timestamp: created; Text: created_by; Timestamp: last_altered; Text: last_altered_by;
-    }),
+    (
+        "key_column_usage",
+        columns! {
+            Text: constraint_catalog constraint_schema constraint_name table_catalog table_schema table_name column_name;
+            Int: ordinal_position position_in_unique_constraint;
+        },
+    ),
+    (
+        "metastore_privileges",
+        columns! { Text: grantor grantee metastore_id privilege_type is_grantable inherited_from; },
+    ),
+    (
+        "parameters",
+        columns! {
+            Text: specific_catalog specific_schema specific_name; Int: ordinal_position;
+            Text: parameter_mode is_result as_locator parameter_name data_type full_data_type;
+            Long: character_maximum_length character_octet_length;
+            Int: numeric_precision numeric_precision_radix numeric_scale datetime_precision;
+            Text: interval_type; Int: interval_precision; Long: maximum_cardinality; Text: parameter_default comment;
+        },
+    ),
+    (
+        "referential_constraints",
+        columns! {
+            Text: constraint_catalog constraint_schema constraint_name unique_constraint_catalog unique_constraint_schema
+                unique_constraint_name match_option update_rule delete_rule;
+        },
+    ),
+    (
+        "routine_privileges",
+        columns! {
+            Text: grantor grantee specific_catalog specific_schema specific_name routine_catalog routine_schema routine_name
+                privilege_type is_grantable inherited_from;
+        },
+    ),
+    (
+        "routines",
+        columns! {
+            Text: specific_catalog specific_schema specific_name routine_catalog routine_schema routine_name routine_owner
+                routine_type data_type full_data_type;
+            Long: character_maximum_length character_octet_length;
+            Int: numeric_precision numeric_precision_radix numeric_scale datetime_precision;
+            Text: interval_type; Int: interval_precision; Long: maximum_cardinality;
+            Text: routine_body routine_definition external_name external_language parameter_style is_deterministic
+                sql_data_access is_null_call security_type sql_path comment;
+            Timestamp: created; Text: created_by; Timestamp: last_altered; Text: last_altered_by;
+        },
+    ),
     ("row_filters", columns! { Text: table_catalog table_schema table_name filter_name target_columns; }),
-    ("schema_privileges", columns! {
-        Text: grantor grantee catalog_name schema_name privilege_type is_grantable inherited_from;
-    }),
+    (
+        "schema_privileges",
+        columns! {
+            Text: grantor grantee catalog_name schema_name privilege_type is_grantable inherited_from;
+        },
+    ),
     ("schema_tags", columns! { Text: catalog_name schema_name tag_name tag_value; }),
-    ("schemata", columns! {
-        Text: catalog_name schema_name schema_owner comment; Timestamp: created; Text: created_by;
-        Timestamp: last_altered; Text: last_altered_by;
-    }),
-    ("table_constraints", columns! {
-        Text: constraint_catalog constraint_schema constraint_name table_catalog table_schema table_name constraint_type
-            is_deferrable initially_deferred enforced;
-    }),
-    ("table_privileges", columns! {
-        Text: grantor grantee table_catalog table_schema table_name privilege_type is_grantable inherited_from;
-    }),
+    (
+        "schemata",
+        columns! {
+            Text: catalog_name schema_name schema_owner comment; Timestamp: created; Text: created_by;
+            Timestamp: last_altered; Text: last_altered_by;
+        },
+    ),
+    (
+        "table_constraints",
+        columns! {
+            Text: constraint_catalog constraint_schema constraint_name table_catalog table_schema table_name constraint_type
+                is_deferrable initially_deferred enforced;
+        },
+    ),
+    (
+        "table_privileges",
+        columns! {
+            Text: grantor grantee table_catalog table_schema table_name privilege_type is_grantable inherited_from;
+        },
+    ),
     ("table_tags", columns! { Text: catalog_name schema_name table_name tag_name tag_value; }),
-    ("tables", columns! {
-        Text: table_catalog table_schema table_name table_type is_insertable_into commit_action table_owner comment;
-        Timestamp: created; Text: created_by; Timestamp: last_altered;
-        Text: last_altered_by data_source_format storage_sub_directory storage_path;
-    }),
-    ("views", columns! {
-        Text: table_catalog table_schema table_name view_definition check_option is_updatable is_insertable_into sql_path
-            is_materialized;
-    }),
-    ("volume_privileges", columns! {
-        Text: grantor grantee volume_catalog volume_schema volume_name privilege_type is_grantable inherited_from;
-    }),
+    (
+        "tables",
+        columns! {
+            Text: table_catalog table_schema table_name table_type is_insertable_into commit_action table_owner comment;
+            Timestamp: created; Text: created_by; Timestamp: last_altered;
+            Text: last_altered_by data_source_format storage_sub_directory storage_path;
+        },
+    ),
+    (
+        "views",
+        columns! {
+            Text: table_catalog table_schema table_name view_definition check_option is_updatable is_insertable_into sql_path
+                is_materialized;
+        },
+    ),
+    (
+        "volume_privileges",
+        columns! {
+            Text: grantor grantee volume_catalog volume_schema volume_name privilege_type is_grantable inherited_from;
+        },
+    ),
     ("volume_tags", columns! { Text: catalog_name schema_name volume_name tag_name tag_value; }),
-    ("volumes", columns! {
-        Text: volume_catalog volume_schema volume_name volume_type volume_owner comment storage_location;
-        Timestamp: created; Text: created_by; Timestamp: last_altered; Text: last_altered_by;
-    }),
+    (
+        "volumes",
+        columns! {
+            Text: volume_catalog volume_schema volume_name volume_type volume_owner comment storage_location;
+            Timestamp: created; Text: created_by; Timestamp: last_altered; Text: last_altered_by;
+        },
+    ),
 ];
 
 /// The columns of a view; `None` when there is no such view. The name is folded.
@@ -167,8 +224,17 @@ pub(super) async fn relation(
 async fn of_catalog(run: &Run, catalog: &Container, view: &str, rows: &mut Rows) -> Result<()> {
     let in_schemas = matches!(
         view,
-        "schema_privileges" | "schemata" | "tables" | "columns" | "views" | "table_privileges" | "table_constraints"
-            | "check_constraints" | "volumes" | "volume_privileges" | "constraint_table_usage"
+        "schema_privileges"
+            | "schemata"
+            | "tables"
+            | "columns"
+            | "views"
+            | "table_privileges"
+            | "table_constraints"
+            | "check_constraints"
+            | "volumes"
+            | "volume_privileges"
+            | "constraint_table_usage"
     );
     if !in_schemas && view != "catalog_privileges" {
         return Ok(());
@@ -190,7 +256,9 @@ async fn of_catalog(run: &Run, catalog: &Container, view: &str, rows: &mut Rows)
             "schemata" => rows.push(made(&schema.object, Vec::new())),
             "schema_privileges" => {
                 let gate = gate(run, Privilege::UseCatalog, Kind::Catalog, &catalog.object.name).await?;
-                rows.extend(grants.iter().flat_map(|grants| grants.under(None).rows(&schema.object, Kind::Schema, gate)));
+                rows.extend(
+                    grants.iter().flat_map(|grants| grants.under(None).rows(&schema.object, Kind::Schema, gate)),
+                );
             }
             "volumes" => {
                 for volume in there(run.seen_volumes(name).await)?.unwrap_or_default() {
@@ -204,7 +272,9 @@ async fn of_catalog(run: &Run, catalog: &Container, view: &str, rows: &mut Rows)
             "volume_privileges" => {
                 let gate = gate(run, Privilege::UseSchema, Kind::Schema, name).await?;
                 for volume in there(run.seen_volumes(name).await)?.unwrap_or_default() {
-                    let of = grants.iter().flat_map(|all| all.under(Some(&schema.object)).rows(&volume.object, Kind::Volume, gate));
+                    let of = grants
+                        .iter()
+                        .flat_map(|all| all.under(Some(&schema.object)).rows(&volume.object, Kind::Volume, gate));
                     rows.extend(of);
                 }
             }
@@ -351,7 +421,9 @@ fn sizes(data_type: &DataType) -> (Option<i64>, Option<i64>, Option<i64>, Option
         DataType::Long => whole(64),
         DataType::Float => (Some(32), Some(2), None, None),
         DataType::Double => (Some(64), Some(2), None, None),
-        DataType::Decimal { precision, scale } => (Some(i64::from(*precision)), Some(10), Some(i64::from(*scale)), None),
+        DataType::Decimal { precision, scale } => {
+            (Some(i64::from(*precision)), Some(10), Some(i64::from(*scale)), None)
+        }
         DataType::Date => (None, None, None, Some(0)),
         DataType::Timestamp | DataType::TimestampNtz => (None, None, None, Some(3)),
         _ => (None, None, None, None),
@@ -451,7 +523,9 @@ impl<'a> Reaching<'a> {
         let mut rows = Rows::new();
         for (id, _, from) in self.chain(object) {
             let reaches = |privilege: Privilege| {
-                from == "NONE" || privilege.applies_to(kind) || matches!(privilege, Privilege::AllPrivileges | Privilege::Browse)
+                from == "NONE"
+                    || privilege.applies_to(kind)
+                    || matches!(privilege, Privilege::AllPrivileges | Privilege::Browse)
             };
             for given in self.given(id) {
                 if reaches(given.privilege) && (everything || self.grants.closure.contains(&given.principal)) {

@@ -5,6 +5,7 @@
 
 mod access;
 pub mod answer;
+mod column_types;
 mod define;
 mod describe;
 pub mod history;
@@ -150,7 +151,7 @@ impl Run {
 
     async fn use_(&self, to: Use) -> Result<Answer> {
         use crannog_security::NameOf;
-        use crannog_security::actions::{catalogs, schemas};
+        use crannog_security::actions::schemas;
         let (catalog, schema) = match to {
             Use::Catalog(catalog) => (catalog, "default".to_owned()),
             Use::Schema(Name(parts)) => match parts.as_slice() {
@@ -159,8 +160,9 @@ impl Run {
                 _ => return Err(Problem::invalid("USE takes a schema, or a catalog and a schema")),
             },
         };
-        if schema.eq_ignore_ascii_case("default") {
-            self.caller.ask::<catalogs::ReadMetadata>(NameOf::named(FullName::of([catalog.clone()]))).await?;
+        // A catalog has these two without anybody having made them.
+        if ["default", "information_schema"].contains(&schema.to_ascii_lowercase().as_str()) || catalog.eq_ignore_ascii_case("system") {
+            self.check_catalog(&FullName::of([catalog.clone()])).await?;
         } else {
             let name = FullName::of([catalog.clone(), schema.clone()]);
             self.caller.ask::<schemas::ReadMetadata>(NameOf::named(name)).await?;

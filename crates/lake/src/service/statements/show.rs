@@ -120,7 +120,8 @@ impl Run {
 
     async fn show_volumes(&self, schema: Option<&Name>, like: Option<&str>) -> Result<Answer> {
         let schema = self.schema_name(schema)?;
-        let seen = if self.made_by_server(&schema).await?.is_some() { Vec::new() } else { self.seen_volumes(&schema).await? };
+        let seen =
+            if self.made_by_server(&schema).await?.is_some() { Vec::new() } else { self.seen_volumes(&schema).await? };
         let rows: Vec<_> = matching(seen, like, |volume| volume.object.name.last())
             .map(|volume| vec![schema.last().into(), volume.object.name.last().into()])
             .collect();
@@ -129,7 +130,8 @@ impl Run {
 
     async fn show_table_extended(&self, schema: Option<&Name>, like: &str) -> Result<Answer> {
         let schema = self.schema_name(schema)?;
-        let seen = if self.made_by_server(&schema).await?.is_some() { Vec::new() } else { self.seen_tables(&schema).await? };
+        let seen =
+            if self.made_by_server(&schema).await?.is_some() { Vec::new() } else { self.seen_tables(&schema).await? };
         let mut rows = Vec::new();
         for table in matching(seen, Some(like), |table| table.object.name.last()) {
             // The catalog's copy: opening every table that matches would read as many logs.
@@ -217,8 +219,10 @@ impl Run {
         match name.map(Name::parts) {
             None => Ok(FullName::of([&self.session.catalog])),
             Some([catalog]) => Ok(FullName::of([catalog])),
-            Some(parts) => Err(Problem::invalid(format!("{} is no catalog: it has more than one part", parts.join(".")))
-                .sql_state("42601")),
+            Some(parts) => {
+                Err(Problem::invalid(format!("{} is no catalog: it has more than one part", parts.join(".")))
+                    .sql_state("42601"))
+            }
         }
     }
 

@@ -39,10 +39,7 @@ const AUDIT: Columns = &[
     ("action_name", Type::Text),
     ("request_id", Type::Text),
     ("request_params", Type::TextMap),
-    (
-        "response",
-        Type::Struct(&[("status_code", Type::Int), ("error_message", Type::Text), ("result", Type::Text)]),
-    ),
+    ("response", Type::Struct(&[("status_code", Type::Int), ("error_message", Type::Text), ("result", Type::Text)])),
     ("audit_level", Type::Text),
     ("event_id", Type::Text),
     ("identity_metadata", Type::Struct(&[("run_by", Type::Text), ("run_as", Type::Text)])),
@@ -236,9 +233,8 @@ fn reads_of(json: &str) -> Result<(Vec<String>, Vec<String>)> {
     }
     let reads: Vec<Read> =
         serde_json::from_str(json).map_err(|error| Problem::internal("a stored statement cannot be read", error))?;
-    let full = |read: &Read| -> Vec<String> {
-        read.columns.iter().map(|column| format!("{}.{column}", read.table)).collect()
-    };
+    let full =
+        |read: &Read| -> Vec<String> { read.columns.iter().map(|column| format!("{}.{column}", read.table)).collect() };
     let columns = reads.iter().flat_map(full).collect();
     Ok((reads.into_iter().map(|read| read.table).collect(), columns))
 }
@@ -285,7 +281,8 @@ mod tests {
 
     #[test]
     fn reads_become_tables_and_columns() {
-        let (tables, columns) = reads_of(r#"[{"table":"a.b.t","columns":["x","y"]},{"table":"a.b.u","columns":[]}]"#).unwrap();
+        let (tables, columns) =
+            reads_of(r#"[{"table":"a.b.t","columns":["x","y"]},{"table":"a.b.u","columns":[]}]"#).unwrap();
         assert_eq!(tables, ["a.b.t", "a.b.u"]);
         assert_eq!(columns, ["a.b.t.x", "a.b.t.y"]);
     }

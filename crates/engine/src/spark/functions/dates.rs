@@ -1,0 +1,482 @@
+//! Dates and times. Fields of a TIMESTAMP are those of the wall clock in the session's zone.
+
+use arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+
+use super::pattern::{Pattern, day_name, month_name, weekday};
+use super::rows::{Clock, Day, Instant, call as row, coerce};
+use super::Call;
+use crate::bind::{Binder, Bound, unexpected_type};
+use crate::spark::arithmetic::plus_months;
+use crate::spark::casts::Mode;
+use crate::spark::error::{Result, spark, spark_hint, unsupported};
+use crate::spark::zone::{Zone, add_months, civil, days_from_civil, days_in_month};
+use crate::spark::{parse, types};
+
+const D: DataType = DataType::Date32;
+const I: DataType = DataType::Int32;
+const L: DataType = DataType::Int64;
+const T: DataType = DataType::Utf8;
+const DAY: i64 = 86_400_000_000;
+const NO_ZONE: Zone = Zone::Fixed(0);
+
+/// Any date or time as a wall clock.
+fn clock(binder: &Binder, value: Bound, call: &str) -> Result<Bound> {
+    match value.ty {
+        DataType::Date32 | DataType::Timestamp(..) | DataType::Null => binder.cast(value, &types::timestamp_ntz()),
+        DataType::Utf8 => {
+            let instant = binder.cast(value, &types::timestamp())?;
+            binder.cast(instant, &types::timestamp_ntz())
+        }
+        _ => Err(unexpected_type(call, &value, "DATE or TIMESTAMP")),
+    }
+}
+
+fn iso_week(days: i64) -> (i64, i64) {
+    let thursday = days - i64::try_from(weekday(days)).unwrap_or(0) + 3;
+    let (year, ..) = civil(thursday);
+    let first = days_from_civil(year, 1, 1).unwrap_or(thursday);
+    (year, (thursday - first) / 7 + 1)
+}
+
+/// A whole-number field of a wall clock.
+fn field(name: &str, local: i64) -> Option<i64> {
+    let days = local.div_euclid(DAY);
+    let seconds = local.rem_euclid(DAY) / 1_000_000;
+    let (year, month, day) = civil(days);
+    let of_week = i64::try_from(weekday(days)).unwrap_or(0);
+    Some(match name {
+        "year" => year,
+        "quarter" => i64::from(month.div_ceil(3)),
+        "month" => i64::from(month),
+        "day" | "dayofmonth" => i64::from(day),
+        "dayofweek" => (of_week + 1) % 7 + 1,
+        "dayofweek_iso" => of_week + 1,
+        "weekday" => of_week,
+        "dayofyear" => days - days_from_civil(year, 1, 1)? + 1,
+        "weekofyear" | "week" => iso_week(days).1,
+        "yearofweek" => iso_week(days).0,
+        "hour" => seconds / 3600,
+        "minute" => seconds / 60 % 60,
+        "second" => seconds % 60,
+        _ => return None,
+    })
+}
+
+/// The wall clock at the start of a unit.
+fn truncated(unit: &str, local: i64) -> Option<i64> {
+    let days = local.div_euclid(DAY);
+    let (year, month, _) = civil(days);
+    let start = |days: Option<i64>| days.map(|days| days * DAY);
+    match unit.to_ascii_uppercase().as_str() {
+        "YEAR" | "YYYY" | "YY" => start(days_from_civil(year, 1, 1)),
+        "QUARTER" => start(days_from_civil(year, (month - 1) / 3 * 3 + 1, 1)),
+        "MONTH" | "MM" | "MON" => start(days_from_civil(year, month, 1)),
+        "WEEK" => start(Some(days - i64::try_from(weekday(days)).unwrap_or(0))),
+        "DAY" | "DD" => start(Some(days)),
+        "HOUR" => Some(local.div_euclid(3_600_000_000) * 3_600_000_000),
+        "MINUTE" => Some(local.div_euclid(60_000_000) * 60_000_000),
+        "SECOND" => Some(local.div_euclid(1_000_000) * 1_000_000),
+        "MILLISECOND" => Some(local.div_euclid(1000) * 1000),
+        "MICROSECOND" => Some(local),
+        _ => None,
+    }
+}
+
+fn months_between(a: i64, b: i64, rounded: bool) -> f64 {
+    let ((ad, at), (bd, bt)) = ((a.div_euclid(DAY), a.rem_euclid(DAY)), (b.div_euclid(DAY), b.rem_euclid(DAY)));
+    let ((ay, am, aday), (by, bm, bday)) = (civil(ad), civil(bd));
+    #[expect(clippy::cast_precision_loss, reason = "months")]
+    let months = ((ay - by) * 12 + i64::from(am) - i64::from(bm)) as f64;
+    let last = |y: i64, m: u32, d: u32| d == days_in_month(y, m);
+    if aday == bday || last(ay, am, aday) && last(by, bm, bday) {
+        return months;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "seconds of a month")]
+    let seconds = ((i64::from(aday) - i64::from(bday)) * 86_400 + at / 1_000_000 - bt / 1_000_000) as f64;
+    let value = months + seconds / (31.0 * 86_400.0);
+    if rounded { (value * 1e8).round() / 1e8 } else { value }
+}
+
+fn out_of_bounds(text: String) -> datafusion::error::DataFusionError {
+    spark_hint("DATETIME_FIELD_OUT_OF_BOUNDS.WITH_SUGGESTION", text, "use the try_ function to get NULL instead")
+}
+
+fn unit_of(call: &Call<'_>) -> Result<String> {
+    call.args[0].as_text().map(str::to_ascii_uppercase).ok_or_else(|| spark("INVALID_PARAMETER_VALUE.DATETIME_UNIT", format!("{} needs a unit such as DAY", call.name)))
+}
+
+fn bad_unit(function: &str, unit: &str) -> datafusion::error::DataFusionError {
+    spark("INVALID_PARAMETER_VALUE.DATETIME_UNIT", format!("{function} expects one of the units YEAR, QUARTER, MONTH, WEEK, DAY, HOUR, MINUTE, SECOND, MILLISECOND, MICROSECOND, but got '{unit}'"))
+}
+
+fn timestamp_add(binder: &Binder, call: &mut Call<'_>) -> Result<Bound> {
+    let unit = unit_of(call)?;
+    let shown = format!("timestampadd({unit}, {}, {})", call.args[1].name, call.args[2].name);
+    let amount = binder.implicit(call.args[1].clone(), &L, &shown)?;
+    let value = call.args[2].clone();
+    let ntz = value.ty == types::timestamp_ntz();
+    let value = binder.implicit(value, &if ntz { types::timestamp_ntz() } else { types::timestamp() }, &shown)?;
+    let zone = if ntz { NO_ZONE } else { binder.zone() };
+    let (months, days, micros) = match unit.trim_end_matches('S') {
+        "YEAR" => (12, 0, 0),
+        "QUARTER" => (3, 0, 0),
+        "MONTH" => (1, 0, 0),
+        "WEEK" => (0, 7, 0),
+        "DAY" | "DAYOFYEAR" => (0, 1, 0),
+        "HOUR" => (0, 0, 3_600_000_000),
+        "MINUTE" => (0, 0, 60_000_000),
+        "SECOND" => (0, 0, 1_000_000),
+        "MILLISECOND" => (0, 0, 1000),
+        "MICROSECOND" => (0, 0, 1),
+        _ => return Err(bad_unit("timestampadd", &unit)),
+    };
+    let key = format!("{unit} {zone:?} {ntz}");
+    let apply = move |at: i64, n: i64| -> Option<i64> {
+        if months > 0 {
+            return Some(plus_months(at, n.checked_mul(months)?, Some(&zone)));
+        }
+        if days > 0 {
+            return Some(zone.to_instant(zone.to_local(at).checked_add(n.checked_mul(days * DAY)?)?));
+        }
+        at.checked_add(n.checked_mul(micros)?)
+    };
+    let overflow = || spark("DATETIME_OVERFLOW", "datetime operation overflow");
+    Ok(if ntz {
+        row("timestampadd", key, vec![amount, value], move |r| apply(r.micros(1), r.long(0)).map(|at| Some(Clock(at))).ok_or_else(overflow))
+    } else {
+        row("timestampadd", key, vec![amount, value], move |r| apply(r.micros(1), r.long(0)).map(|at| Some(Instant(at))).ok_or_else(overflow))
+    }
+    .named(shown))
+}
+
+fn timestamp_diff(binder: &Binder, call: &mut Call<'_>) -> Result<Bound> {
+    let unit = unit_of(call)?;
+    let shown = format!("timestampdiff({unit}, {}, {})", call.args[1].name, call.args[2].name);
+    let (a, b) = (clock(binder, call.args[1].clone(), &shown)?, clock(binder, call.args[2].clone(), &shown)?);
+    let divisor: i64 = match unit.trim_end_matches('S') {
+        "YEAR" | "QUARTER" | "MONTH" => 0,
+        "WEEK" => 7 * DAY,
+        "DAY" => DAY,
+        "HOUR" => 3_600_000_000,
+        "MINUTE" => 60_000_000,
+        "SECOND" => 1_000_000,
+        "MILLISECOND" => 1000,
+        "MICROSECOND" => 1,
+        _ => return Err(bad_unit("timestampdiff", &unit)),
+    };
+    let per = match unit.trim_end_matches('S') {
+        "YEAR" => 12,
+        "QUARTER" => 3,
+        _ => 1,
+    };
+    Ok(row("timestampdiff", unit, vec![a, b], move |r| {
+        let (a, b) = (r.micros(0), r.micros(1));
+        if divisor > 0 {
+            return Ok(Some((b - a) / divisor));
+        }
+        let ((ay, am, _), (by, bm, _)) = (civil(a.div_euclid(DAY)), civil(b.div_euclid(DAY)));
+        let mut months = (by - ay) * 12 + i64::from(bm) - i64::from(am);
+        let moved = add_months(a.div_euclid(DAY), months) * DAY + a.rem_euclid(DAY);
+        if months > 0 && moved > b {
+            months -= 1;
+        } else if months < 0 && moved < b {
+            months += 1;
+        }
+        Ok(Some(months / per))
+    })
+    .named(shown))
+}
+
+/// `to_date`, `to_timestamp` and their kin with a pattern.
+fn with_pattern(binder: &Binder, call: &mut Call<'_>, text: String) -> Result<Bound> {
+    let safe = call.name.starts_with("try_");
+    let pattern = binder.implicit(call.args[1].clone(), &T, &text)?;
+    let value = binder.implicit(call.args[0].clone(), &T, &text)?;
+    let zone = binder.zone();
+    let key = format!("{zone:?} {safe}");
+    let read = move |value: &str, pattern: &str| -> Result<Option<(i64, Option<Zone>)>> {
+        let pattern = Pattern::parse(pattern)?;
+        match pattern.read(value) {
+            Some(found) => Ok(Some(found)),
+            None if safe => Ok(None),
+            None => Err(pattern.cannot(value)),
+        }
+    };
+    let name = call.name;
+    let args = vec![value, pattern];
+    Ok(match name {
+        "to_date" | "try_to_date" => row(name, key, args, move |r| Ok(read(r.text(0), r.text(1))?.map(|(local, _)| Day(local.div_euclid(DAY))))),
+        "to_timestamp_ntz" => row(name, key, args, move |r| Ok(read(r.text(0), r.text(1))?.map(|(local, _)| Clock(local)))),
+        "unix_timestamp" | "to_unix_timestamp" => row(name, key, args, move |r| {
+            Ok(read(r.text(0), r.text(1))?.map(|(local, named)| named.unwrap_or(zone).to_instant(local).div_euclid(1_000_000)))
+        }),
+        _ => row(name, key, args, move |r| Ok(read(r.text(0), r.text(1))?.map(|(local, named)| Instant(named.unwrap_or(zone).to_instant(local))))),
+    })
+}
+
+fn part(binder: &Binder, unit: &str, value: Bound, text: &str) -> Result<Bound> {
+    let unit = unit.to_ascii_uppercase();
+    if let DataType::Duration(_) = value.ty {
+        let (divisor, modulus) = match unit.trim_end_matches('S') {
+            "DAY" | "D" => (DAY, i64::MAX),
+            "HOUR" | "H" | "HR" => (3_600_000_000, 24),
+            "MINUTE" | "M" | "MIN" => (60_000_000, 60),
+            "SECOND" | "SEC" => (1_000_000, 60),
+            _ => return Err(spark("INVALID_EXTRACT_FIELD", format!("cannot extract {unit} from an interval"))),
+        };
+        let micros = arrow_micros(value);
+        let long = row("date_part", format!("{unit} i"), vec![micros], move |r| Ok(Some(r.long(0) / divisor % modulus)));
+        return Ok(if divisor == 1_000_000 { binder.cast(long, &DataType::Decimal128(8, 6))? } else { binder.cast(long, &I)? });
+    }
+    if let DataType::Interval(_) = value.ty {
+        return Err(unsupported("a field of a year-month interval"));
+    }
+    let local = clock(binder, value, text)?;
+    let name = match unit.as_str() {
+        "YEAR" | "Y" | "YEARS" | "YR" | "YRS" => "year",
+        "QUARTER" | "QTR" => "quarter",
+        "MONTH" | "MON" | "MONS" | "MONTHS" => "month",
+        "WEEK" | "W" | "WEEKS" => "week",
+        "DAY" | "D" | "DAYS" => "day",
+        "DOW" | "DAYOFWEEK" => "dayofweek",
+        "DOW_ISO" | "DAYOFWEEK_ISO" => "dayofweek_iso",
+        "DOY" => "dayofyear",
+        "YEAROFWEEK" => "yearofweek",
+        "HOUR" | "H" | "HOURS" | "HR" | "HRS" => "hour",
+        "MINUTE" | "M" | "MIN" | "MINS" | "MINUTES" => "minute",
+        "SECOND" | "S" | "SEC" | "SECONDS" | "SECS" => {
+            let micros = row("seconds", "", vec![local], |r| Ok(Some(r.micros(0).rem_euclid(60_000_000))));
+            let wide = binder.cast(micros, &DataType::Decimal128(20, 0))?;
+            let million = Bound::literal(ScalarValue::Decimal128(Some(1_000_000), 7, 0), "");
+            let divided = crate::spark::arithmetic::operate(binder, crate::spark::arithmetic::Op::Divide, wide, million, Mode::Ansi)?;
+            return binder.cast(divided, &DataType::Decimal128(8, 6));
+        }
+        _ => return Err(spark("INVALID_EXTRACT_FIELD", format!("cannot extract {unit}"))),
+    };
+    Ok(row("date_part", name, vec![local], move |r| Ok(field(name, r.micros(0)).and_then(|value| i32::try_from(value).ok()))))
+}
+
+fn arrow_micros(value: Bound) -> Bound {
+    let expr = datafusion::logical_expr::Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(value.expr), L));
+    Bound::new(expr, L, value.name)
+}
+
+/// Binds the call if it is one of these functions.
+pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>> {
+    let text = call.text();
+    let name = call.name;
+    let zone = binder.zone();
+    let zoned = format!("{zone:?}");
+    let moment = types::timestamp();
+    let bound = match name {
+        "dateadd" | "date_add" | "timestampadd" if call.args.len() == 3 => return Ok(Some(timestamp_add(binder, call)?)),
+        "datediff" | "date_diff" | "timestampdiff" if call.args.len() == 3 => return Ok(Some(timestamp_diff(binder, call)?)),
+        "date_add" | "date_sub" | "dateadd" => {
+            call.arity(2, 2)?;
+            let days = &call.args[1];
+            if !matches!(days.ty, DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Null | DataType::Utf8) {
+                return Err(unexpected_type(&text, days, "INT, SMALLINT or TINYINT"));
+            }
+            let sign = if name == "date_sub" { -1 } else { 1 };
+            row(name, "", coerce(binder, call, 2, &[D, I])?, move |r| Ok(Some(Day(r.day(0) + sign * i64::from(r.int(1))))))
+        }
+        "datediff" | "date_diff" => {
+            let values = coerce(binder, call, 2, &[moment.clone(), moment])?;
+            let values = values.into_iter().map(|value| binder.cast(value, &D)).collect::<Result<Vec<_>>>()?;
+            row(name, "", values, |r| Ok(i32::try_from(r.day(0) - r.day(1)).ok()))
+        }
+        "add_months" => row(name, "", coerce(binder, call, 2, &[D, I])?, |r| Ok(Some(Day(add_months(r.day(0), i64::from(r.int(1))))))),
+        "months_between" => {
+            call.arity(2, 3)?;
+            let shown = if call.args.len() == 2 { format!("months_between({}, {}, true)", call.args[0].name, call.args[1].name) } else { text.clone() };
+            let rounded = match call.args.get(2) {
+                Some(flag) => !matches!(flag.as_literal(), Some(ScalarValue::Boolean(Some(false)))),
+                None => true,
+            };
+            let (a, b) = (clock(binder, call.args[0].clone(), &text)?, clock(binder, call.args[1].clone(), &text)?);
+            return Ok(Some(row(name, format!("{rounded}"), vec![a, b], move |r| Ok(Some(months_between(r.micros(0), r.micros(1), rounded)))).named(shown)));
+        }
+        "last_day" => row(name, "", coerce(binder, call, 1, &[D])?, |r| {
+            let (year, month, _) = civil(r.day(0));
+            Ok(days_from_civil(year, month, days_in_month(year, month)).map(Day))
+        }),
+        "next_day" => row(name, "", coerce(binder, call, 2, &[D, T])?, |r| {
+            let wanted = r.text(1).to_ascii_uppercase();
+            let at = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"].iter().zip(0_i64..).find(|(short, at)| {
+                let full = day_name(at - 3 + 7).to_ascii_uppercase();
+                wanted == **short || wanted == full || wanted == full[..3]
+            });
+            let Some((_, at)) = at else { return Err(spark("ILLEGAL_DAY_OF_WEEK", format!("illegal input for day of week: {}", r.text(1)))) };
+            let today = i64::try_from(weekday(r.day(0))).unwrap_or(0);
+            Ok(Some(Day(r.day(0) + (at - today - 1).rem_euclid(7) + 1)))
+        }),
+        "trunc" => row(name, "", coerce(binder, call, 2, &[D, T])?, |r| {
+            let unit = r.text(1).to_ascii_uppercase();
+            if !matches!(unit.as_str(), "YEAR" | "YYYY" | "YY" | "QUARTER" | "MONTH" | "MM" | "MON" | "WEEK") {
+                return Ok(None);
+            }
+            Ok(truncated(&unit, r.day(0) * DAY).map(|at| Day(at.div_euclid(DAY))))
+        }),
+        "date_trunc" => {
+            call.arity(2, 2)?;
+            let unit = binder.implicit(call.args[0].clone(), &T, &text)?;
+            let value = call.args[1].clone();
+            if value.ty == types::timestamp_ntz() {
+                row(name, "ntz", vec![unit, value], |r| Ok(truncated(r.text(0), r.micros(1)).map(Clock)))
+            } else {
+                let value = binder.implicit(value, &moment, &text)?;
+                row(name, zoned, vec![unit, value], move |r| Ok(truncated(r.text(0), zone.to_local(r.micros(1))).map(|at| Instant(zone.to_instant(at)))))
+            }
+        }
+        "year" | "quarter" | "month" | "day" | "dayofmonth" | "dayofweek" | "weekday" | "dayofyear" | "weekofyear" => {
+            call.arity(1, 1)?;
+            // A string is cast to DATE here, not to TIMESTAMP.
+            let value = if call.args[0].ty == T { binder.cast(call.args[0].clone(), &D)? } else { call.args[0].clone() };
+            let local = clock(binder, value, &text)?;
+            let kind = name.to_owned();
+            row(name, "", vec![local], move |r| Ok(field(&kind, r.micros(0)).and_then(|value| i32::try_from(value).ok())))
+        }
+        "hour" | "minute" | "second" => {
+            call.arity(1, 1)?;
+            let local = clock(binder, call.args[0].clone(), &text)?;
+            let kind = name.to_owned();
+            row(name, "", vec![local], move |r| Ok(field(&kind, r.micros(0)).and_then(|value| i32::try_from(value).ok())))
+        }
+        "dayname" => row(name, "", coerce(binder, call, 1, &[D])?, |r| Ok(Some(day_name(r.day(0)).chars().take(3).collect::<String>()))),
+        "monthname" => row(name, "", coerce(binder, call, 1, &[D])?, |r| Ok(Some(month_name(civil(r.day(0)).1).chars().take(3).collect::<String>()))),
+        "date_part" | "datepart" => {
+            call.arity(2, 2)?;
+            let Some(unit) = call.args[0].as_text().map(str::to_owned) else {
+                return Err(spark("NON_FOLDABLE_ARGUMENT", "the field of date_part must be a literal string"));
+            };
+            part(binder, &unit, call.args[1].clone(), &text)?
+        }
+        "date_format" | "to_varchar" | "to_char" if call.args.get(1).is_some_and(|arg| arg.ty == T) && !call.args.first().is_some_and(|arg| types::is_numeric(&arg.ty)) => {
+            call.arity(2, 2)?;
+            let shown = format!("date_format({}, {})", call.args[0].name, call.args[1].name);
+            let values = coerce(binder, call, 2, &[moment, T])?;
+            return Ok(Some(row("date_format", zoned, values, move |r| Ok(Some(Pattern::parse(r.text(1))?.format(r.micros(0), &zone)))).named(shown)));
+        }
+        "to_date" | "try_to_date" | "to_timestamp" | "try_to_timestamp" | "to_timestamp_ltz" | "to_timestamp_ntz" => {
+            call.arity(1, 2)?;
+            if call.args.len() == 2 {
+                with_pattern(binder, call, text.clone())?
+            } else {
+                let ty = match name {
+                    "to_date" | "try_to_date" => D,
+                    "to_timestamp_ntz" => types::timestamp_ntz(),
+                    _ => moment,
+                };
+                let mode = if name.starts_with("try_") { Mode::Try } else { Mode::Ansi };
+                binder.cast_mode(call.args.remove(0), &ty, mode)?
+            }
+        }
+        "unix_timestamp" | "to_unix_timestamp" => {
+            call.arity(0, 2)?;
+            if call.args.is_empty() {
+                return Ok(Some(Bound::literal(ScalarValue::Int64(Some(binder.facts.now.div_euclid(1_000_000))), "unix_timestamp(current_timestamp(), yyyy-MM-dd HH:mm:ss)")));
+            }
+            if call.args.len() == 1 {
+                call.args.push(Bound::literal(ScalarValue::from("yyyy-MM-dd HH:mm:ss"), "yyyy-MM-dd HH:mm:ss"));
+            }
+            let shown = call.text();
+            if call.args[0].ty == T || call.args[0].ty == DataType::Null {
+                with_pattern(binder, call, text.clone())?.named(shown.clone())
+            } else {
+                let value = binder.implicit(call.args[0].clone(), &moment, &text)?;
+                row(name, "", vec![value], |r| Ok(Some(r.micros(0).div_euclid(1_000_000))))
+            }
+            .named(shown)
+        }
+        "from_unixtime" => {
+            call.arity(1, 2)?;
+            if call.args.len() == 1 {
+                call.args.push(Bound::literal(ScalarValue::from("yyyy-MM-dd HH:mm:ss"), "yyyy-MM-dd HH:mm:ss"));
+            }
+            let shown = call.text();
+            let values = coerce(binder, call, 2, &[L, T])?;
+            return Ok(Some(row(name, zoned, values, move |r| Ok(Some(Pattern::parse(r.text(1))?.format(r.long(0).saturating_mul(1_000_000), &zone)))).named(shown)));
+        }
+        "unix_date" => row(name, "", coerce(binder, call, 1, &[D])?, |r| Ok(i32::try_from(r.day(0)).ok())),
+        "unix_seconds" => row(name, "", coerce(binder, call, 1, &[moment])?, |r| Ok(Some(r.micros(0).div_euclid(1_000_000)))),
+        "unix_millis" => row(name, "", coerce(binder, call, 1, &[moment])?, |r| Ok(Some(r.micros(0).div_euclid(1000)))),
+        "unix_micros" => row(name, "", coerce(binder, call, 1, &[moment])?, |r| Ok(Some(r.micros(0)))),
+        "timestamp_seconds" => {
+            call.arity(1, 1)?;
+            let value = call.args.remove(0);
+            if !types::is_numeric(&value.ty) {
+                return Err(unexpected_type(&text, &value, "NUMERIC"));
+            }
+            binder.cast(value, &moment)?
+        }
+        "timestamp_millis" => row(name, "", coerce(binder, call, 1, &[L])?, |r| Ok(r.long(0).checked_mul(1000).map(Instant))),
+        "timestamp_micros" => row(name, "", coerce(binder, call, 1, &[L])?, |r| Ok(Some(Instant(r.long(0))))),
+        "date_from_unix_date" => row(name, "", coerce(binder, call, 1, &[I])?, |r| Ok(Some(Day(i64::from(r.int(0)))))),
+        "make_date" => row(name, "", coerce(binder, call, 3, &[I, I, I])?, |r| {
+            let found = u32::try_from(r.int(1)).ok().zip(u32::try_from(r.int(2)).ok()).and_then(|(month, day)| days_from_civil(i64::from(r.int(0)), month, day));
+            found.map(|day| Some(Day(day))).ok_or_else(|| out_of_bounds(format!("invalid date {}-{}-{}", r.int(0), r.int(1), r.int(2))))
+        }),
+        "make_timestamp" | "try_make_timestamp" | "make_timestamp_ntz" | "make_timestamp_ltz" => return make_timestamp(binder, call, text),
+        "from_utc_timestamp" | "to_utc_timestamp" => {
+            let from = name == "from_utc_timestamp";
+            row(name, "", coerce(binder, call, 2, &[moment, T])?, move |r| {
+                let zone = Zone::parse(r.text(1))?;
+                let at = r.micros(0);
+                Ok(Some(Instant(if from { zone.to_local(at) } else { zone.to_instant(at) })))
+            })
+        }
+        "convert_timezone" => {
+            call.arity(2, 3)?;
+            if call.args.len() == 2 {
+                call.args.insert(0, Bound::literal(ScalarValue::Utf8(Some(binder.facts.zone_name.clone())), "current_timezone()"));
+            }
+            let shown = call.text();
+            let values = coerce(binder, call, 3, &[T, T, types::timestamp_ntz()])?;
+            return Ok(Some(row(name, "", values, |r| {
+                let (from, to) = (Zone::parse(r.text(0))?, Zone::parse(r.text(1))?);
+                Ok(Some(Clock(to.to_local(from.to_instant(r.micros(2))))))
+            }).named(shown)));
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(if bound.name.starts_with("unix_timestamp(") || bound.name.starts_with("to_unix_timestamp(") { bound } else { bound.named(text) }))
+}
+
+fn make_timestamp(binder: &Binder, call: &mut Call<'_>, text: String) -> Result<Option<Bound>> {
+    let name = call.name;
+    let seconds = DataType::Decimal128(16, 6);
+    call.arity(6, 7)?;
+    let mut values = Vec::new();
+    for (at, arg) in std::mem::take(&mut call.args).into_iter().enumerate() {
+        values.push(match at {
+            5 => {
+                let decimal = binder.cast(arg, &seconds)?;
+                binder.cast(decimal, &T)?
+            }
+            6 => binder.implicit(arg, &T, &text)?,
+            _ => binder.implicit(arg, &I, &text)?,
+        });
+    }
+    let (ntz, safe, own) = (name == "make_timestamp_ntz", name.starts_with("try_"), values.len() == 7);
+    let zone = binder.zone();
+    let compute = move |r: &super::rows::Row<'_>| -> Result<Option<(i64, Zone)>> {
+        let micros = parse::digits(r.text(5)).and_then(|digits| digits.at_scale(38, 6)).and_then(|value| i64::try_from(value).ok());
+        let day = u32::try_from(r.int(1)).ok().zip(u32::try_from(r.int(2)).ok()).and_then(|(month, day)| days_from_civil(i64::from(r.int(0)), month, day));
+        let (hour, minute) = (i64::from(r.int(3)), i64::from(r.int(4)));
+        let valid = (0..24).contains(&hour) && (0..60).contains(&minute) && micros.is_some_and(|micros| (0..=60_000_000).contains(&micros));
+        let named = if own { Zone::parse(r.text(6))? } else { zone };
+        match (day, micros) {
+            (Some(day), Some(micros)) if valid => Ok(Some((day * DAY + (hour * 3600 + minute * 60) * 1_000_000 + micros, named))),
+            _ if safe => Ok(None),
+            _ => Err(out_of_bounds(format!("invalid timestamp {}-{}-{} {hour}:{minute}:{}", r.int(0), r.int(1), r.int(2), r.text(5)))),
+        }
+    };
+    let key = format!("{zone:?}");
+    Ok(Some(if ntz {
+        row(name, key, values, move |r| Ok(compute(r)?.map(|(local, _)| Clock(local))))
+    } else {
+        row(name, key, values, move |r| Ok(compute(r)?.map(|(local, zone)| Instant(zone.to_instant(local)))))
+    }
+    .named(text)))
+}

@@ -1,4 +1,0 @@
-#[path = "it/fake.rs"]
-mod fake;
-#[path = "it/looking.rs"]
-mod looking;

@@ -1,0 +1,97 @@
+//! Parameters into both drivers, rows out of them.
+//!
+//! What only one of the databases would take is refused here for both, so that no caller depends on which one is
+//! configured: a NUL in a text (PostgreSQL fails), NaN and infinities in a double (SQLite keeps NaN as NULL).
+
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Column, Executor, Postgres, Row as _, Sqlite, TypeInfo, ValueRef};
+
+use crate::StoreError;
+use crate::value::{Row, Value};
+
+pub(crate) async fn sqlite_rows<'e>(
+    on: impl Executor<'e, Database = Sqlite>,
+    sql: &'static str,
+    params: Vec<Value>,
+) -> Result<Vec<Row>, StoreError> {
+    bind_sqlite(sql, params)?.fetch_all(on).await?.iter().map(sqlite_row).collect()
+}
+
+pub(crate) async fn postgres_rows<'e>(
+    on: impl Executor<'e, Database = Postgres>,
+    sql: &'static str,
+    params: Vec<Value>,
+) -> Result<Vec<Row>, StoreError> {
+    bind_postgres(sql, params)?.fetch_all(on).await?.iter().map(postgres_row).collect()
+}
+
+pub(crate) fn bind_sqlite(
+    sql: &'static str,
+    params: Vec<Value>,
+) -> Result<Query<'static, Sqlite, SqliteArguments>, StoreError> {
+    params.into_iter().try_fold(sqlx::query(sql), |query, value| {
+        Ok(match storable(value)? {
+            Value::Int(value) => query.bind(value),
+            Value::Real(value) => query.bind(value),
+            Value::Text(value) => query.bind(value),
+            Value::Blob(value) => query.bind(value),
+        })
+    })
+}
+
+pub(crate) fn bind_postgres(
+    sql: &'static str,
+    params: Vec<Value>,
+) -> Result<Query<'static, Postgres, PgArguments>, StoreError> {
+    params.into_iter().try_fold(sqlx::query(sql), |query, value| {
+        Ok(match storable(value)? {
+            Value::Int(value) => query.bind(value),
+            Value::Real(value) => query.bind(value),
+            Value::Text(value) => query.bind(value),
+            Value::Blob(value) => query.bind(value),
+        })
+    })
+}
+
+fn storable(value: Value) -> Result<Value, StoreError> {
+    match &value {
+        Value::Text(Some(text)) if text.contains('\0') => Err(StoreError::Unstorable("a text with a NUL character")),
+        Value::Real(Some(number)) if !number.is_finite() => Err(StoreError::Unstorable("a number that is not finite")),
+        _ => Ok(value),
+    }
+}
+
+fn sqlite_row(row: &SqliteRow) -> Result<Row, StoreError> {
+    let value = |column: usize| -> Result<Value, StoreError> {
+        let raw = row.try_get_raw(column)?;
+        if raw.is_null() {
+            return Ok(Value::Text(None));
+        }
+        let kind = raw.type_info().name().to_owned();
+        Ok(match kind.as_str() {
+            "INTEGER" | "BOOLEAN" => Value::Int(row.try_get_unchecked(column)?),
+            "REAL" => Value::Real(row.try_get_unchecked(column)?),
+            "BLOB" => Value::Blob(row.try_get_unchecked(column)?),
+            _ => Value::Text(row.try_get_unchecked(column)?),
+        })
+    };
+    (0..row.len()).map(value).collect::<Result<_, _>>().map(Row)
+}
+
+fn postgres_row(row: &PgRow) -> Result<Row, StoreError> {
+    let value = |column: usize| -> Result<Value, StoreError> {
+        Ok(match row.column(column).type_info().name() {
+            "INT8" => Value::Int(row.try_get(column)?),
+            "INT4" => Value::Int(row.try_get::<Option<i32>, _>(column)?.map(i64::from)),
+            "BOOL" => Value::Int(row.try_get::<Option<bool>, _>(column)?.map(i64::from)),
+            "FLOAT8" => Value::Real(row.try_get(column)?),
+            "BYTEA" => Value::Blob(row.try_get(column)?),
+            "TEXT" | "VARCHAR" => Value::Text(row.try_get(column)?),
+            // NUMERIC and the like: an expression that the statement forgot to cast.
+            _ => return Err(StoreError::Shape { column, wanted: "of one of our four types", found: "of another type" }),
+        })
+    };
+    (0..row.len()).map(value).collect::<Result<_, _>>().map(Row)
+}
