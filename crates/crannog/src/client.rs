@@ -67,7 +67,7 @@ pub(crate) fn escaped(text: &str) -> String {
 
 /// The address of a server: without a scheme, http on this machine and https elsewhere, as databricks-sdk has it.
 fn address(host: &str) -> Result<Url, Failure> {
-    let host = host.trim().trim_end_matches('/');
+    let host = host.trim();
     let text = if host.contains("://") {
         host.to_owned()
     } else {
@@ -214,7 +214,7 @@ mod tests {
             ("127.0.0.1:9", "http://127.0.0.1:9/"),
             ("localhost:8080", "http://localhost:8080/"),
             ("lake.example.com", "https://lake.example.com/"),
-            ("https://lake.example.com/base/", "https://lake.example.com/base"),
+            ("https://lake.example.com/base", "https://lake.example.com/base"),
         ] {
             assert_eq!(address(host).unwrap().as_str(), url);
         }

@@ -179,11 +179,11 @@ mod tests {
         let (columns, rows) = sample();
         assert_eq!(
             table(&columns, &rows),
-            "                     n  text            text\n\
-             ----------------------  --------------  ----\n\
-             \u{20}                    1  a,\"b\"           NULL\n\
+            "                     n  text          text\n\
+             ----------------------  ------------  ----\n\
+             \u{20}                    1  a,\"b\"         NULL\n\
              12345678901234567890.5  湖\\u{1b}[31m\n\
-             \u{20}                  NaN  x\\ny            z\n"
+             \u{20}                  NaN  x\\ny          z\n"
         );
     }
 

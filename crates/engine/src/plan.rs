@@ -65,7 +65,8 @@ impl Planner {
         let handle = tokio::runtime::Handle::current();
         deep(move || {
             let (optimized, unoptimized, schema, scans) = bind(&facts, &runtime, &query, &sources, into.as_ref())?;
-            let physical = handle.block_on(runtime.state(true).query_planner().create_physical_plan(&optimized, &runtime.state(true)));
+            let physical = handle
+                .block_on(runtime.state(true).query_planner().create_physical_plan(&optimized, &runtime.state(true)));
             let physical = physical.map_err(to_problem)?;
             Ok(Box::new(Plan { runtime, unoptimized, optimized, physical, schema, scans }) as Box<dyn Prepared>)
         })
@@ -129,8 +130,12 @@ fn exactly(binder: &Binder, rel: Rel) -> Result<Rel> {
 }
 
 fn output(rel: &Rel) -> SchemaRef {
-    let fields: Vec<Field> =
-        rel.columns.iter().filter(|column| !column.hidden).map(|column| Field::new(&column.name, column.ty.clone(), true)).collect();
+    let fields: Vec<Field> = rel
+        .columns
+        .iter()
+        .filter(|column| !column.hidden)
+        .map(|column| Field::new(&column.name, column.ty.clone(), true))
+        .collect();
     Arc::new(Schema::new(fields))
 }
 
@@ -193,7 +198,8 @@ impl Prepared for Plan {
             if let LogicalPlan::TableScan(scan) = node
                 && let Some(key) = self.scans.get(scan.table_name.table())
             {
-                let mut columns: Vec<String> = scan.projected_schema.fields().iter().map(|field| field.name().clone()).collect();
+                let mut columns: Vec<String> =
+                    scan.projected_schema.fields().iter().map(|field| field.name().clone()).collect();
                 for filter in &scan.filters {
                     columns.extend(filter.column_refs().into_iter().map(|column| column.name.clone()));
                 }
@@ -224,7 +230,8 @@ impl Prepared for Plan {
     }
 
     async fn run(self: Box<Self>) -> Result<RowStream> {
-        let mut inner = execute_stream(Arc::clone(&self.physical), self.runtime.state(true).task_ctx()).map_err(to_problem)?;
+        let mut inner =
+            execute_stream(Arc::clone(&self.physical), self.runtime.state(true).task_ctx()).map_err(to_problem)?;
         let mut first = inner.next().await;
         if let Some(Err(error)) = &first
             && is_out_of_memory(error)
@@ -266,5 +273,6 @@ fn as_type(column: &ArrayRef, field: &Field) -> Result<ArrayRef> {
         return Ok(Arc::clone(column));
     }
     debug_assert_eq!(types::normal(column.data_type()), types::normal(field.data_type()));
-    arrow::compute::cast(column, field.data_type()).map_err(|error| Problem::internal("the result does not have the promised type", error))
+    arrow::compute::cast(column, field.data_type())
+        .map_err(|error| Problem::internal("the result does not have the promised type", error))
 }

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crannog_types::{Problem, Result};
+use datafusion::execution::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::execution::SessionState;
 use datafusion::prelude::SessionConfig;
 
 /// What queries may use.
@@ -65,18 +65,15 @@ impl Runtime {
 }
 
 fn state(env: &Arc<RuntimeEnv>, partitions: usize, hash_join: bool) -> SessionState {
-        let mut config = SessionConfig::new()
-            .with_target_partitions(partitions)
-            .with_information_schema(false)
-            .with_create_default_catalog_and_schema(false);
-        let options = config.options_mut();
-        options.execution.parquet.schema_force_view_types = false;
-        options.execution.time_zone = Some("UTC".to_owned());
-        options.optimizer.prefer_hash_join = hash_join;
-        // Spark's `sum` and friends were bound by us: nothing may be coerced again.
-        options.sql_parser.map_string_types_to_utf8view = false;
-        SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(Arc::clone(env))
-            .build()
+    let mut config = SessionConfig::new()
+        .with_target_partitions(partitions)
+        .with_information_schema(false)
+        .with_create_default_catalog_and_schema(false);
+    let options = config.options_mut();
+    options.execution.parquet.schema_force_view_types = false;
+    options.execution.time_zone = Some("UTC".to_owned());
+    options.optimizer.prefer_hash_join = hash_join;
+    // Spark's `sum` and friends were bound by us: nothing may be coerced again.
+    options.sql_parser.map_string_types_to_utf8view = false;
+    SessionStateBuilder::new().with_config(config).with_runtime_env(Arc::clone(env)).build()
 }

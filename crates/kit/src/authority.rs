@@ -1,8 +1,8 @@
 //! Reads the rows that a decision depends on, and keeps them while they hold.
 //!
-//! The database is the truth. What was read, all of it at one moment, is kept in memory under the version of that moment; every change that a
-//! decision depends on moves the version before it is acknowledged ([`crannog_store::Tx::bump`]), so a revoked grant is
-//! gone at the next request. When the version cannot be read, nothing is decided.
+//! The database is the truth. What was read, all of it at one moment, is kept in memory under the version of that moment;
+//! every change that a decision depends on moves the version before it is acknowledged ([`crannog_store::Tx::bump`]), so a
+//! revoked grant is gone at the next request. When the version cannot be read, nothing is decided.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -180,8 +180,10 @@ impl Judge for Authority {
             let key = (who.id, about);
             // What is kept holds while nothing that decisions depend on was acknowledged after it.
             if let Some(facts) = self.kept(self.db.version().await?, &key) {
+                self.hits.fetch_add(1, Ordering::Relaxed);
                 return Ok(facts);
             }
+            self.misses.fetch_add(1, Ordering::Relaxed);
             let (version, facts) = self.read(who, &key.1).await?;
             let facts = facts.map(Arc::new);
             self.keep(version, key, facts.clone());

@@ -461,7 +461,6 @@ pub fn endpoints(
     registry.add(Readyz(Arc::clone(health)));
     registry.add(MetricsPage { metrics: metrics.clone(), authenticate });
     let disk = health.disk().clone();
-    #[expect(clippy::cast_precision_loss, reason = "a figure for charts")]
     metrics.gauge("crannog_disk_free_bytes", "Bytes free on the data folder's disk.", move || disk.free() as f64);
 }
 

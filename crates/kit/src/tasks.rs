@@ -19,7 +19,6 @@ impl Tasks {
     }
 
     /// Runs something in the background. It watches [`Tasks::stopping`] where it could go on for long.
-    #[expect(clippy::disallowed_methods, reason = "the one place where tasks start, so that all of them have a name")]
     pub fn spawn(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         self.tracker.spawn(async move {

@@ -286,8 +286,11 @@ fn write_file(folder: &Path, name: &str, content: &[u8], mode: u32) -> Result<()
 pub struct TlsListener {
     tcp: TcpListener,
     acceptor: TlsAcceptor,
-    handshakes: FuturesUnordered<BoxFuture<'static, Option<(TlsStream<TcpStream>, SocketAddr)>>>,
+    handshakes: FuturesUnordered<BoxFuture<'static, Handshake>>,
 }
+
+/// How a handshake ended; `None`: the client gave up or spoke no TLS.
+type Handshake = Option<(TlsStream<TcpStream>, SocketAddr)>;
 
 impl TlsListener {
     /// Over a listening socket.

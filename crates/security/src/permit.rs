@@ -116,8 +116,12 @@ impl System {
     }
 }
 
-/// What opens the database: any permit.
-pub trait Evidence: Send + Sync {
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// What opens the database: any permit. Sealed: nothing else can be evidence.
+pub trait Evidence: sealed::Sealed + Send + Sync {
     /// On whose behalf; `None` for the program itself.
     fn principal(&self) -> Option<&Who>;
     /// Where the request came from; `None` for the program itself.
@@ -127,6 +131,10 @@ pub trait Evidence: Send + Sync {
     /// The object, when there is one.
     fn object(&self) -> Option<&Target>;
 }
+
+impl<A: Action> sealed::Sealed for Permit<A> {}
+impl<A: Action> sealed::Sealed for Visible<A> {}
+impl sealed::Sealed for System {}
 
 impl<A: Action> Evidence for Permit<A> {
     fn principal(&self) -> Option<&Who> {

@@ -91,13 +91,12 @@ impl Location {
     /// See [`Location::parse`]; also for names that are not UTF-8.
     pub fn of_path(path: &Path) -> Result<Self> {
         match path.to_str() {
-            Some(text) => Self::parse(text).or_else(|error| match error {
+            Some(text) => Self::parse(text).map_err(|error| match error {
                 // A plain path may hold ':' in its first name; it is not a scheme.
-                StorageError::Scheme { .. } => Err(StorageError::Location {
-                    location: text.to_owned(),
-                    why: "it must be absolute, on this machine",
-                }),
-                other => Err(other),
+                StorageError::Scheme { .. } => {
+                    StorageError::Location { location: text.to_owned(), why: "it must be absolute, on this machine" }
+                }
+                other => other,
             }),
             None => Err(StorageError::Location { location: path.display().to_string(), why: "its name is not UTF-8" }),
         }

@@ -1,6 +1,10 @@
 -- Tokens, passwords, OAuth secrets and stored secrets. Nothing here can be used by who reads it: tokens and codes are kept
 -- as SHA-256 of 256 random bits, passwords as argon2id, secrets encrypted under a root key that is not in the database.
 
+-- A person's name in parts, as directories keep it. Empty or NULL: not known.
+ALTER TABLE principal ADD COLUMN given_name TEXT;
+ALTER TABLE principal ADD COLUMN family_name TEXT;
+
 -- What a request is authenticated with.
 CREATE TABLE token (
     id TEXT PRIMARY KEY,

@@ -90,7 +90,9 @@ fn postgres_row(row: &PgRow) -> Result<Row, StoreError> {
             "BYTEA" => Value::Blob(row.try_get(column)?),
             "TEXT" | "VARCHAR" => Value::Text(row.try_get(column)?),
             // NUMERIC and the like: an expression that the statement forgot to cast.
-            _ => return Err(StoreError::Shape { column, wanted: "of one of our four types", found: "of another type" }),
+            _ => {
+                return Err(StoreError::Shape { column, wanted: "of one of our four types", found: "of another type" });
+            }
         })
     };
     (0..row.len()).map(value).collect::<Result<_, _>>().map(Row)

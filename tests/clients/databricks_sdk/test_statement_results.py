@@ -21,9 +21,9 @@ from databricks.sdk.service.sql import Disposition, Format
         ("'grüße ✈'", "grüße ✈"),
         ("CAST('nan' AS DOUBLE)", "NaN"),
         ("CAST('abc' AS BINARY)", "YWJj"),
-        ("array(1, 2)", '["1","2"]'),
-        ("map('a', 1)", '{"a":"1"}'),
-        ("named_struct('x', 1, 'y', 'z')", '{"x":"1","y":"z"}'),
+        ("array(1, 2)", '[1,2]'),
+        ("map('a', 1)", '{"a":1}'),
+        ("named_struct('x', 1, 'y', 'z')", '{"x":1,"y":"z"}'),
         ("CAST(NULL AS INT)", None),
     ],
 )

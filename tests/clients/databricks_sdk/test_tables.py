@@ -42,7 +42,7 @@ def test_tables_are_listed_summarised_and_known_to_exist(admin, made):
     assert set(listed) == {"t", "v"}
     assert listed["v"].table_type == TableType.VIEW and "SELECT a" in listed["v"].view_definition
     assert {t.name for t in admin.client.tables.list(catalog, "work", max_results=1)} == {"t", "v"}
-    assert all(t.columns is None for t in admin.client.tables.list(catalog, "work", omit_columns=True))
+    assert not any(t.columns for t in admin.client.tables.list(catalog, "work", omit_columns=True))
     assert {s.full_name for s in admin.client.tables.list_summaries(catalog)} == {made, f"{catalog}.work.v"}
     assert admin.client.tables.exists(made).table_exists is True
     assert admin.client.tables.exists(f"{catalog}.work.no").table_exists is False

@@ -71,7 +71,6 @@ fn engine(config: &Config, folder: &DataFolder) -> Result<LakeEngine, Failure> {
 }
 
 /// What is counted besides requests.
-#[expect(clippy::cast_precision_loss, reason = "figures for charts")]
 fn figures(authority: &Arc<Authority>) -> Metrics {
     let metrics = Metrics::default();
     let (hits, misses) = (Arc::clone(authority), Arc::clone(authority));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// The built program.
-pub fn program() -> Command {
+pub(crate) fn program() -> Command {
     #[expect(clippy::disallowed_methods, reason = "the test starts the program that it tests")]
     let mut command = Command::new(env!("CARGO_BIN_EXE_crannog"));
     for name in ["CRANNOG_HOST", "CRANNOG_TOKEN", "DATABRICKS_HOST", "DATABRICKS_TOKEN", "CRANNOG_CONFIG"] {
@@ -19,25 +19,25 @@ pub fn program() -> Command {
 }
 
 /// A port that was free a moment ago.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A running server.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
-    pub url: String,
-    pub tls_url: String,
-    pub greeting: String,
+    pub(crate) url: String,
+    pub(crate) tls_url: String,
+    pub(crate) greeting: String,
 }
 
 impl Running {
     /// Starts it and waits until it is ready.
-    pub fn up(data: &Path) -> Self {
+    pub(crate) fn up(data: &Path) -> Self {
         Self::with(data, &[])
     }
 
-    pub fn with(data: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn with(data: &Path, arguments: &[&str]) -> Self {
         let (port, tls_port) = (free_port(), free_port());
         let mut child = program()
             .args(["up", "--log", "warn", "--data"])
@@ -75,12 +75,12 @@ impl Running {
         running
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// A command against this server, as whoever the token belongs to.
-    pub fn cli(&self, token: Option<&str>, arguments: &[&str]) -> Output {
+    pub(crate) fn cli(&self, token: Option<&str>, arguments: &[&str]) -> Output {
         let mut command = program();
         command.env("CRANNOG_HOST", &self.url).args(arguments);
         if let Some(token) = token {
@@ -90,20 +90,20 @@ impl Running {
     }
 
     /// The standard output of a command that must succeed.
-    pub fn ok(&self, token: &str, arguments: &[&str]) -> String {
+    pub(crate) fn ok(&self, token: &str, arguments: &[&str]) -> String {
         let done = self.cli(Some(token), arguments);
         assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap()
     }
 
     /// kill -9.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// SIGTERM, and its end.
-    pub fn stop(mut self) -> std::process::ExitStatus {
+    pub(crate) fn stop(mut self) -> std::process::ExitStatus {
         terminate(self.child.id());
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
@@ -129,17 +129,17 @@ impl Drop for Running {
 }
 
 /// The administrator's token.
-pub fn admin_token(data: &Path) -> String {
+pub(crate) fn admin_token(data: &Path) -> String {
     std::fs::read_to_string(data.join("admin.token")).unwrap().trim().to_owned()
 }
 
 /// The workspace's root folder.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
 /// GET without a token: status and JSON, over plain HTTP/1.1.
-pub fn get(url: &str, path: &str) -> (u16, Value) {
+pub(crate) fn get(url: &str, path: &str) -> (u16, Value) {
     use std::io::{Read, Write};
     let address = url.strip_prefix("http://").unwrap();
     let mut stream = std::net::TcpStream::connect(address).unwrap();

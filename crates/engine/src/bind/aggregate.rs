@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::{Column, ScalarValue};
+use datafusion::common::ScalarValue;
 use datafusion::functions_aggregate as fa;
 use datafusion::logical_expr::expr::{AggregateFunction, NullTreatment};
 use datafusion::logical_expr::{AggregateUDF, Case, Expr, Operator, SortExpr};
@@ -51,8 +51,10 @@ pub(crate) fn grouping_bits(id: Expr, shifts: Vec<usize>) -> Expr {
     kernel::pure("grouping_bits", key, DataType::Int64, vec![id], move |columns, _| {
         let ids = arrow::compute::cast(&columns[0], &DataType::UInt64)?;
         let ids = arrow::array::AsArray::as_primitive::<arrow::datatypes::UInt64Type>(&ids);
-        let out: arrow::array::Int64Array =
-            ids.iter().map(|id| id.map(|id| shifts.iter().fold(0_i64, |bits, shift| bits << 1 | i64::from(id >> shift & 1 == 1)))).collect();
+        let out: arrow::array::Int64Array = ids
+            .iter()
+            .map(|id| id.map(|id| shifts.iter().fold(0_i64, |bits, shift| bits << 1 | i64::from(id >> shift & 1 == 1))))
+            .collect();
         Ok(Arc::new(out))
     })
 }
@@ -93,13 +95,67 @@ struct Call<'c> {
 }
 
 const AGGREGATES: &[&str] = &[
-    "count", "sum", "avg", "mean", "min", "max", "first", "first_value", "last", "last_value", "any_value", "count_if",
-    "bool_and", "every", "bool_or", "some", "any", "bit_and", "bit_or", "bit_xor", "collect_list", "array_agg", "collect_set",
-    "stddev", "stddev_samp", "std", "stddev_pop", "variance", "var_samp", "var_pop", "corr", "covar_pop", "covar_samp",
-    "skewness", "kurtosis", "regr_slope", "regr_intercept", "regr_count", "regr_r2", "regr_avgx", "regr_avgy", "regr_sxx",
-    "regr_syy", "regr_sxy", "percentile", "percentile_cont", "percentile_disc", "percentile_approx", "approx_percentile",
-    "median", "mode", "approx_count_distinct", "max_by", "min_by", "listagg", "string_agg", "try_sum", "try_avg", "product",
-    "grouping", "grouping_id",
+    "count",
+    "sum",
+    "avg",
+    "mean",
+    "min",
+    "max",
+    "first",
+    "first_value",
+    "last",
+    "last_value",
+    "any_value",
+    "count_if",
+    "bool_and",
+    "every",
+    "bool_or",
+    "some",
+    "any",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "collect_list",
+    "array_agg",
+    "collect_set",
+    "stddev",
+    "stddev_samp",
+    "std",
+    "stddev_pop",
+    "variance",
+    "var_samp",
+    "var_pop",
+    "corr",
+    "covar_pop",
+    "covar_samp",
+    "skewness",
+    "kurtosis",
+    "regr_slope",
+    "regr_intercept",
+    "regr_count",
+    "regr_r2",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_sxx",
+    "regr_syy",
+    "regr_sxy",
+    "percentile",
+    "percentile_cont",
+    "percentile_disc",
+    "percentile_approx",
+    "approx_percentile",
+    "median",
+    "mode",
+    "approx_count_distinct",
+    "max_by",
+    "min_by",
+    "listagg",
+    "string_agg",
+    "try_sum",
+    "try_avg",
+    "product",
+    "grouping",
+    "grouping_id",
 ];
 
 const WINDOW_ONLY: &[&str] =
@@ -144,12 +200,17 @@ impl Binder {
             let over = function.over.as_ref().map(|over| self.over(over, cx)).transpose()?;
             if over.is_none() && cx.aggregates.is_none() {
                 return Err(match cx.clause {
-                    "WHERE" => spark_hint("INVALID_WHERE_CONDITION", "aggregate functions cannot stand in WHERE", "use HAVING"),
+                    "WHERE" => {
+                        spark_hint("INVALID_WHERE_CONDITION", "aggregate functions cannot stand in WHERE", "use HAVING")
+                    }
                     "SELECT" | "HAVING" | "ORDER BY" | "QUALIFY" => {
                         spark("NESTED_AGGREGATE_FUNCTION", "an aggregate function cannot be the argument of another")
                     }
                     "GROUP BY" => spark("GROUP_BY_AGGREGATE", "aggregate functions are not allowed in GROUP BY"),
-                    clause => spark("UNSUPPORTED_EXPR_FOR_OPERATOR", format!("an aggregate function cannot stand in {clause}")),
+                    clause => spark(
+                        "UNSUPPORTED_EXPR_FOR_OPERATOR",
+                        format!("an aggregate function cannot stand in {clause}"),
+                    ),
                 });
             }
             // A window function's argument may be an aggregate, an aggregate's may not.
@@ -164,8 +225,10 @@ impl Binder {
                     other => return Err(unsupported(format!("the argument {other} of {name}"))),
                 }
             }
-            if let (true, Some(over)) = (windowed || matches!(name.as_str(), "first" | "first_value" | "last" | "last_value" | "any_value"), &over)
-                && let Some(bound) = self.window_function(&name, args.clone(), nulls, over, cx)?
+            if let (true, Some(over)) = (
+                windowed || matches!(name.as_str(), "first" | "first_value" | "last" | "last_value" | "any_value"),
+                &over,
+            ) && let Some(bound) = self.window_function(&name, args.clone(), nulls, over, cx)?
             {
                 return Ok(bound);
             }
@@ -193,7 +256,10 @@ impl Binder {
             return Err(spark("UNSUPPORTED_EXPR_FOR_WINDOW", format!("{name} is no window function")));
         }
         if function.filter.is_some() || distinct || !function.within_group.is_empty() {
-            return Err(spark("INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX", format!("{name} is no aggregate function: FILTER and DISTINCT do not apply")));
+            return Err(spark(
+                "INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX",
+                format!("{name} is no aggregate function: FILTER and DISTINCT do not apply"),
+            ));
         }
         if let Some(bound) = self.higher_order(&name, list, cx)? {
             return Ok(bound);
@@ -204,7 +270,10 @@ impl Binder {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => match expr {
                     // Units are words, not columns: dateadd(DAY, …).
                     ast::Expr::Identifier(unit) if args.is_empty() && list.len() == 3 && is_unit_function(&name) => {
-                        args.push(Bound::literal(ScalarValue::Utf8(Some(unit.value.clone())), unit.value.to_uppercase()));
+                        args.push(Bound::literal(
+                            ScalarValue::Utf8(Some(unit.value.clone())),
+                            unit.value.to_uppercase(),
+                        ));
                     }
                     // struct(1 AS x)
                     ast::Expr::Named { .. } => args.push(self.expr(expr, cx)?),
@@ -215,10 +284,18 @@ impl Binder {
         }
         if GENERATORS.contains(&name.as_str()) {
             let Some(generators) = cx.generators else {
-                return Err(spark_hint("UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS", format!("the generator {name} cannot stand inside of an expression"), "select it by itself in a subquery"));
+                return Err(spark_hint(
+                    "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS",
+                    format!("the generator {name} cannot stand inside of an expression"),
+                    "select it by itself in a subquery",
+                ));
             };
             if cx.depth > 1 {
-                return Err(spark_hint("UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS", format!("the generator {name} cannot stand inside of an expression"), "select it by itself in a subquery"));
+                return Err(spark_hint(
+                    "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS",
+                    format!("the generator {name} cannot stand inside of an expression"),
+                    "select it by itself in a subquery",
+                ));
             }
             return generators.borrow_mut().add(self, &name, args);
         }
@@ -226,7 +303,14 @@ impl Binder {
     }
 
     /// Registers an aggregate, or its windowed form, and gives its column.
-    fn register(&self, udf: Arc<AggregateUDF>, args: Vec<Expr>, order: Vec<SortExpr>, call: &Call<'_>, cx: &Cx<'_>) -> Result<Expr> {
+    fn register(
+        &self,
+        udf: Arc<AggregateUDF>,
+        args: Vec<Expr>,
+        order: Vec<SortExpr>,
+        call: &Call<'_>,
+        cx: &Cx<'_>,
+    ) -> Result<Expr> {
         if let Some(over) = &call.over {
             return self.windowed_aggregate(udf, args, call.distinct, call.filter.clone(), call.nulls, over, cx);
         }
@@ -308,7 +392,11 @@ impl Binder {
                         }
                         let value = if call.distinct {
                             crate::spark::functions::nested::named_struct(
-                                several.iter().enumerate().map(|(at, arg)| arg.clone().named(format!("c{at}"))).collect(),
+                                several
+                                    .iter()
+                                    .enumerate()
+                                    .map(|(at, arg)| arg.clone().named(format!("c{at}")))
+                                    .collect(),
                             )?
                             .expr
                         } else {
@@ -326,7 +414,11 @@ impl Binder {
                 let condition = self.implicit(call.args.remove(0), &DataType::Boolean, &name)?;
                 let call = Self::filtered(&call, Expr::IsTrue(Box::new(condition.expr)));
                 let one = Expr::Literal(ScalarValue::Int64(Some(1)), None);
-                Bound::new(self.register(fa::count::count_udaf(), vec![one], Vec::new(), &call, cx)?, DataType::Int64, "")
+                Bound::new(
+                    self.register(fa::count::count_udaf(), vec![one], Vec::new(), &call, cx)?,
+                    DataType::Int64,
+                    "",
+                )
             }
             "sum" | "try_sum" => {
                 count(1, 1)?;
@@ -340,7 +432,10 @@ impl Binder {
                 count(1, 1)?;
                 let arg = call.args[0].clone();
                 if matches!(arg.ty, DataType::Map(..)) {
-                    return Err(spark("DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", format!("{name}: maps have no order")));
+                    return Err(spark(
+                        "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE",
+                        format!("{name}: maps have no order"),
+                    ));
                 }
                 if arg.ty == DataType::Null {
                     return Ok(Bound::literal(ScalarValue::Null, name));
@@ -357,7 +452,11 @@ impl Binder {
                 }
                 let ignores = call.nulls == Some(NullTreatment::IgnoreNulls);
                 let arg = call.args[0].clone();
-                let udf = if word.starts_with("last") { fa::first_last::last_value_udaf() } else { fa::first_last::first_value_udaf() };
+                let udf = if word.starts_with("last") {
+                    fa::first_last::last_value_udaf()
+                } else {
+                    fa::first_last::first_value_udaf()
+                };
                 let column = self.register(udf, vec![arg.expr], Vec::new(), &call, cx)?;
                 let suffix = if ignores { " ignore nulls" } else { "" };
                 return Ok(Bound::new(column, arg.ty, format!("{word}({}){suffix}", shown[0])));
@@ -365,7 +464,11 @@ impl Binder {
             "bool_and" | "every" | "bool_or" | "some" | "any" => {
                 count(1, 1)?;
                 let arg = self.implicit(call.args[0].clone(), &DataType::Boolean, &name)?;
-                let udf = if matches!(word, "bool_and" | "every") { fa::bool_and_or::bool_and_udaf() } else { fa::bool_and_or::bool_or_udaf() };
+                let udf = if matches!(word, "bool_and" | "every") {
+                    fa::bool_and_or::bool_and_udaf()
+                } else {
+                    fa::bool_and_or::bool_or_udaf()
+                };
                 Bound::new(self.register(udf, vec![arg.expr], Vec::new(), &call, cx)?, DataType::Boolean, "")
             }
             "bit_and" | "bit_or" | "bit_xor" => {
@@ -388,16 +491,25 @@ impl Binder {
                 call.distinct |= word == "collect_set";
                 let ty = types::list_of(arg.ty.clone());
                 if call.distinct || call.over.is_none() {
-                    let column = gather::collected(self, &arg, call.distinct, |udf, args| self.register(udf, args, Vec::new(), &call, cx))?;
+                    let column = gather::collected(self, &arg, call.distinct, |udf, args| {
+                        self.register(udf, args, Vec::new(), &call, cx)
+                    })?;
                     let shown = if word == "array_agg" { "collect_list" } else { word };
                     return Ok(Bound::new(column, ty, format!("{shown}({distinct}{})", arg.name)));
                 }
-                let column = gather::collected(self, &arg, false, |udf, args| self.register(udf, args, Vec::new(), &call, cx))?;
+                let column =
+                    gather::collected(self, &arg, false, |udf, args| self.register(udf, args, Vec::new(), &call, cx))?;
                 Bound::new(column, ty, "")
             }
             "approx_count_distinct" => {
                 count(1, 2)?;
-                let column = self.register(fa::approx_distinct::approx_distinct_udaf(), vec![call.args[0].expr.clone()], Vec::new(), &call, cx)?;
+                let column = self.register(
+                    fa::approx_distinct::approx_distinct_udaf(),
+                    vec![call.args[0].expr.clone()],
+                    Vec::new(),
+                    &call,
+                    cx,
+                )?;
                 let expr = Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(column), DataType::Int64));
                 Bound::new(expr, DataType::Int64, "")
             }
@@ -423,8 +535,8 @@ impl Binder {
                 };
                 self.over_doubles(udf, &call, &name, cx)?
             }
-            "corr" | "covar_pop" | "covar_samp" | "regr_slope" | "regr_intercept" | "regr_r2" | "regr_avgx" | "regr_avgy"
-            | "regr_sxx" | "regr_syy" | "regr_sxy" | "regr_count" => {
+            "corr" | "covar_pop" | "covar_samp" | "regr_slope" | "regr_intercept" | "regr_r2" | "regr_avgx"
+            | "regr_avgy" | "regr_sxx" | "regr_syy" | "regr_sxy" | "regr_count" => {
                 count(2, 2)?;
                 let udf = match word {
                     "corr" => fa::correlation::corr_udaf(),
@@ -449,9 +561,11 @@ impl Binder {
                 }
             }
             _ => {
-                let within: Vec<(Bound, bool)> = call.within.iter().map(|(bound, asc, _)| (bound.clone(), *asc)).collect();
+                let within: Vec<(Bound, bool)> =
+                    call.within.iter().map(|(bound, asc, _)| (bound.clone(), *asc)).collect();
                 let plan = gather::plan(self, word, &call.args, &within, call.distinct)?;
-                let column = self.register(plan.udf, plan.args, Vec::new(), &Call { distinct: false, nulls: None, ..call }, cx)?;
+                let column =
+                    self.register(plan.udf, plan.args, Vec::new(), &Call { distinct: false, nulls: None, ..call }, cx)?;
                 return Ok(Bound::new(column, plan.ty, plan.name));
             }
         };
@@ -481,7 +595,8 @@ impl Binder {
             }
             DataType::Int64 => {
                 // 20 digits hold a BIGINT, 30 hold ten thousand million of them: no overflow before the check.
-                let wide = Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(arg.expr), DataType::Decimal128(20, 0)));
+                let wide =
+                    Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(arg.expr), DataType::Decimal128(20, 0)));
                 let column = self.register(udf, vec![wide], Vec::new(), call, cx)?;
                 Ok(Bound::new(arithmetic::narrowed_sum(column, mode), DataType::Int64, name))
             }
@@ -511,7 +626,8 @@ impl Binder {
             let sum = self.register(fa::sum::sum_udaf(), vec![arg.expr.clone()], Vec::new(), call, cx)?;
             let count = self.register(fa::count::count_udaf(), vec![arg.expr], Vec::new(), call, cx)?;
             let (p, s) = types::bounded(i32::from(precision) + 4, i32::from(scale) + 4);
-            let sum = arithmetic::checked_decimal(sum, sp, ss, if call.name == "try_avg" { Mode::Try } else { Mode::Ansi });
+            let sum =
+                arithmetic::checked_decimal(sum, sp, ss, if call.name == "try_avg" { Mode::Try } else { Mode::Ansi });
             return Ok(Bound::new(arithmetic::mean_decimal(sum, count, ss, p, s), DataType::Decimal128(p, s), name));
         }
         let numeric = types::is_numeric(&arg.ty) || matches!(arg.ty, DataType::Utf8 | DataType::Null);
@@ -519,7 +635,11 @@ impl Binder {
             return Err(unexpected_type(name, &arg, "NUMERIC or ANSI INTERVAL"));
         }
         let wide = self.cast(arg, &DataType::Float64)?;
-        Ok(Bound::new(self.register(fa::average::avg_udaf(), vec![wide.expr], Vec::new(), call, cx)?, DataType::Float64, name))
+        Ok(Bound::new(
+            self.register(fa::average::avg_udaf(), vec![wide.expr], Vec::new(), call, cx)?,
+            DataType::Float64,
+            name,
+        ))
     }
 }
 
@@ -534,9 +654,4 @@ pub(crate) fn unresolved_routine(name: &str) -> datafusion::error::DataFusionErr
         format!("cannot resolve routine `{name}`"),
         "check its name; functions that users made in a catalog are not there yet",
     )
-}
-
-/// A column of the plan.
-pub(crate) fn column(name: &str) -> Expr {
-    Expr::Column(Column::new_unqualified(name))
 }

@@ -16,7 +16,7 @@ use super::generate::Generators;
 use super::window::Windows;
 use super::{Binder, Bound, Env, Scope, ScopeColumn, unexpected_type};
 use crate::spark::casts::Mode;
-use crate::spark::error::{Result, cast_invalid, spark, spark_hint, unsupported};
+use crate::spark::error::{Result, spark, spark_hint, unsupported};
 use crate::spark::{arithmetic, parse, text, types};
 use crannog_lake::grammar::DataType as SqlType;
 
@@ -57,7 +57,8 @@ impl<'a> Cx<'a> {
 
     /// The same place, without leave to aggregate: inside an aggregate's argument.
     pub(crate) fn inner(&self) -> Self {
-        Cx { aggregates: None, windows: None, generators: None, ..self.clone() }
+        let variables = if self.clause == "HAVING" { Vec::new() } else { self.variables.clone() };
+        Cx { aggregates: None, windows: None, generators: None, variables, ..self.clone() }
     }
 }
 
@@ -67,7 +68,11 @@ impl Binder {
     /// Binds one expression.
     pub(crate) fn expr(&self, ast: &ast::Expr, cx: &Cx<'_>) -> Result<Bound> {
         if cx.depth > MAX_DEPTH {
-            return Err(spark_hint("STATEMENT_TOO_COMPLEX", "the expression nests too deeply", "split it with a subquery"));
+            return Err(spark_hint(
+                "STATEMENT_TOO_COMPLEX",
+                "the expression nests too deeply",
+                "split it with a subquery",
+            ));
         }
         let deeper = Cx { depth: cx.depth + 1, ..cx.clone() };
         let cx = &deeper;
@@ -178,8 +183,10 @@ impl Binder {
             }
             E::Tuple(items) => {
                 let items = items.iter().map(|item| self.expr(item, cx)).collect::<Result<Vec<_>>>()?;
-                let shown: Vec<String> = items.iter().enumerate().map(|(at, item)| format!("col{}, {}", at + 1, item.name)).collect();
-                let items = items.into_iter().enumerate().map(|(at, item)| item.named(format!("col{}", at + 1))).collect();
+                let shown: Vec<String> =
+                    items.iter().enumerate().map(|(at, item)| format!("col{}, {}", at + 1, item.name)).collect();
+                let items =
+                    items.into_iter().enumerate().map(|(at, item)| item.named(format!("col{}", at + 1))).collect();
                 let bound = crate::spark::functions::nested::named_struct(items)?;
                 Ok(bound.named(format!("named_struct({})", shown.join(", "))))
             }
@@ -223,7 +230,8 @@ impl Binder {
                 self.function_call("position", vec![needle, hay], cx)
             }
             E::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
-                let mut arguments = vec![self.expr(expr, cx)?, self.expr(overlay_what, cx)?, self.expr(overlay_from, cx)?];
+                let mut arguments =
+                    vec![self.expr(expr, cx)?, self.expr(overlay_what, cx)?, self.expr(overlay_from, cx)?];
                 if let Some(length) = overlay_for {
                     arguments.push(self.expr(length, cx)?);
                 }
@@ -239,7 +247,10 @@ impl Binder {
                 }
                 self.function_call(name, arguments, cx)
             }
-            E::Lambda(_) => Err(spark("INVALID_LAMBDA_FUNCTION_CALL.PARAMETER_DOES_NOT_ACCEPT_LAMBDA_FUNCTION", "a lambda function is only taken by higher-order functions")),
+            E::Lambda(_) => Err(spark(
+                "INVALID_LAMBDA_FUNCTION_CALL.PARAMETER_DOES_NOT_ACCEPT_LAMBDA_FUNCTION",
+                "a lambda function is only taken by higher-order functions",
+            )),
             E::AtTimeZone { .. } => Err(unsupported("AT TIME ZONE")),
             E::JsonAccess { .. } => Err(unsupported("the path operator ':' on VARIANT and JSON text")),
             E::Collate { .. } => Err(unsupported("COLLATE")),
@@ -294,7 +305,11 @@ impl Binder {
             Value::Boolean(value) => Bound::literal(ScalarValue::Boolean(Some(*value)), value.to_string()),
             Value::Null => Bound::literal(ScalarValue::Null, "NULL"),
             Value::Placeholder(name) => {
-                return Err(spark_hint("UNBOUND_SQL_PARAMETER", format!("the parameter {name} has no value"), "give it one"));
+                return Err(spark_hint(
+                    "UNBOUND_SQL_PARAMETER",
+                    format!("the parameter {name} has no value"),
+                    "give it one",
+                ));
             }
             other => return Err(unsupported(format!("the literal {other}"))),
         })
@@ -302,7 +317,9 @@ impl Binder {
 
     fn typed_literal(&self, data_type: &str, raw: &str) -> Result<Bound> {
         let word = data_type.to_ascii_uppercase();
-        let invalid = |kind: &str| spark("INVALID_TYPED_LITERAL", format!("the value of the typed literal \"{kind}\" is invalid: '{raw}'"));
+        let invalid = |kind: &str| {
+            spark("INVALID_TYPED_LITERAL", format!("the value of the typed literal \"{kind}\" is invalid: '{raw}'"))
+        };
         match word.as_str() {
             "DATE" => {
                 let days = parse::date(raw).ok_or_else(|| invalid("DATE"))?;
@@ -340,10 +357,9 @@ impl Binder {
             (None, _) => interval_words(&raw).ok_or_else(bad)?,
         };
         Ok(match parsed {
-            parse::Interval::YearMonth(months) => Bound::literal(
-                ScalarValue::IntervalYearMonth(Some(months)),
-                year_month_name(months, interval),
-            ),
+            parse::Interval::YearMonth(months) => {
+                Bound::literal(ScalarValue::IntervalYearMonth(Some(months)), year_month_name(months, interval))
+            }
             parse::Interval::DayTime(micros) => {
                 let (shown, unit) = day_time_name(micros, interval);
                 Bound::literal(ScalarValue::DurationMicrosecond(Some(micros)), format!("INTERVAL '{shown}' {unit}"))
@@ -381,7 +397,11 @@ impl Binder {
             _ if call == "NOT" => Err(unexpected_type(call, &value, "BOOLEAN")),
             _ => Err(spark_hint(
                 "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES",
-                format!("the operands of {call} are not all BOOLEAN: \"{}\" is \"{}\"", value.name, types::sql(&value.ty)),
+                format!(
+                    "the operands of {call} are not all BOOLEAN: \"{}\" is \"{}\"",
+                    value.name,
+                    types::sql(&value.ty)
+                ),
                 "compare it with something",
             )),
         }
@@ -522,7 +542,10 @@ impl Binder {
                 format!("IN compares {} columns with a subquery of {}", values.len(), rel.columns.len()),
             ));
         }
-        let name = format!("({} IN (listquery()))", values.iter().map(|value| value.name.as_str()).collect::<Vec<_>>().join(", "));
+        let name = format!(
+            "({} IN (listquery()))",
+            values.iter().map(|value| value.name.as_str()).collect::<Vec<_>>().join(", ")
+        );
         let mut pairs = Vec::new();
         for (value, column) in values.into_iter().zip(&rel.columns) {
             let other = Bound::new(Expr::Column(column.column.clone()), column.ty.clone(), column.name.clone());
@@ -599,7 +622,8 @@ impl Binder {
     pub(crate) fn case_of(&self, whens: Vec<Bound>, thens: Vec<Bound>) -> Result<Bound> {
         let (mut thens, ty) = self.unify(thens, "CASE WHEN")?;
         let otherwise = if thens.len() > whens.len() { thens.pop().map(|last| Box::new(last.expr)) } else { None };
-        let pairs = whens.into_iter().zip(thens).map(|(when, then)| (Box::new(when.expr), Box::new(then.expr))).collect();
+        let pairs =
+            whens.into_iter().zip(thens).map(|(when, then)| (Box::new(when.expr), Box::new(then.expr))).collect();
         Ok(Bound::new(Expr::Case(Case::new(None, pairs, otherwise)), ty, "CASE"))
     }
 
@@ -615,7 +639,9 @@ impl Binder {
         if let Some(found) = self.find(&parts, &cx.scope, false)? {
             return Ok(found);
         }
-        if let Some((_, alias)) = cx.aliases.iter().rev().find(|(name, _)| name.to_lowercase() == parts[0].to_lowercase()) {
+        if let Some((_, alias)) =
+            cx.aliases.iter().rev().find(|(name, _)| name.to_lowercase() == parts[0].to_lowercase())
+        {
             let mut value = alias.clone().named(parts[0]);
             for part in &parts[1..] {
                 value = self.struct_field(value, part)?;
@@ -630,8 +656,10 @@ impl Binder {
             scope = outer.outer;
         }
         if let [name] = parts.as_slice()
-            && let ["current_date" | "current_timestamp" | "current_user" | "user" | "session_user" | "current_catalog" | "current_database" | "current_schema" | "localtimestamp" | "current_time"] =
-                [name.to_ascii_lowercase().as_str()]
+            && let [
+                "current_date" | "current_timestamp" | "current_user" | "user" | "session_user" | "current_catalog"
+                | "current_database" | "current_schema" | "localtimestamp" | "current_time",
+            ] = [name.to_ascii_lowercase().as_str()]
         {
             return self.function_call(&name.to_ascii_lowercase(), Vec::new(), cx);
         }
@@ -671,7 +699,15 @@ impl Binder {
                 several => {
                     let names: Vec<String> = several
                         .iter()
-                        .map(|column| column.qualifier.iter().chain([&column.name]).map(|part| format!("`{part}`")).collect::<Vec<_>>().join("."))
+                        .map(|column| {
+                            column
+                                .qualifier
+                                .iter()
+                                .chain([&column.name])
+                                .map(|part| format!("`{part}`"))
+                                .collect::<Vec<_>>()
+                                .join(".")
+                        })
                         .collect();
                     return Err(spark_hint(
                         "AMBIGUOUS_REFERENCE",
@@ -697,7 +733,10 @@ impl Binder {
                     .collect();
                 let [at] = found.as_slice() else {
                     if found.len() > 1 {
-                        return Err(spark("AMBIGUOUS_REFERENCE_TO_FIELDS", format!("the field `{name}` is ambiguous in the struct")));
+                        return Err(spark(
+                            "AMBIGUOUS_REFERENCE_TO_FIELDS",
+                            format!("the field `{name}` is ambiguous in the struct"),
+                        ));
                     }
                     let known: Vec<String> = fields.iter().map(|field| format!("`{}`", field.name())).collect();
                     return Err(spark_hint(
@@ -711,10 +750,13 @@ impl Binder {
             }
             DataType::List(element) if matches!(element.data_type(), DataType::Struct(_)) => {
                 let shown = format!("{}.{}", value.name, name);
-                let DataType::Struct(fields) = element.data_type() else { return Err(unsupported("this field access")) };
-                let at = fields.iter().position(|field| field.name().to_lowercase() == lower).ok_or_else(|| {
-                    spark("FIELD_NOT_FOUND", format!("no such struct field `{name}`"))
-                })?;
+                let DataType::Struct(fields) = element.data_type() else {
+                    return Err(unsupported("this field access"));
+                };
+                let at = fields
+                    .iter()
+                    .position(|field| field.name().to_lowercase() == lower)
+                    .ok_or_else(|| spark("FIELD_NOT_FOUND", format!("no such struct field `{name}`")))?;
                 Ok(arithmetic::field_of_elements(value, at)?.named(shown))
             }
             DataType::Map(..) => {
@@ -723,7 +765,11 @@ impl Binder {
             }
             other => Err(spark(
                 "INVALID_EXTRACT_BASE_FIELD_TYPE",
-                format!("cannot extract `{name}` from \"{}\": it is \"{}\", not a struct, array or map", value.name, types::sql(other)),
+                format!(
+                    "cannot extract `{name}` from \"{}\": it is \"{}\", not a struct, array or map",
+                    value.name,
+                    types::sql(other)
+                ),
             )),
         }
     }
@@ -783,7 +829,8 @@ pub(crate) fn unsigned_zero(value: Bound) -> Bound {
     if is_nonzero_literal(&value) {
         return value;
     }
-    let zero = if value.ty == DataType::Float32 { ScalarValue::Float32(Some(0.0)) } else { ScalarValue::Float64(Some(0.0)) };
+    let zero =
+        if value.ty == DataType::Float32 { ScalarValue::Float32(Some(0.0)) } else { ScalarValue::Float64(Some(0.0)) };
     let Bound { expr, ty, name } = value;
     Bound { expr: binary(expr, Operator::Plus, Expr::Literal(zero, None)), ty, name }
 }
@@ -837,7 +884,12 @@ pub(crate) fn distance(left: &str, right: &str) -> usize {
 fn number(raw: &str, negative: bool) -> Result<Bound> {
     let sign = if negative { "-" } else { "" };
     let upper = raw.to_ascii_uppercase();
-    let out_of_range = |kind: &str| spark("INVALID_NUMERIC_LITERAL_RANGE", format!("the numeric literal {sign}{raw} is outside the range of {kind}"));
+    let out_of_range = |kind: &str| {
+        spark(
+            "INVALID_NUMERIC_LITERAL_RANGE",
+            format!("the numeric literal {sign}{raw} is outside the range of {kind}"),
+        )
+    };
     macro_rules! whole {
         ($digits:expr, $native:ty, $variant:ident, $kind:literal) => {{
             let value: $native = format!("{sign}{}", $digits).parse().map_err(|_| out_of_range($kind))?;
@@ -953,8 +1005,9 @@ fn day_time_name(micros: i64, interval: &ast::Interval) -> (String, String) {
 
 /// The Arrow type of a type that the user wrote.
 pub(crate) fn sql_type(data_type: &ast::DataType) -> Result<DataType> {
-    let parsed = SqlType::from_ast(data_type)
-        .map_err(|error| spark("UNSUPPORTED_DATATYPE", format!("the type {data_type} is not known: {}", error.message)))?;
+    let parsed = SqlType::from_ast(data_type).map_err(|error| {
+        spark("UNSUPPORTED_DATATYPE", format!("the type {data_type} is not known: {}", error.message))
+    })?;
     arrow_type(&parsed)
 }
 
@@ -989,9 +1042,4 @@ pub(crate) fn arrow_type(data_type: &SqlType) -> Result<DataType> {
         SqlType::Variant => return Err(unsupported("the type VARIANT")),
         SqlType::Void => DataType::Null,
     })
-}
-
-/// For places that must show a malformed value.
-pub(crate) fn malformed(text: &str, to: &DataType) -> datafusion::error::DataFusionError {
-    cast_invalid(text, "STRING", &types::sql(to))
 }

@@ -35,7 +35,13 @@ impl Binder {
         }
     }
 
-    fn joins(&self, item: &ast::TableWithJoins, env: &Env<'_>, outer: Option<&Scope<'_>>, before: Option<&Rel>) -> Result<Rel> {
+    fn joins(
+        &self,
+        item: &ast::TableWithJoins,
+        env: &Env<'_>,
+        outer: Option<&Scope<'_>>,
+        before: Option<&Rel>,
+    ) -> Result<Rel> {
         let mut left = self.factor(&item.relation, env, outer, before)?;
         for join in &item.joins {
             let right = self.factor(&join.relation, env, outer, Some(&left))?;
@@ -44,7 +50,14 @@ impl Binder {
         Ok(left)
     }
 
-    fn join(&self, left: Rel, right: Rel, operator: &JoinOperator, env: &Env<'_>, outer: Option<&Scope<'_>>) -> Result<Rel> {
+    fn join(
+        &self,
+        left: Rel,
+        right: Rel,
+        operator: &JoinOperator,
+        env: &Env<'_>,
+        outer: Option<&Scope<'_>>,
+    ) -> Result<Rel> {
         use JoinOperator as J;
         let (kind, constraint) = match operator {
             J::Join(constraint) | J::Inner(constraint) | J::CrossJoin(constraint) => (JoinType::Inner, constraint),
@@ -65,7 +78,11 @@ impl Binder {
                 if !matches!(condition.ty, DataType::Boolean | DataType::Null | DataType::Utf8) {
                     return Err(spark_hint(
                         "JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE",
-                        format!("the join condition \"{}\" is \"{}\", not BOOLEAN", condition.name, types::sql(&condition.ty)),
+                        format!(
+                            "the join condition \"{}\" is \"{}\", not BOOLEAN",
+                            condition.name,
+                            types::sql(&condition.ty)
+                        ),
                         "compare it with something",
                     ));
                 }
@@ -79,7 +96,10 @@ impl Binder {
             }
             JoinConstraint::Natural => {
                 for (at, column) in left.columns.iter().enumerate().filter(|(_, column)| !column.hidden) {
-                    let found = right.columns.iter().position(|other| !other.hidden && other.name.to_lowercase() == column.name.to_lowercase());
+                    let found = right
+                        .columns
+                        .iter()
+                        .position(|other| !other.hidden && other.name.to_lowercase() == column.name.to_lowercase());
                     if let Some(other) = found {
                         shared.push((at, other));
                     }
@@ -132,7 +152,13 @@ impl Binder {
             for item in merged {
                 let name = self.column_name(&item.name);
                 exprs.push(item.expr.alias(&name));
-                columns.push(ScopeColumn { qualifier: Vec::new(), name: item.name, column: plain(name), ty: item.ty, hidden: false });
+                columns.push(ScopeColumn {
+                    qualifier: Vec::new(),
+                    name: item.name,
+                    column: plain(name),
+                    ty: item.ty,
+                    hidden: false,
+                });
             }
             rel.plan = LogicalPlanBuilder::from(rel.plan).project(exprs)?.build()?;
         }
@@ -170,7 +196,13 @@ impl Binder {
         })
     }
 
-    fn factor(&self, factor: &TableFactor, env: &Env<'_>, outer: Option<&Scope<'_>>, before: Option<&Rel>) -> Result<Rel> {
+    fn factor(
+        &self,
+        factor: &TableFactor,
+        env: &Env<'_>,
+        outer: Option<&Scope<'_>>,
+        before: Option<&Rel>,
+    ) -> Result<Rel> {
         match factor {
             TableFactor::Table { name, alias, args: None, .. } => {
                 let parts: Vec<String> =
@@ -190,7 +222,8 @@ impl Binder {
                     let subquery = subquery_of(rel.plan);
                     // A lateral subquery gets a relation of its own, so that its columns stay apart from the outer ones.
                     let name = self.relation_name("lateral");
-                    let plan = LogicalPlanBuilder::from(LogicalPlan::Subquery(subquery)).alias(name.as_str())?.build()?;
+                    let plan =
+                        LogicalPlanBuilder::from(LogicalPlan::Subquery(subquery)).alias(name.as_str())?.build()?;
                     let columns = rel
                         .columns
                         .into_iter()
@@ -269,7 +302,13 @@ impl Binder {
                 if let Some(names) = &view.columns {
                     rel = rename(rel, names)?;
                 }
-                let read = rel.columns.iter().map(|column| Bound::new(Expr::Column(column.column.clone()), column.ty.clone(), column.name.clone())).collect();
+                let read = rel
+                    .columns
+                    .iter()
+                    .map(|column| {
+                        Bound::new(Expr::Column(column.column.clone()), column.ty.clone(), column.name.clone())
+                    })
+                    .collect();
                 let mut rel = self.project_to(rel, read)?;
                 for column in &mut rel.columns {
                     column.qualifier = key.to_vec();
@@ -301,7 +340,13 @@ impl Binder {
                 exprs.push(Expr::Cast(Cast::new(Box::new(Expr::Column(column)), ty.clone())).alias(&name));
                 plain(name)
             };
-            columns.push(ScopeColumn { qualifier: key.to_vec(), name: field.name().clone(), column, ty, hidden: false });
+            columns.push(ScopeColumn {
+                qualifier: key.to_vec(),
+                name: field.name().clone(),
+                column,
+                ty,
+                hidden: false,
+            });
         }
         if changed {
             plan = plan.project(exprs)?;
@@ -320,7 +365,10 @@ impl Binder {
         }
         let width = rows.first().map_or(0, Vec::len);
         if rows.iter().any(|row| row.len() != width) {
-            return Err(spark("INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH", "the rows of VALUES differ in their number of columns"));
+            return Err(spark(
+                "INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH",
+                "the rows of VALUES differ in their number of columns",
+            ));
         }
         let mut columns: Vec<Vec<Bound>> = (0..width).map(|_| Vec::new()).collect();
         for row in rows {
@@ -332,15 +380,20 @@ impl Binder {
         let mut cells = Vec::new();
         for (at, column) in columns.into_iter().enumerate() {
             let (column, ty) = self.unify(column, "VALUES").map_err(|_| {
-                spark("INVALID_INLINE_TABLE.INCOMPATIBLE_TYPES_IN_INLINE_TABLE", format!("the values of column {} have no common type", at + 1))
+                spark(
+                    "INVALID_INLINE_TABLE.INCOMPATIBLE_TYPES_IN_INLINE_TABLE",
+                    format!("the values of column {} have no common type", at + 1),
+                )
             })?;
             tys.push(ty);
             cells.push(column.into_iter().map(|cell| cell.expr).collect::<Vec<_>>());
         }
         let height = cells.first().map_or(0, Vec::len);
         let rows = (0..height).map(|row| cells.iter().map(|column| column[row].clone()).collect()).collect();
-        let fields: Vec<Field> = tys.iter().enumerate().map(|(at, ty)| Field::new(format!("column{}", at + 1), ty.clone(), true)).collect();
-        let schema = datafusion::common::DFSchema::from_unqualified_fields(fields.into(), std::collections::HashMap::new())?;
+        let fields: Vec<Field> =
+            tys.iter().enumerate().map(|(at, ty)| Field::new(format!("column{}", at + 1), ty.clone(), true)).collect();
+        let schema =
+            datafusion::common::DFSchema::from_unqualified_fields(fields.into(), std::collections::HashMap::new())?;
         let plan = LogicalPlanBuilder::values_with_schema(rows, &Arc::new(schema))?.build()?;
         let columns: Vec<Bound> = tys
             .into_iter()
@@ -350,17 +403,21 @@ impl Binder {
         self.project_to(Rel { plan, columns: Vec::new() }, columns)
     }
 
-    fn table_function(&self, name: &str, arguments: &[ast::FunctionArg], env: &Env<'_>, before: Option<&Rel>) -> Result<Rel> {
+    fn table_function(
+        &self,
+        name: &str,
+        arguments: &[ast::FunctionArg],
+        env: &Env<'_>,
+        before: Option<&Rel>,
+    ) -> Result<Rel> {
         let scope = Scope { columns: &[], outer: None };
         let cx = Cx::new(scope, env, "FROM");
         let mut bound = Vec::new();
         let name = name.trim_matches('`');
-        let keyed: Vec<&Vec<String>> = env.sources.keys().filter(|key| key.first().is_some_and(|first| *first == format!("{name}()"))).collect();
-        if !keyed.is_empty() {
-            let mut used: Vec<Vec<String>> = self.scans.borrow().iter().map(|(_, key)| key.clone()).collect();
-            used.retain(|key| key.first().is_some_and(|first| *first == format!("{name}()")));
-            let key = vec![format!("{name}()"), used.len().to_string()];
-            let source = env.sources.get(&key).ok_or_else(|| spark("UNRESOLVABLE_TABLE_VALUED_FUNCTION", format!("the table function {name} was not resolved")))?;
+        // What lake resolved beforehand is found by its name and its arguments as they are written.
+        let written = arguments.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let key = vec![format!("{name}()"), written];
+        if let Some(source) = env.sources.get(&key) {
             return self.source(&key, source, env);
         }
         for argument in arguments {
@@ -398,7 +455,12 @@ impl Binder {
             [end] => (0, *end, 1),
             [start, end] => (*start, *end, 1),
             [start, end, step] | [start, end, step, _] if *step != 0 => (*start, *end, *step),
-            _ => return Err(spark("WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "range takes one to four numbers, with a step that is not 0")),
+            _ => {
+                return Err(spark(
+                    "WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
+                    "range takes one to four numbers, with a step that is not 0",
+                ));
+            }
         };
         let generator = datafusion::functions_table::generate_series::RangeFunc {};
         let literal = |value: i64| Expr::Literal(ScalarValue::Int64(Some(value)), None);
@@ -407,7 +469,8 @@ impl Binder {
         let provider = generator.call_with_args(TableFunctionArgs::new(&bounds, &self.state))?;
         let relation = self.relation_name("range");
         let reference = TableReference::bare(relation.as_str());
-        let plan = LogicalPlanBuilder::scan(reference.clone(), provider_as_source(Arc::clone(&provider)), None)?.build()?;
+        let plan =
+            LogicalPlanBuilder::scan(reference.clone(), provider_as_source(Arc::clone(&provider)), None)?.build()?;
         let schema: Arc<Schema> = provider.schema();
         let source = schema.field(0).name();
         let column = Bound::new(Expr::Column(Column::new(Some(reference), source)), DataType::Int64, "id");
@@ -421,10 +484,8 @@ pub(crate) fn coalesce(mut items: Vec<Expr>) -> Expr {
     if items.is_empty() {
         return last;
     }
-    let pairs = items
-        .into_iter()
-        .map(|item| (Box::new(Expr::IsNotNull(Box::new(item.clone()))), Box::new(item)))
-        .collect();
+    let pairs =
+        items.into_iter().map(|item| (Box::new(Expr::IsNotNull(Box::new(item.clone()))), Box::new(item))).collect();
     Expr::Case(datafusion::logical_expr::Case::new(None, pairs, Some(Box::new(last))))
 }
 

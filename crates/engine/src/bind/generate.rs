@@ -53,7 +53,11 @@ impl Generators {
     /// Registers a call; its first column stands for it.
     pub(crate) fn add(&mut self, binder: &Binder, name: &str, args: Vec<Bound>) -> Result<Bound> {
         if !self.calls.is_empty() {
-            return Err(spark_hint("UNSUPPORTED_GENERATOR.MULTI_GENERATOR", "only one generator is allowed per SELECT clause", "use a subquery for each"));
+            return Err(spark_hint(
+                "UNSUPPORTED_GENERATOR.MULTI_GENERATOR",
+                "only one generator is allowed per SELECT clause",
+                "use a subquery for each",
+            ));
         }
         let (list, fields) = rows_of(binder, name, args)?;
         let row = binder.column_name("row");
@@ -139,7 +143,9 @@ fn rows_of(binder: &Binder, name: &str, mut args: Vec<Bound>) -> Result<(Expr, V
     let list_type = types::list_of(row_type.clone());
     let inline = base == "inline";
     let expr = kernel::pure(name, "", list_type, vec![value.expr], move |columns, _| {
-        let (offsets, nulls, parts): (OffsetBuffer<i32>, Option<NullBuffer>, Vec<ArrayRef>) = match columns[0].data_type() {
+        let (offsets, nulls, parts): (OffsetBuffer<i32>, Option<NullBuffer>, Vec<ArrayRef>) = match columns[0]
+            .data_type()
+        {
             DataType::Map(..) => {
                 let map = columns[0].as_map();
                 (map.offsets().clone(), map.nulls().cloned(), vec![Arc::clone(map.keys()), Arc::clone(map.values())])
@@ -205,7 +211,10 @@ fn stack(binder: &Binder, mut args: Vec<Bound>) -> Result<(Expr, Vec<NamedType>)
     }
     let rows = args.remove(0).as_integer().and_then(|rows| usize::try_from(rows).ok()).filter(|rows| *rows > 0);
     let Some(rows) = rows else {
-        return Err(spark("DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", "the first argument of stack must be a positive number"));
+        return Err(spark(
+            "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE",
+            "the first argument of stack must be a positive number",
+        ));
     };
     let width = args.len().div_ceil(rows);
     while args.len() < rows * width {
@@ -224,7 +233,8 @@ fn stack(binder: &Binder, mut args: Vec<Bound>) -> Result<(Expr, Vec<NamedType>)
     }
     let mut structs = Vec::new();
     for row in 0..rows {
-        let cells: Vec<Bound> = unified.iter().zip(&fields).map(|(column, (name, _))| column[row].clone().named(name.clone())).collect();
+        let cells: Vec<Bound> =
+            unified.iter().zip(&fields).map(|(column, (name, _))| column[row].clone().named(name.clone())).collect();
         structs.push(crate::spark::functions::nested::named_struct(cells)?);
     }
     let list = crate::spark::functions::nested::array(binder, structs)?;

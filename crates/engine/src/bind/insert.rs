@@ -72,7 +72,11 @@ impl Binder {
             };
             spark_hint(
                 condition,
-                format!("cannot write to {}: {which} data columns, {} are given where {wanted} are needed", into.table, visible.len()),
+                format!(
+                    "cannot write to {}: {which} data columns, {} are given where {wanted} are needed",
+                    into.table,
+                    visible.len()
+                ),
                 "list the columns that you give behind the table's name",
             )
         };

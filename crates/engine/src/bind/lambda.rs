@@ -13,10 +13,10 @@ use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, ScalarValue};
+use datafusion::common::{Column, DFSchema};
 use datafusion::execution::context::ExecutionProps;
-use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::sql::sqlparser::ast::{self, FunctionArg, FunctionArgExpr};
 
@@ -57,7 +57,14 @@ fn parts(arg: &FunctionArg) -> Option<(Vec<String>, &ast::Expr)> {
 }
 
 impl Binder {
-    fn lambda(&self, arg: Option<&FunctionArg>, tys: &[DataType], result: Option<&DataType>, cx: &Cx<'_>, call: &str) -> Result<Lambda> {
+    fn lambda(
+        &self,
+        arg: Option<&FunctionArg>,
+        tys: &[DataType],
+        result: Option<&DataType>,
+        cx: &Cx<'_>,
+        call: &str,
+    ) -> Result<Lambda> {
         let Some((names, body)) = arg.and_then(parts) else {
             return Err(spark(
                 "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
@@ -75,7 +82,9 @@ impl Binder {
         let mut shown = Vec::new();
         for (name, ty) in names.iter().zip(tys) {
             let unique = self.column_name("lambda");
-            inner.variables.push((name.clone(), Bound::new(Expr::Column(plain(&unique)), ty.clone(), "namedlambdavariable()")));
+            inner
+                .variables
+                .push((name.clone(), Bound::new(Expr::Column(plain(&unique)), ty.clone(), "namedlambdavariable()")));
             fields.push((unique, ty.clone()));
             shown.push("namedlambdavariable()".to_owned());
         }
@@ -99,20 +108,33 @@ impl Binder {
             captured.push(Expr::Column(column.clone()));
             captured_types.push(ty);
         }
-        let body = bound.expr.transform(|node| {
-            if let Some(at) = captured.iter().position(|known| *known == node) {
-                return Ok(Transformed::yes(Expr::Column(plain(format!("captured{at}")))));
-            }
-            Ok(Transformed::no(node))
-        })?.data;
-        let mut all: Vec<Field> = captured_types.iter().enumerate().map(|(at, ty)| field(&format!("captured{at}"), ty)).collect();
+        let body = bound
+            .expr
+            .transform(|node| {
+                if let Some(at) = captured.iter().position(|known| *known == node) {
+                    return Ok(Transformed::yes(Expr::Column(plain(format!("captured{at}")))));
+                }
+                Ok(Transformed::no(node))
+            })?
+            .data;
+        let mut all: Vec<Field> =
+            captured_types.iter().enumerate().map(|(at, ty)| field(&format!("captured{at}"), ty)).collect();
         all.extend(fields.iter().map(|(name, ty)| field(name, ty)));
         let schema = Arc::new(Schema::new(all));
         let df = DFSchema::try_from(schema.as_ref().clone())?;
         let ty = body.get_type(&df)?;
         let key = format!("{body} {variables:?} {ty}");
         let body = create_physical_expr(&body, &df, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
-        Ok(Lambda { captured, captured_types, variables: fields.into_iter().map(|(_, ty)| ty).collect(), body, schema, ty, name, key })
+        Ok(Lambda {
+            captured,
+            captured_types,
+            variables: fields.into_iter().map(|(_, ty)| ty).collect(),
+            body,
+            schema,
+            ty,
+            name,
+            key,
+        })
     }
 
     fn captured_type(&self, column: &Column, cx: &Cx<'_>) -> Option<DataType> {
@@ -128,7 +150,16 @@ impl Binder {
     pub(crate) fn higher_order(&self, name: &str, list: &[FunctionArg], cx: &Cx<'_>) -> Result<Option<Bound>> {
         let known = matches!(
             name,
-            "transform" | "filter" | "exists" | "forall" | "aggregate" | "reduce" | "zip_with" | "map_filter" | "transform_keys" | "transform_values"
+            "transform"
+                | "filter"
+                | "exists"
+                | "forall"
+                | "aggregate"
+                | "reduce"
+                | "zip_with"
+                | "map_filter"
+                | "transform_keys"
+                | "transform_values"
         );
         let sorts = name == "array_sort" && list.len() == 2;
         if !known || sorts {
@@ -158,7 +189,9 @@ impl Binder {
                 let mut args = vec![source.expr];
                 args.extend(lambda.captured.clone());
                 let (kind, out) = (name.to_owned(), ty.clone());
-                let expr = kernel::pure(name, lambda.key.clone(), ty.clone(), args, move |columns, _| over_list(&kind, columns, &lambda, &out));
+                let expr = kernel::pure(name, lambda.key.clone(), ty.clone(), args, move |columns, _| {
+                    over_list(&kind, columns, &lambda, &out)
+                });
                 Ok(Some(Bound::new(expr, ty, shown)))
             }
             "zip_with" => {
@@ -167,12 +200,14 @@ impl Binder {
                 let (DataType::List(a), DataType::List(b)) = (&source.ty, &other.ty) else {
                     return Err(unexpected_type(name, &source, "ARRAY"));
                 };
-                let lambda = self.lambda(list.get(2), &[a.data_type().clone(), b.data_type().clone()], None, cx, name)?;
+                let lambda =
+                    self.lambda(list.get(2), &[a.data_type().clone(), b.data_type().clone()], None, cx, name)?;
                 let shown = format!("{name}({source_name}, {}, {})", other.name, lambda.name);
                 let ty = types::list_of(lambda.ty.clone());
                 let mut args = vec![source.expr, other.expr];
                 args.extend(lambda.captured.clone());
-                let expr = kernel::pure(name, lambda.key.clone(), ty.clone(), args, move |columns, _| zip(columns, &lambda));
+                let expr =
+                    kernel::pure(name, lambda.key.clone(), ty.clone(), args, move |columns, _| zip(columns, &lambda));
                 Ok(Some(Bound::new(expr, ty, shown)))
             }
             "aggregate" | "reduce" => {
@@ -195,7 +230,9 @@ impl Binder {
                 args.extend(merge.captured.clone());
                 args.extend(finish.captured.clone());
                 let key = format!("{} {}", merge.key, finish.key);
-                let expr = kernel::pure(name, key, ty.clone(), args, move |columns, rows| fold(columns, rows, &merge, &finish));
+                let expr = kernel::pure(name, key, ty.clone(), args, move |columns, rows| {
+                    fold(columns, rows, &merge, &finish)
+                });
                 Ok(Some(Bound::new(expr, ty, shown)))
             }
             _ => {
@@ -214,7 +251,9 @@ impl Binder {
                 let mut args = vec![source.expr];
                 args.extend(lambda.captured.clone());
                 let (kind, out) = (name.to_owned(), ty.clone());
-                let expr = kernel::pure(name, lambda.key.clone(), ty.clone(), args, move |columns, _| over_map(&kind, columns, &lambda, &out));
+                let expr = kernel::pure(name, lambda.key.clone(), ty.clone(), args, move |columns, _| {
+                    over_map(&kind, columns, &lambda, &out)
+                });
                 Ok(Some(Bound::new(expr, ty, shown)))
             }
         }
@@ -276,9 +315,12 @@ fn over_list(kind: &str, columns: &[ArrayRef], lambda: &Lambda, ty: &DataType) -
     let (rows, positions, elements) = places(list.offsets());
     let values = take(list.values(), &elements, None)?;
     let captured = repeat(&columns[1..], &rows)?;
-    let variables: Vec<ArrayRef> = [Arc::clone(&values), Arc::new(positions) as ArrayRef].into_iter().take(lambda.variables.len()).collect();
+    let variables: Vec<ArrayRef> =
+        [Arc::clone(&values), Arc::new(positions) as ArrayRef].into_iter().take(lambda.variables.len()).collect();
     let out = lambda.run(&captured, &variables, values.len())?;
-    let dense = OffsetBuffer::from_lengths(list.offsets().windows(2).map(|window| usize::try_from(window[1] - window[0]).unwrap_or(0)));
+    let dense = OffsetBuffer::from_lengths(
+        list.offsets().windows(2).map(|window| usize::try_from(window[1] - window[0]).unwrap_or(0)),
+    );
     match (kind, ty) {
         ("transform", DataType::List(field)) => {
             Ok(Arc::new(ListArray::try_new(Arc::clone(field), dense, out, list.nulls().cloned())?))
@@ -320,9 +362,12 @@ fn over_map(kind: &str, columns: &[ArrayRef], lambda: &Lambda, ty: &DataType) ->
     let keys = take(map.keys(), &elements, None)?;
     let values = take(map.values(), &elements, None)?;
     let captured = repeat(&columns[1..], &rows)?;
-    let variables: Vec<ArrayRef> = [Arc::clone(&keys), Arc::clone(&values)].into_iter().take(lambda.variables.len()).collect();
+    let variables: Vec<ArrayRef> =
+        [Arc::clone(&keys), Arc::clone(&values)].into_iter().take(lambda.variables.len()).collect();
     let out = lambda.run(&captured, &variables, keys.len())?;
-    let dense = OffsetBuffer::from_lengths(map.offsets().windows(2).map(|window| usize::try_from(window[1] - window[0]).unwrap_or(0)));
+    let dense = OffsetBuffer::from_lengths(
+        map.offsets().windows(2).map(|window| usize::try_from(window[1] - window[0]).unwrap_or(0)),
+    );
     let (offsets, keys, values) = match kind {
         "map_filter" => {
             let mask = out.as_boolean();
@@ -337,7 +382,13 @@ fn over_map(kind: &str, columns: &[ArrayRef], lambda: &Lambda, ty: &DataType) ->
 }
 
 /// A map from its parts.
-pub(crate) fn map_of(ty: &DataType, offsets: OffsetBuffer<i32>, keys: ArrayRef, values: ArrayRef, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+pub(crate) fn map_of(
+    ty: &DataType,
+    offsets: OffsetBuffer<i32>,
+    keys: ArrayRef,
+    values: ArrayRef,
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef> {
     let DataType::Map(entries, ordered) = ty else { return Err(unsupported("this map")) };
     let Some((key, value)) = types::map_fields(entries) else { return Err(unsupported("this map")) };
     if keys.null_count() > 0 {
@@ -398,9 +449,4 @@ fn fold(columns: &[ArrayRef], rows: usize, merge: &Lambda, finish: &Lambda) -> R
     }
     let parts: Vec<&dyn Array> = states.iter().map(AsRef::as_ref).collect();
     Ok(concat(&parts)?)
-}
-
-/// The NULL of a type.
-pub(crate) fn null_of(ty: &DataType) -> Result<Expr> {
-    Ok(Expr::Literal(ScalarValue::try_from(ty)?, None))
 }

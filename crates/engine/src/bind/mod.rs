@@ -249,7 +249,11 @@ impl Binder {
 pub(crate) fn unexpected_type(call: &str, found: &Bound, wanted: &str) -> datafusion::error::DataFusionError {
     spark_hint(
         "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
-        format!("cannot resolve \"{call}\": \"{}\" has the type \"{}\" where \"{wanted}\" is required", found.name, types::sql(&found.ty)),
+        format!(
+            "cannot resolve \"{call}\": \"{}\" has the type \"{}\" where \"{wanted}\" is required",
+            found.name,
+            types::sql(&found.ty)
+        ),
         "cast it",
     )
 }

@@ -7,9 +7,7 @@ use datafusion::catalog::cte_worktable::CteWorkTable;
 use datafusion::common::{Column, ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, SortExpr};
-use datafusion::sql::sqlparser::ast::{
-    self, LimitClause, OrderByKind, SetExpr, SetOperator, SetQuantifier,
-};
+use datafusion::sql::sqlparser::ast::{self, LimitClause, OrderByKind, SetExpr, SetOperator, SetQuantifier};
 
 use super::expr::{Cx, binary};
 use super::{Binder, Bound, Env, Rel, Scope, ScopeColumn, plain};
@@ -20,7 +18,11 @@ impl Binder {
     /// Plans a query. `outer` are the columns around it, when it is a subquery.
     pub(crate) fn query(&self, query: &ast::Query, env: &Env<'_>, outer: Option<&Scope<'_>>) -> Result<Rel> {
         if env.depth > 100 {
-            return Err(spark_hint("STATEMENT_TOO_COMPLEX", "queries and views nest too deeply", "write a simpler query"));
+            return Err(spark_hint(
+                "STATEMENT_TOO_COMPLEX",
+                "queries and views nest too deeply",
+                "write a simpler query",
+            ));
         }
         let mut env = Env { depth: env.depth + 1, ..env.clone() };
         if let Some(with) = &query.with {
@@ -54,8 +56,11 @@ impl Binder {
         if let Some(options) = all {
             let asc = options.asc.unwrap_or(true);
             let nulls_first = options.nulls_first.unwrap_or(asc);
-            let keys: Vec<SortExpr> =
-                rel.columns.iter().map(|column| SortExpr::new(Expr::Column(column.column.clone()), asc, nulls_first)).collect();
+            let keys: Vec<SortExpr> = rel
+                .columns
+                .iter()
+                .map(|column| SortExpr::new(Expr::Column(column.column.clone()), asc, nulls_first))
+                .collect();
             rel.plan = LogicalPlanBuilder::from(rel.plan).sort(keys)?.build()?;
         }
         match &query.limit_clause {
@@ -74,7 +79,8 @@ impl Binder {
     fn limit_count(&self, ast: &ast::Expr, what: &'static str, env: &Env<'_>) -> Result<usize> {
         let scope = Scope { columns: &[], outer: None };
         let value = self.expr(ast, &Cx::new(scope, env, "LIMIT"))?;
-        let wrong = |class: &'static str, text: &str| spark(class, format!("the {what} expression {} {text}", value.name));
+        let wrong =
+            |class: &'static str, text: &str| spark(class, format!("the {what} expression {} {text}", value.name));
         if !types::is_integral(&value.ty) {
             return Err(wrong("INVALID_LIMIT_LIKE_EXPRESSION.DATA_TYPE", "must be an integer"));
         }
@@ -137,7 +143,11 @@ impl Binder {
         if left.columns.len() != right.columns.len() {
             return Err(spark(
                 "NUM_COLUMNS_MISMATCH",
-                format!("{word} needs the same number of columns on both sides, but they have {} and {}", left.columns.len(), right.columns.len()),
+                format!(
+                    "{word} needs the same number of columns on both sides, but they have {} and {}",
+                    left.columns.len(),
+                    right.columns.len()
+                ),
             ));
         }
         let mut tys = Vec::new();
@@ -145,7 +155,12 @@ impl Binder {
             tys.push(types::common(&a.ty, &b.ty).ok_or_else(|| {
                 spark_hint(
                     "INCOMPATIBLE_COLUMN_TYPE",
-                    format!("{word}: column {} is \"{}\" on one side and \"{}\" on the other", at + 1, types::sql(&a.ty), types::sql(&b.ty)),
+                    format!(
+                        "{word}: column {} is \"{}\" on one side and \"{}\" on the other",
+                        at + 1,
+                        types::sql(&a.ty),
+                        types::sql(&b.ty)
+                    ),
                     "cast one of them",
                 )
             })?);
@@ -238,7 +253,13 @@ impl Binder {
         for item in items {
             let name = self.column_name(&item.name);
             exprs.push(item.expr.alias(&name));
-            columns.push(ScopeColumn { qualifier: Vec::new(), name: item.name, column: plain(name), ty: item.ty, hidden: false });
+            columns.push(ScopeColumn {
+                qualifier: Vec::new(),
+                name: item.name,
+                column: plain(name),
+                ty: item.ty,
+                hidden: false,
+            });
         }
         let plan = LogicalPlanBuilder::from(rel.plan).project(exprs)?.build()?;
         Ok(Rel { plan, columns })
@@ -259,7 +280,10 @@ impl Binder {
         let level = self.column_name("level");
         let aliased = |rel: Rel, tys: &[DataType], step: Option<Expr>| -> Result<LogicalPlan> {
             if rel.columns.len() != tys.len() {
-                return Err(spark("NUM_COLUMNS_MISMATCH", format!("the two sides of the recursive query `{name}` differ in columns")));
+                return Err(spark(
+                    "NUM_COLUMNS_MISMATCH",
+                    format!("the two sides of the recursive query `{name}` differ in columns"),
+                ));
             }
             let mut exprs = rel
                 .columns
@@ -317,7 +341,11 @@ impl Binder {
             aliased(self.set_expr(right, &inner, None)?, &tys, None)?
         } else {
             let SetExpr::Select(select) = right.as_ref() else {
-                return Err(spark_hint("INVALID_RECURSIVE_CTE", format!("the step of `{name}` is not a SELECT"), "write one SELECT behind UNION ALL"));
+                return Err(spark_hint(
+                    "INVALID_RECURSIVE_CTE",
+                    format!("the step of `{name}` is not a SELECT"),
+                    "write one SELECT behind UNION ALL",
+                ));
             };
             // The step selects the level of the row that it continues.
             let mut select = select.as_ref().clone();
@@ -327,18 +355,25 @@ impl Binder {
             ])));
             let mut rel = self.select(&select, &[], &inner, None)?;
             let Some(before) = rel.columns.pop() else { return Err(unsupported("this recursive query")) };
-            let next = crate::spark::kernel::pure("next_level", "", DataType::Int32, vec![Expr::Column(before.column)], |columns, _| {
-                let levels = arrow::array::AsArray::as_primitive::<arrow::datatypes::Int32Type>(&columns[0]);
-                if levels.iter().flatten().any(|level| level >= MAX_LEVELS) {
-                    return Err(spark_hint(
-                        "RECURSION_LEVEL_LIMIT_EXCEEDED",
-                        format!("the recursive query went on for more than {MAX_LEVELS} steps"),
-                        "add a condition that ends it",
-                    ));
-                }
-                let next: arrow::array::Int32Array = levels.iter().map(|level| level.map(|level| level + 1)).collect();
-                Ok(Arc::new(next))
-            });
+            let next = crate::spark::kernel::pure(
+                "next_level",
+                "",
+                DataType::Int32,
+                vec![Expr::Column(before.column)],
+                |columns, _| {
+                    let levels = arrow::array::AsArray::as_primitive::<arrow::datatypes::Int32Type>(&columns[0]);
+                    if levels.iter().flatten().any(|level| level >= MAX_LEVELS) {
+                        return Err(spark_hint(
+                            "RECURSION_LEVEL_LIMIT_EXCEEDED",
+                            format!("the recursive query went on for more than {MAX_LEVELS} steps"),
+                            "add a condition that ends it",
+                        ));
+                    }
+                    let next: arrow::array::Int32Array =
+                        levels.iter().map(|level| level.map(|level| level + 1)).collect();
+                    Ok(Arc::new(next))
+                },
+            );
             aliased(rel, &tys, Some(next))?
         };
         let plan = LogicalPlanBuilder::from(start).to_recursive_query(work_name, step, distinct)?.build()?;
@@ -364,7 +399,10 @@ pub(crate) fn ordinal(expr: &ast::Expr, columns: usize, class: &'static str) -> 
     let ast::Value::Number(text, _) = &value.value else { return Ok(None) };
     let Ok(number) = text.parse::<usize>() else { return Ok(None) };
     if number == 0 || number > columns {
-        return Err(spark(class, format!("the position {number} is not in the select list (valid are 1 to {columns})")));
+        return Err(spark(
+            class,
+            format!("the position {number} is not in the select list (valid are 1 to {columns})"),
+        ));
     }
     Ok(Some(number - 1))
 }
@@ -391,7 +429,10 @@ fn reorder(left: &Rel, right: Rel) -> Result<Rel> {
     for wanted in &left.columns {
         let found = right.columns.iter().find(|column| column.name.to_lowercase() == wanted.name.to_lowercase());
         columns.push(found.cloned().ok_or_else(|| {
-            spark("UNRESOLVED_COLUMN.WITHOUT_SUGGESTION", format!("the column `{}` is missing on one side of UNION BY NAME", wanted.name))
+            spark(
+                "UNRESOLVED_COLUMN.WITHOUT_SUGGESTION",
+                format!("the column `{}` is missing on one side of UNION BY NAME", wanted.name),
+            )
         })?);
     }
     Ok(Rel { plan: right.plan, columns })
@@ -409,4 +450,3 @@ pub(crate) fn conjunction(left: Option<Expr>, right: Expr) -> Expr {
         None => right,
     }
 }
-

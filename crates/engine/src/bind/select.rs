@@ -96,7 +96,15 @@ impl Binder {
 
         let having = match &select.having {
             Some(having) => {
-                let cx = Cx { aggregates: Some(&aggregates), aliases: &aliases, ..Cx::new(scope, env, "HAVING") };
+                // An alias of an aggregate hides the column of the same name: HAVING is about groups.
+                let calls: Vec<(String, Bound)> =
+                    aliases.iter().filter(|(_, bound)| aggregates.borrow().occurs_in(&bound.expr)).cloned().collect();
+                let cx = Cx {
+                    aggregates: Some(&aggregates),
+                    aliases: &aliases,
+                    variables: calls,
+                    ..Cx::new(scope, env, "HAVING")
+                };
                 Some(self.condition(having, &cx, "HAVING")?)
             }
             None => None,
@@ -174,13 +182,23 @@ impl Binder {
             let mut allowed: HashSet<Column> = swap.columns();
             allowed.extend(windows.columns());
             allowed.extend(generators.columns());
-            for bound in items.iter_mut().chain(keys.iter_mut().map(|(bound, ..)| bound)).chain(having.iter_mut()).chain(qualify.iter_mut()) {
+            for bound in items
+                .iter_mut()
+                .chain(keys.iter_mut().map(|(bound, ..)| bound))
+                .chain(having.iter_mut())
+                .chain(qualify.iter_mut())
+            {
                 regroup(bound)?;
                 if let Some(column) = bound.expr.column_refs().into_iter().find(|column| !allowed.contains(*column)) {
-                    let name = columns.iter().find(|known| known.column == *column).map_or(column.name.as_str(), |known| known.name.as_str());
+                    let name = columns
+                        .iter()
+                        .find(|known| known.column == *column)
+                        .map_or(column.name.as_str(), |known| known.name.as_str());
                     return Err(spark_hint(
                         "MISSING_AGGREGATION",
-                        format!("the non-aggregating expression \"{name}\" is based on columns which are not in the GROUP BY clause"),
+                        format!(
+                            "the non-aggregating expression \"{name}\" is based on columns which are not in the GROUP BY clause"
+                        ),
                         format!("add the column to GROUP BY, or use any_value({name})"),
                     ));
                 }
@@ -202,7 +220,13 @@ impl Binder {
         for item in &items {
             let name = self.column_name(&item.name);
             exprs.push(item.expr.clone().alias(&name));
-            out.push(ScopeColumn { qualifier: source_of(&item.expr, &columns), name: item.name.clone(), column: plain(name), ty: item.ty.clone(), hidden: false });
+            out.push(ScopeColumn {
+                qualifier: source_of(&item.expr, &columns),
+                name: item.name.clone(),
+                column: plain(name),
+                ty: item.ty.clone(),
+                hidden: false,
+            });
         }
         let shown = out.len();
         for (key, asc, nulls_first) in keys {
@@ -218,11 +242,13 @@ impl Binder {
                 }
                 None => {
                     let name = self.column_name("sort");
-                    exprs.push(key.expr.alias(&name));
+                    exprs.push(key.expr.clone().alias(&name));
                     plain(name)
                 }
             };
-            sorts.push(SortExpr::new(Expr::Column(column), asc, nulls_first));
+            let sorted = Bound::new(Expr::Column(column), key.ty.clone(), "");
+            let sorted = if types::is_float(&key.ty) { unsigned_zero(sorted) } else { sorted };
+            sorts.push(SortExpr::new(sorted.expr, asc, nulls_first));
         }
         let carried = exprs.len() > shown;
         let mut plan = LogicalPlanBuilder::from(rel.plan).project(exprs)?;
@@ -245,7 +271,11 @@ impl Binder {
         if !matches!(condition.ty, DataType::Boolean | DataType::Null | DataType::Utf8) {
             return Err(spark_hint(
                 "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN",
-                format!("the condition \"{}\" of {clause} is \"{}\", not BOOLEAN", condition.name, types::sql(&condition.ty)),
+                format!(
+                    "the condition \"{}\" of {clause} is \"{}\", not BOOLEAN",
+                    condition.name,
+                    types::sql(&condition.ty)
+                ),
                 "compare it with something",
             ));
         }
@@ -270,14 +300,18 @@ impl Binder {
             SelectItem::Wildcard(options) => {
                 let visible: Vec<&ScopeColumn> = columns.iter().filter(|column| !column.hidden).collect();
                 if visible.is_empty() {
-                    return Err(spark("INVALID_USAGE_OF_STAR_OR_REGEX", "invalid usage of '*': there is no table in FROM"));
+                    return Err(spark(
+                        "INVALID_USAGE_OF_STAR_OR_REGEX",
+                        "invalid usage of '*': there is no table in FROM",
+                    ));
                 }
                 except(visible, options)
             }
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
                 let parts: Vec<String> =
                     name.0.iter().filter_map(|part| part.as_ident()).map(|part| part.value.to_lowercase()).collect();
-                let found: Vec<&ScopeColumn> = columns.iter().filter(|column| column.qualifier.ends_with(&parts)).collect();
+                let found: Vec<&ScopeColumn> =
+                    columns.iter().filter(|column| column.qualifier.ends_with(&parts)).collect();
                 if !found.is_empty() {
                     return except(found, options);
                 }
@@ -285,12 +319,22 @@ impl Binder {
                 let idents: Vec<ast::Ident> = name.0.iter().filter_map(|part| part.as_ident()).cloned().collect();
                 let value = self.expr(&ast::Expr::CompoundIdentifier(idents), cx).map_err(|_| {
                     let known: Vec<String> = columns.iter().map(|column| format!("`{}`", column.name)).collect();
-                    spark_hint("CANNOT_RESOLVE_STAR_EXPAND", format!("cannot resolve {name}.*"), format!("the columns are {}", known.join(", ")))
+                    spark_hint(
+                        "CANNOT_RESOLVE_STAR_EXPAND",
+                        format!("cannot resolve {name}.*"),
+                        format!("the columns are {}", known.join(", ")),
+                    )
                 })?;
                 let DataType::Struct(fields) = value.ty.clone() else {
-                    return Err(spark("CANNOT_RESOLVE_STAR_EXPAND", format!("cannot resolve {name}.*: it is no table and no struct")));
+                    return Err(spark(
+                        "CANNOT_RESOLVE_STAR_EXPAND",
+                        format!("cannot resolve {name}.*: it is no table and no struct"),
+                    ));
                 };
-                fields.iter().map(|field| Ok(self.struct_field(value.clone(), field.name())?.named(field.name().clone()))).collect()
+                fields
+                    .iter()
+                    .map(|field| Ok(self.struct_field(value.clone(), field.name())?.named(field.name().clone())))
+                    .collect()
             }
             other => Err(unsupported(other)),
         }
@@ -312,15 +356,22 @@ impl Binder {
             };
             if aggregates.borrow().occurs_in(&bound.expr) {
                 return Err(spark_hint(
-                    if ordinal(ast, items.len(), "GROUP_BY_POS_OUT_OF_RANGE")?.is_some() { "GROUP_BY_POS_AGGREGATE" } else { "GROUP_BY_AGGREGATE" },
+                    if ordinal(ast, items.len(), "GROUP_BY_POS_OUT_OF_RANGE")?.is_some() {
+                        "GROUP_BY_POS_AGGREGATE"
+                    } else {
+                        "GROUP_BY_AGGREGATE"
+                    },
                     format!("aggregate functions are not allowed in GROUP BY, but found \"{}\"", bound.name),
                     "leave it out of GROUP BY",
                 ));
             }
             if matches!(bound.ty, DataType::Map(..)) {
-                return Err(spark("GROUP_EXPRESSION_TYPE_IS_NOT_ORDERABLE", format!("\"{}\" is a map, which cannot be grouped by", bound.name)));
+                return Err(spark(
+                    "GROUP_EXPRESSION_TYPE_IS_NOT_ORDERABLE",
+                    format!("\"{}\" is a map, which cannot be grouped by", bound.name),
+                ));
             }
-            Ok(if types::is_float(&bound.ty) { unsigned_zero(bound) } else { bound })
+            Ok(bound)
         };
         match group_by {
             GroupByExpr::All(_) => {
@@ -358,7 +409,10 @@ impl Binder {
                             (0..1_usize << parts.len())
                                 .rev()
                                 .map(|mask| {
-                                    let kept = parts.iter().enumerate().filter(|(at, _)| mask >> (parts.len() - 1 - at) & 1 == 1);
+                                    let kept = parts
+                                        .iter()
+                                        .enumerate()
+                                        .filter(|(at, _)| mask >> (parts.len() - 1 - at) & 1 == 1);
                                     kept.flat_map(|(_, part)| part.clone()).collect()
                                 })
                                 .collect()
@@ -396,6 +450,13 @@ impl Binder {
         let simple = groups.sets.is_none();
         for item in &groups.items {
             match &item.expr {
+                // -0.0 and 0.0 are one group.
+                expr if types::is_float(&item.ty) => {
+                    let name = self.column_name(&item.name);
+                    before.push(unsigned_zero(item.clone()).expr.alias(&name));
+                    columns.push(Expr::Column(plain(&name)));
+                    swap.pairs.push((expr.clone(), plain(name)));
+                }
                 Expr::Column(column) if simple => {
                     columns.push(item.expr.clone());
                     swap.pairs.push((item.expr.clone(), column.clone()));
@@ -472,7 +533,13 @@ impl Binder {
                         .iter()
                         .map(|argument| {
                             groups.items.iter().position(|item| item.expr == argument.expr).ok_or_else(|| {
-                                spark("GROUPING_COLUMN_MISMATCH", format!("column of grouping (\"{}\") can't be found in grouping columns", argument.name))
+                                spark(
+                                    "GROUPING_COLUMN_MISMATCH",
+                                    format!(
+                                        "column of grouping (\"{}\") can't be found in grouping columns",
+                                        argument.name
+                                    ),
+                                )
                             })
                         })
                         .collect::<Result<Vec<_>>>()?,
@@ -537,9 +604,11 @@ fn except(columns: Vec<&ScopeColumn>, options: &WildcardAdditionalOptions) -> Re
 /// A column that is passed through keeps the name of its table, for ORDER BY and joins above.
 fn source_of(expr: &Expr, columns: &[ScopeColumn]) -> Vec<String> {
     match expr {
-        Expr::Column(column) => {
-            columns.iter().find(|known| known.column == *column).map(|known| known.qualifier.clone()).unwrap_or_default()
-        }
+        Expr::Column(column) => columns
+            .iter()
+            .find(|known| known.column == *column)
+            .map(|known| known.qualifier.clone())
+            .unwrap_or_default(),
         _ => Vec::new(),
     }
 }

@@ -91,10 +91,14 @@ impl Binder {
         }
         let _ = numeric;
         let (units, start, end) = match frame.take() {
-            None if order.is_empty() => {
-                (WindowFrameUnits::Rows, WindowFrameBound::Preceding(ScalarValue::UInt64(None)), WindowFrameBound::Following(ScalarValue::UInt64(None)))
+            None if order.is_empty() => (
+                WindowFrameUnits::Rows,
+                WindowFrameBound::Preceding(ScalarValue::UInt64(None)),
+                WindowFrameBound::Following(ScalarValue::UInt64(None)),
+            ),
+            None => {
+                (WindowFrameUnits::Range, WindowFrameBound::Preceding(ScalarValue::Null), WindowFrameBound::CurrentRow)
             }
-            None => (WindowFrameUnits::Range, WindowFrameBound::Preceding(ScalarValue::Null), WindowFrameBound::CurrentRow),
             Some(frame) => {
                 let units = match frame.units {
                     ast::WindowFrameUnits::Rows => WindowFrameUnits::Rows,
@@ -122,7 +126,12 @@ impl Binder {
         Ok(Over { partition, order, frame, name: format!("({})", parts.join(" ")) })
     }
 
-    fn frame_bound(&self, bound: &ast::WindowFrameBound, units: WindowFrameUnits, cx: &Cx<'_>) -> Result<WindowFrameBound> {
+    fn frame_bound(
+        &self,
+        bound: &ast::WindowFrameBound,
+        units: WindowFrameUnits,
+        cx: &Cx<'_>,
+    ) -> Result<WindowFrameBound> {
         let unbounded = if units == WindowFrameUnits::Rows { ScalarValue::UInt64(None) } else { ScalarValue::Null };
         let value = |expr: &ast::Expr| -> Result<ScalarValue> {
             let bound = self.expr(expr, cx)?;
@@ -131,7 +140,12 @@ impl Binder {
                 let number = match value {
                     ScalarValue::Int32(Some(number)) => i64::from(number),
                     ScalarValue::Int64(Some(number)) => number,
-                    _ => return Err(spark("DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE", "a ROWS frame needs whole numbers")),
+                    _ => {
+                        return Err(spark(
+                            "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE",
+                            "a ROWS frame needs whole numbers",
+                        ));
+                    }
                 };
                 return Ok(ScalarValue::UInt64(u64::try_from(number).ok()));
             }
@@ -139,6 +153,11 @@ impl Binder {
                 // DataFusion parses the bounds of RANGE as text of the order key's type.
                 ScalarValue::Int32(Some(number)) => ScalarValue::Utf8(Some(number.to_string())),
                 ScalarValue::Int64(Some(number)) => ScalarValue::Utf8(Some(number.to_string())),
+                ScalarValue::DurationMicrosecond(Some(micros)) => {
+                    let days = i32::try_from(micros / 86_400_000_000).unwrap_or(i32::MAX);
+                    ScalarValue::new_interval_mdn(0, days, micros % 86_400_000_000 * 1000)
+                }
+                ScalarValue::IntervalYearMonth(Some(months)) => ScalarValue::new_interval_mdn(months, 0, 0),
                 other => other,
             })
         };
@@ -164,7 +183,7 @@ impl Binder {
     ) -> Result<Expr> {
         let Some(windows) = cx.windows else {
             return Err(spark_hint(
-                "UNSUPPORTED_EXPR_FOR_OPERATOR",
+                "WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE",
                 format!("a window function cannot stand in {}", cx.clause),
                 "use a subquery, or QUALIFY",
             ));
@@ -207,7 +226,14 @@ impl Binder {
     }
 
     /// `row_number()`, `lag(x)` … : the functions that only exist with OVER.
-    pub(crate) fn window_function(&self, name: &str, args: Vec<Bound>, nulls: Option<NullTreatment>, over: &Over, cx: &Cx<'_>) -> Result<Option<Bound>> {
+    pub(crate) fn window_function(
+        &self,
+        name: &str,
+        args: Vec<Bound>,
+        nulls: Option<NullTreatment>,
+        over: &Over,
+        cx: &Cx<'_>,
+    ) -> Result<Option<Bound>> {
         use datafusion::functions_window as f;
         let shown: Vec<String> = args.iter().map(|arg| arg.name.clone()).collect();
         let text = format!("{name}({}) OVER {}", shown.join(", "), over.name);
@@ -217,7 +243,7 @@ impl Binder {
         let ranked = |udf: Arc<WindowUDF>, args: Vec<Expr>, ty: DataType| -> Result<Option<Bound>> {
             if over.order.is_empty() {
                 return Err(spark_hint(
-                    "WINDOW_FUNCTION_REQUIRES_ORDER_BY",
+                    "WINDOW_FUNCTION_FRAME_NOT_ORDERED",
                     format!("the window function {name} needs an ORDER BY in its OVER clause"),
                     format!("write {name}() OVER (ORDER BY …)"),
                 ));
@@ -253,7 +279,11 @@ impl Binder {
                 let default = args.next();
                 let offset_name = offset.as_ref().map_or_else(|| "1".to_owned(), |offset| offset.name.clone());
                 let default_name = default.as_ref().map_or_else(|| "NULL".to_owned(), |default| default.name.clone());
-                let text = format!("{name}({}, {offset_name}, {default_name}) OVER {}", value.name, frameless(over, name, &offset_name));
+                let text = format!(
+                    "{name}({}, {offset_name}, {default_name}) OVER {}",
+                    value.name,
+                    frameless(over, name, &offset_name)
+                );
                 let mut all = vec![value.expr];
                 let offset = match offset {
                     Some(offset) => self.constant(&self.cast(offset, &DataType::Int64)?)?,
@@ -288,20 +318,34 @@ impl Binder {
                         {
                             nulls = Some(NullTreatment::IgnoreNulls);
                         }
-                        if name.starts_with("last") { f::nth_value::last_value_udwf() } else { f::nth_value::first_value_udwf() }
+                        if name.starts_with("last") {
+                            f::nth_value::last_value_udwf()
+                        } else {
+                            f::nth_value::first_value_udwf()
+                        }
                     }
                 };
                 let suffix = if nulls == Some(NullTreatment::IgnoreNulls) { " ignore nulls" } else { "" };
                 let inside: Vec<String> = shown.iter().cloned().take(if name == "nth_value" { 2 } else { 1 }).collect();
                 let text = format!("{name}({}){suffix} OVER {}", inside.join(", "), over.name);
-                let column = self.windowed(WindowFunctionDefinition::WindowUDF(udf), all, false, None, nulls, over, cx)?;
+                let column =
+                    self.windowed(WindowFunctionDefinition::WindowUDF(udf), all, false, None, nulls, over, cx)?;
                 Ok(Some(Bound::new(column, ty, text)))
             }
             _ => Ok(None),
         }
     }
 
-    pub(crate) fn windowed_aggregate(&self, udf: Arc<AggregateUDF>, args: Vec<Expr>, distinct: bool, filter: Option<Expr>, nulls: Option<NullTreatment>, over: &Over, cx: &Cx<'_>) -> Result<Expr> {
+    pub(crate) fn windowed_aggregate(
+        &self,
+        udf: Arc<AggregateUDF>,
+        args: Vec<Expr>,
+        distinct: bool,
+        filter: Option<Expr>,
+        nulls: Option<NullTreatment>,
+        over: &Over,
+        cx: &Cx<'_>,
+    ) -> Result<Expr> {
         self.windowed(WindowFunctionDefinition::AggregateUDF(udf), args, distinct, filter, nulls, over, cx)
     }
 }
@@ -322,6 +366,9 @@ fn named(name: &str, cx: &Cx<'_>) -> Result<WindowType> {
     match found.map(|window| &window.1) {
         Some(NamedWindowExpr::WindowSpec(spec)) => Ok(WindowType::WindowSpec(spec.clone())),
         Some(NamedWindowExpr::NamedWindow(other)) if !other.value.eq_ignore_ascii_case(name) => named(&other.value, cx),
-        _ => Err(spark("MISSING_WINDOW_SPECIFICATION", format!("the window `{name}` is not defined in the WINDOW clause"))),
+        _ => Err(spark(
+            "MISSING_WINDOW_SPECIFICATION",
+            format!("the window `{name}` is not defined in the WINDOW clause"),
+        )),
     }
 }

@@ -62,7 +62,11 @@ pub(crate) enum Bit {
 fn mismatch(name: &str, left: &DataType, right: &DataType) -> datafusion::error::DataFusionError {
     spark_hint(
         "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES",
-        format!("cannot resolve \"{name}\": the operands have incompatible types (\"{}\" and \"{}\")", types::sql(left), types::sql(right)),
+        format!(
+            "cannot resolve \"{name}\": the operands have incompatible types (\"{}\" and \"{}\")",
+            types::sql(left),
+            types::sql(right)
+        ),
         "cast one of them",
     )
 }
@@ -96,10 +100,19 @@ pub(crate) fn operate(binder: &Binder, op: Op, left: Bound, right: Bound, mode: 
         let interval = |ty: &DataType| types::is_interval(ty);
         let days = |ty: &DataType| types::is_integral(ty) || *ty == DataType::Null;
         let name = match (&left.ty, &right.ty) {
-            (DataType::Date32, r) if days(r) => format!("date_{}({}, {})", if op == Op::Add { "add" } else { "sub" }, left.name, right.name),
+            (DataType::Date32, r) if days(r) => {
+                format!("date_{}({}, {})", if op == Op::Add { "add" } else { "sub" }, left.name, right.name)
+            }
             (l, DataType::Date32) if days(l) => format!("date_add({}, {})", right.name, left.name),
-            (DataType::Date32, r) if interval(r) && bound.ty == DataType::Date32 && matches!(r, DataType::Duration(_)) => {
-                format!("date_{}({}, extractansiintervaldays({}))", if op == Op::Add { "add" } else { "sub" }, left.name, right.name)
+            (DataType::Date32, r)
+                if interval(r) && bound.ty == DataType::Date32 && matches!(r, DataType::Duration(_)) =>
+            {
+                format!(
+                    "date_{}({}, extractansiintervaldays({}))",
+                    if op == Op::Add { "add" } else { "sub" },
+                    left.name,
+                    right.name
+                )
             }
             (l, r) if types::is_datetime(l) && interval(r) => format!("{} {} {}", left.name, op.sign(), right.name),
             (l, r) if interval(l) && types::is_datetime(r) => format!("{} {} {}", right.name, op.sign(), left.name),
@@ -142,9 +155,15 @@ pub(crate) fn operate(binder: &Binder, op: Op, left: Bound, right: Bound, mode: 
         _ => (left, right),
     };
     if !types::is_numeric(&left.ty) || !types::is_numeric(&right.ty) {
-        return Err(if left.ty == right.ty { wrong_type(&name, &left.ty) } else { mismatch(&name, &left.ty, &right.ty) });
+        return Err(if left.ty == right.ty {
+            wrong_type(&name, &left.ty)
+        } else {
+            mismatch(&name, &left.ty, &right.ty)
+        });
     }
-    let decimals = (types::is_decimal(&left.ty) || types::is_decimal(&right.ty)) && !types::is_float(&left.ty) && !types::is_float(&right.ty);
+    let decimals = (types::is_decimal(&left.ty) || types::is_decimal(&right.ty))
+        && !types::is_float(&left.ty)
+        && !types::is_float(&right.ty);
     if decimals {
         return decimal(binder, op, left, right, mode, name);
     }
@@ -167,7 +186,12 @@ pub(crate) fn operate(binder: &Binder, op: Op, left: Bound, right: Bound, mode: 
     Ok(Bound::new(integers(op, left.expr, right.expr, &ty, mode), ty, name))
 }
 
-fn each<T, U, V>(left: &ArrayRef, right: &ArrayRef, mode: Mode, f: impl Fn(T::Native, U::Native) -> Result<V::Native>) -> Result<PrimitiveArray<V>>
+fn each<T, U, V>(
+    left: &ArrayRef,
+    right: &ArrayRef,
+    mode: Mode,
+    f: impl Fn(T::Native, U::Native) -> Result<V::Native>,
+) -> Result<PrimitiveArray<V>>
 where
     T: ArrowPrimitiveType,
     U: ArrowPrimitiveType,
@@ -232,7 +256,11 @@ fn integer_overflow(what: &str) -> datafusion::error::DataFusionError {
     if what == "tinyint" || what == "smallint" {
         spark_hint("BINARY_ARITHMETIC_OVERFLOW", format!("{what} overflow"), "cast to a wider type first")
     } else {
-        spark_hint("ARITHMETIC_OVERFLOW", format!("{what} overflow"), "use the try_ function of the operator to get NULL instead")
+        spark_hint(
+            "ARITHMETIC_OVERFLOW",
+            format!("{what} overflow"),
+            "use the try_ function of the operator to get NULL instead",
+        )
     }
 }
 
@@ -414,7 +442,9 @@ pub(crate) fn narrowed_sum(sum: Expr, mode: Mode) -> Expr {
                 None => Ok(None),
                 Some(Ok(sum)) => Ok(Some(sum)),
                 Some(Err(_)) if mode == Mode::Try => Ok(None),
-                Some(Err(_)) => Err(spark_hint("ARITHMETIC_OVERFLOW", "long overflow", "use try_sum to get NULL instead")),
+                Some(Err(_)) => {
+                    Err(spark_hint("ARITHMETIC_OVERFLOW", "long overflow", "use try_sum to get NULL instead"))
+                }
             })
             .collect::<Result<Int64Array>>()?;
         Ok(Arc::new(out))
@@ -453,13 +483,14 @@ pub(crate) fn checked_decimal(value: Expr, precision: u8, scale: i8, mode: Mode)
 pub(crate) fn mean_decimal(sum: Expr, count: Expr, sum_scale: i8, precision: u8, scale: i8) -> Expr {
     let ty = DataType::Decimal128(precision, scale);
     kernel::pure("mean", format!("{sum_scale}"), ty, vec![sum, count], move |columns, _| {
-        let out = each::<Decimal128Type, Int64Type, Decimal128Type>(&columns[0], &columns[1], Mode::Try, |sum, count| {
-            let scaled = at_scale(i256::from_i128(sum), i32::from(sum_scale), i32::from(scale));
-            if count == 0 {
-                return Err(divide_by_zero());
-            }
-            divide_half_up(scaled, i256::from_i128(i128::from(count))).to_i128().ok_or_else(|| overflow("decimal"))
-        })?;
+        let out =
+            each::<Decimal128Type, Int64Type, Decimal128Type>(&columns[0], &columns[1], Mode::Try, |sum, count| {
+                let scaled = at_scale(i256::from_i128(sum), i32::from(sum_scale), i32::from(scale));
+                if count == 0 {
+                    return Err(divide_by_zero());
+                }
+                divide_half_up(scaled, i256::from_i128(i128::from(count))).to_i128().ok_or_else(|| overflow("decimal"))
+            })?;
         Ok(Arc::new(out.with_precision_and_scale(precision, scale)?))
     })
 }
@@ -582,7 +613,8 @@ fn plus_day_time(micros: i64, interval: i64, zone: Option<&Zone>) -> Option<i64>
     let Some(zone) = zone else { return micros.checked_add(interval) };
     let days = interval / DAY;
     let rest = interval % DAY;
-    let moved = if days == 0 { micros } else { zone.to_instant(zone.to_local(micros).checked_add(days.checked_mul(DAY)?)?) };
+    let moved =
+        if days == 0 { micros } else { zone.to_instant(zone.to_local(micros).checked_add(days.checked_mul(DAY)?)?) };
     moved.checked_add(rest)
 }
 
@@ -601,7 +633,9 @@ fn temporal(binder: &Binder, op: Op, left: &Bound, right: &Bound, name: &str, mo
     let sign: i64 = if op == Op::Subtract { -1 } else { 1 };
     match (op, l, r) {
         // dates and days
-        (Op::Add | Op::Subtract, T::Date32, T::Int8 | T::Int16 | T::Int32 | T::Null) if !(op == Op::Subtract && *r == T::Null) => {
+        (Op::Add | Op::Subtract, T::Date32, T::Int8 | T::Int16 | T::Int32 | T::Null)
+            if !(op == Op::Subtract && *r == T::Null) =>
+        {
             let days = binder.cast(right.clone(), &T::Int32)?;
             let f = move |columns: &[ArrayRef]| -> Result<ArrayRef> {
                 let out = each::<Date32Type, Int32Type, Date32Type>(&columns[0], &columns[1], mode, |a, b| {
@@ -611,9 +645,7 @@ fn temporal(binder: &Binder, op: Op, left: &Bound, right: &Bound, name: &str, mo
             };
             call(T::Date32, vec![left.expr.clone(), days.expr], Box::new(f))
         }
-        (Op::Add, T::Int8 | T::Int16 | T::Int32, T::Date32) => {
-            Ok(temporal(binder, op, right, left, name, mode)?)
-        }
+        (Op::Add, T::Int8 | T::Int16 | T::Int32, T::Date32) => Ok(temporal(binder, op, right, left, name, mode)?),
         (Op::Add | Op::Subtract, T::Date32, T::Utf8) => {
             if op == Op::Subtract {
                 let date = binder.cast(right.clone(), &T::Date32)?;
@@ -623,14 +655,16 @@ fn temporal(binder: &Binder, op: Op, left: &Bound, right: &Bound, name: &str, mo
         }
         (Op::Subtract, T::Date32, T::Date32) => {
             let f = move |columns: &[ArrayRef]| -> Result<ArrayRef> {
-                let out = each::<Date32Type, Date32Type, DurationMicrosecondType>(&columns[0], &columns[1], mode, |a, b| {
-                    Ok((i64::from(a) - i64::from(b)) * DAY)
-                })?;
+                let out =
+                    each::<Date32Type, Date32Type, DurationMicrosecondType>(&columns[0], &columns[1], mode, |a, b| {
+                        Ok((i64::from(a) - i64::from(b)) * DAY)
+                    })?;
                 Ok(Arc::new(out))
             };
             call(types::day_time(), vec![left.expr.clone(), right.expr.clone()], Box::new(f))
         }
-        (Op::Subtract, T::Timestamp(..) | T::Date32 | T::Utf8, T::Timestamp(..) | T::Date32) | (Op::Subtract, T::Timestamp(..), T::Utf8) => {
+        (Op::Subtract, T::Timestamp(..) | T::Date32 | T::Utf8, T::Timestamp(..) | T::Date32)
+        | (Op::Subtract, T::Timestamp(..), T::Utf8) => {
             let ty = match (l, r) {
                 (T::Utf8, other) | (other, T::Utf8) => other.clone(),
                 _ => types::common(l, r).unwrap_or_else(types::timestamp),
@@ -650,7 +684,9 @@ fn temporal(binder: &Binder, op: Op, left: &Bound, right: &Bound, name: &str, mo
             call(types::day_time(), vec![left.expr, right.expr], Box::new(f))
         }
         // moments and intervals
-        (Op::Add | Op::Subtract, T::Date32 | T::Timestamp(..) | T::Utf8, r) if interval(r) && !matches!((op, l), (_, T::Utf8)) => {
+        (Op::Add | Op::Subtract, T::Date32 | T::Timestamp(..) | T::Utf8, r)
+            if interval(r) && !matches!((op, l), (_, T::Utf8)) =>
+        {
             moment_and_interval(binder, op, left.clone(), right.clone(), name, mode).map(Some)
         }
         (Op::Add, l, T::Date32 | T::Timestamp(..)) if interval(l) => {
@@ -659,9 +695,12 @@ fn temporal(binder: &Binder, op: Op, left: &Bound, right: &Bound, name: &str, mo
         // intervals among themselves
         (Op::Add | Op::Subtract, T::Duration(_), T::Duration(_)) => {
             let f = move |columns: &[ArrayRef]| -> Result<ArrayRef> {
-                let out = each::<DurationMicrosecondType, DurationMicrosecondType, DurationMicrosecondType>(&columns[0], &columns[1], mode, |a, b| {
-                    a.checked_add(sign * b).ok_or_else(interval_overflow)
-                })?;
+                let out = each::<DurationMicrosecondType, DurationMicrosecondType, DurationMicrosecondType>(
+                    &columns[0],
+                    &columns[1],
+                    mode,
+                    |a, b| a.checked_add(sign * b).ok_or_else(interval_overflow),
+                )?;
                 Ok(Arc::new(out))
             };
             call(l.clone(), vec![left.expr.clone(), right.expr.clone()], Box::new(f))
@@ -669,20 +708,27 @@ fn temporal(binder: &Binder, op: Op, left: &Bound, right: &Bound, name: &str, mo
         (Op::Add | Op::Subtract, T::Interval(IntervalUnit::YearMonth), T::Interval(IntervalUnit::YearMonth)) => {
             let sign = if op == Op::Subtract { -1 } else { 1 };
             let f = move |columns: &[ArrayRef]| -> Result<ArrayRef> {
-                let out = each::<IntervalYearMonthType, IntervalYearMonthType, IntervalYearMonthType>(&columns[0], &columns[1], mode, |a, b| {
-                    a.checked_add(sign * b).ok_or_else(interval_overflow)
-                })?;
+                let out = each::<IntervalYearMonthType, IntervalYearMonthType, IntervalYearMonthType>(
+                    &columns[0],
+                    &columns[1],
+                    mode,
+                    |a, b| a.checked_add(sign * b).ok_or_else(interval_overflow),
+                )?;
                 Ok(Arc::new(out))
             };
             call(l.clone(), vec![left.expr.clone(), right.expr.clone()], Box::new(f))
         }
-        (Op::Multiply | Op::Divide, l, r) if interval(l) && (types::is_numeric(r) || matches!(r, T::Utf8 | T::Null)) => {
+        (Op::Multiply | Op::Divide, l, r)
+            if interval(l) && (types::is_numeric(r) || matches!(r, T::Utf8 | T::Null)) =>
+        {
             scale_interval(binder, op, left.clone(), right.clone(), name, mode).map(Some)
         }
         (Op::Multiply, l, r) if interval(r) && (types::is_numeric(l) || matches!(l, T::Utf8 | T::Null)) => {
             scale_interval(binder, op, right.clone(), left.clone(), name, mode).map(Some)
         }
-        (_, T::Null, _) | (_, _, T::Null) => Ok(Some(Bound::literal(ScalarValue::try_from(if *l == T::Null { r } else { l })?, name))),
+        (_, T::Null, _) | (_, _, T::Null) => {
+            Ok(Some(Bound::literal(ScalarValue::try_from(if *l == T::Null { r } else { l })?, name)))
+        }
         (Op::Add | Op::Subtract, T::Date32, ty) if types::is_numeric(ty) => Err(spark_hint(
             "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
             format!("cannot resolve \"{name}\": days are INT, SMALLINT or TINYINT, not \"{}\"", types::sql(ty)),
@@ -697,7 +743,14 @@ fn interval_overflow() -> datafusion::error::DataFusionError {
     spark("INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION", "integer overflow while operating with intervals")
 }
 
-fn moment_and_interval(binder: &Binder, op: Op, moment: Bound, interval: Bound, name: &str, mode: Mode) -> Result<Bound> {
+fn moment_and_interval(
+    binder: &Binder,
+    op: Op,
+    moment: Bound,
+    interval: Bound,
+    name: &str,
+    mode: Mode,
+) -> Result<Bound> {
     let zone = binder.zone();
     let sign: i64 = if op == Op::Subtract { -1 } else { 1 };
     let key = format!("{op:?} {} {} {zone:?} {mode:?}", moment.ty, interval.ty);
@@ -707,12 +760,19 @@ fn moment_and_interval(binder: &Binder, op: Op, moment: Bound, interval: Bound, 
     }
     if moment.ty == DataType::Date32 {
         if months {
-            let expr = kernel::pure(op.sign(), key, DataType::Date32, vec![moment.expr, interval.expr], move |columns, _| {
-                let out = each::<Date32Type, IntervalYearMonthType, Date32Type>(&columns[0], &columns[1], mode, |a, b| {
-                    i32::try_from(add_months(i64::from(a), sign * i64::from(b))).map_err(|_| overflow("integer"))
-                })?;
-                Ok(Arc::new(out))
-            });
+            let expr =
+                kernel::pure(op.sign(), key, DataType::Date32, vec![moment.expr, interval.expr], move |columns, _| {
+                    let out = each::<Date32Type, IntervalYearMonthType, Date32Type>(
+                        &columns[0],
+                        &columns[1],
+                        mode,
+                        |a, b| {
+                            i32::try_from(add_months(i64::from(a), sign * i64::from(b)))
+                                .map_err(|_| overflow("integer"))
+                        },
+                    )?;
+                    Ok(Arc::new(out))
+                });
             return Ok(Bound::new(expr, DataType::Date32, name));
         }
         // A literal of whole days keeps a date a date.
@@ -730,13 +790,22 @@ fn moment_and_interval(binder: &Binder, op: Op, moment: Bound, interval: Bound, 
     let expr = kernel::pure(op.sign(), key, ty.clone(), vec![moment.expr, interval.expr], move |columns, _| {
         let zone = zoned.then_some(&zone);
         let out = if months {
-            each::<TimestampMicrosecondType, IntervalYearMonthType, TimestampMicrosecondType>(&columns[0], &columns[1], mode, |a, b| {
-                Ok(plus_months(a, sign * i64::from(b), zone))
-            })?
+            each::<TimestampMicrosecondType, IntervalYearMonthType, TimestampMicrosecondType>(
+                &columns[0],
+                &columns[1],
+                mode,
+                |a, b| Ok(plus_months(a, sign * i64::from(b), zone)),
+            )?
         } else {
-            each::<TimestampMicrosecondType, DurationMicrosecondType, TimestampMicrosecondType>(&columns[0], &columns[1], mode, |a, b| {
-                plus_day_time(a, sign * b, zone).ok_or_else(|| spark("DATETIME_OVERFLOW", "datetime operation overflow"))
-            })?
+            each::<TimestampMicrosecondType, DurationMicrosecondType, TimestampMicrosecondType>(
+                &columns[0],
+                &columns[1],
+                mode,
+                |a, b| {
+                    plus_day_time(a, sign * b, zone)
+                        .ok_or_else(|| spark("DATETIME_OVERFLOW", "datetime operation overflow"))
+                },
+            )?
         };
         Ok(Arc::new(out.with_data_type(out_ty.clone())))
     });
@@ -750,7 +819,11 @@ fn scale_interval(binder: &Binder, op: Op, interval: Bound, number: Bound, name:
     let number = binder.cast(number, &if decimal { DataType::Decimal128(38, 18) } else { DataType::Float64 })?;
     let key = format!("{op:?} {ty} {mode:?} {decimal}");
     let apply = move |value: i64, by: f64| -> Result<i64> {
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "Spark computes it in doubles, rounded half up")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            reason = "Spark computes it in doubles, rounded half up"
+        )]
         let out = match op {
             Op::Divide if by == 0.0 => return Err(zero()),
             Op::Divide => (value as f64 / by).round(),
@@ -771,17 +844,23 @@ fn scale_interval(binder: &Binder, op: Op, interval: Bound, number: Bound, name:
         let by: ArrayRef = Arc::new(by);
         match columns[0].data_type() {
             DataType::Interval(_) => {
-                let out: IntervalYearMonthArray = each::<IntervalYearMonthType, Float64Type, IntervalYearMonthType>(&columns[0], &by, mode, |a, b| {
-                    i32::try_from(apply(i64::from(a), b)?).map_err(|_| interval_overflow())
-                })?;
+                let out: IntervalYearMonthArray = each::<IntervalYearMonthType, Float64Type, IntervalYearMonthType>(
+                    &columns[0],
+                    &by,
+                    mode,
+                    |a, b| i32::try_from(apply(i64::from(a), b)?).map_err(|_| interval_overflow()),
+                )?;
                 Ok(Arc::new(out))
             }
             _ => {
-                let out: DurationMicrosecondArray = each::<DurationMicrosecondType, Float64Type, DurationMicrosecondType>(&columns[0], &by, mode, apply)?;
+                let out: DurationMicrosecondArray = each::<
+                    DurationMicrosecondType,
+                    Float64Type,
+                    DurationMicrosecondType,
+                >(&columns[0], &by, mode, apply)?;
                 Ok(Arc::new(out))
             }
         }
     });
     Ok(Bound::new(expr, ty, name))
 }
-

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DurationMicrosecondArray, Float32Array,
-    Float64Array, Int8Array, Int16Array, Int32Array, Int64Array, IntervalYearMonthArray, ListArray, MapArray, StringArray,
-    StructArray, TimestampMicrosecondArray, new_null_array,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DurationMicrosecondArray,
+    Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array, IntervalYearMonthArray, ListArray,
+    MapArray, StringArray, StructArray, TimestampMicrosecondArray, new_null_array,
 };
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, DurationMicrosecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, IntervalUnit, IntervalYearMonthType, TimestampMicrosecondType,
+    DataType, Date32Type, Decimal128Type, DurationMicrosecondType, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, IntervalUnit, IntervalYearMonthType, TimestampMicrosecondType,
 };
 
 use super::error::{Result, cast_invalid, cast_overflow, spark, spark_hint};
@@ -71,10 +71,14 @@ pub(crate) fn refusal(from: &DataType, to: &DataType) -> datafusion::error::Data
         _ => None,
     };
     match (function, from, to) {
-        (Some(function), ..) => {
-            spark_hint("DATATYPE_MISMATCH.CAST_WITH_FUNC_SUGGESTION", text, format!("use the function {function} instead"))
+        (Some(function), ..) => spark_hint(
+            "DATATYPE_MISMATCH.CAST_WITH_FUNC_SUGGESTION",
+            text,
+            format!("use the function {function} instead"),
+        ),
+        (None, from, T::Binary) if types::is_integral(from) => {
+            spark("DATATYPE_MISMATCH.CAST_WITH_CONF_SUGGESTION", text)
         }
-        (None, from, T::Binary) if types::is_integral(from) => spark("DATATYPE_MISMATCH.CAST_WITH_CONF_SUGGESTION", text),
         (None, T::Boolean, T::Timestamp(..)) | (None, T::Timestamp(..), T::Boolean) => {
             spark("DATATYPE_MISMATCH.CAST_WITH_CONF_SUGGESTION", text)
         }
@@ -98,7 +102,11 @@ pub(crate) fn is_widening(from: &DataType, to: &DataType) -> bool {
 
 type Maker<'a, T> = Box<dyn Fn(usize) -> Result<Option<T>> + 'a>;
 
-fn collect<T, A: FromIterator<Option<T>> + Array + 'static>(array: &ArrayRef, mode: Mode, make: Maker<'_, T>) -> Result<ArrayRef> {
+fn collect<T, A: FromIterator<Option<T>> + Array + 'static>(
+    array: &ArrayRef,
+    mode: Mode,
+    make: Maker<'_, T>,
+) -> Result<ArrayRef> {
     let values = (0..array.len())
         .map(|row| {
             if array.is_null(row) {
@@ -157,7 +165,9 @@ fn number_at(array: &ArrayRef, row: usize) -> Option<Number> {
         DataType::Float32 => Number::Real(f64::from(array.as_primitive::<Float32Type>().value(row))),
         DataType::Float64 => Number::Real(array.as_primitive::<Float64Type>().value(row)),
         DataType::Decimal128(_, scale) => Number::Scaled(array.as_primitive::<Decimal128Type>().value(row), *scale),
-        DataType::Timestamp(..) => Number::Scaled(i128::from(array.as_primitive::<TimestampMicrosecondType>().value(row)), 6),
+        DataType::Timestamp(..) => {
+            Number::Scaled(i128::from(array.as_primitive::<TimestampMicrosecondType>().value(row)), 6)
+        }
         _ => return None,
     })
 }
@@ -285,7 +295,11 @@ impl Caster<'_> {
                     i64::try_from(value.saturating_mul(1_000_000)).map_err(|_| self.overflow(row))?
                 }
                 Some(Number::Scaled(value, scale)) => {
-                    let micros = if scale > 6 { value / power_of_ten(u32::try_from(scale - 6).unwrap_or(0)).unwrap_or(1) } else { rescale(value, scale, 6).unwrap_or(i128::MAX) };
+                    let micros = if scale > 6 {
+                        value / power_of_ten(u32::try_from(scale - 6).unwrap_or(0)).unwrap_or(1)
+                    } else {
+                        rescale(value, scale, 6).unwrap_or(i128::MAX)
+                    };
                     i64::try_from(micros).map_err(|_| self.overflow(row))?
                 }
                 #[expect(clippy::cast_possible_truncation, reason = "microseconds of a double, as Spark truncates")]
@@ -412,12 +426,11 @@ pub(crate) fn cast(array: &ArrayRef, to: &DataType, zone: &Zone, mode: Mode) -> 
         DataType::Float64 => collect::<f64, Float64Array>(array, mode, Box::new(|row| caster.real(row))),
         DataType::Decimal128(precision, scale) => {
             let (precision, scale) = (*precision, *scale);
-            let values = collect::<i128, Decimal128Array>(array, mode, Box::new(|row| caster.decimal(row, precision, scale)))?;
+            let values =
+                collect::<i128, Decimal128Array>(array, mode, Box::new(|row| caster.decimal(row, precision, scale)))?;
             Ok(Arc::new(values.as_primitive::<Decimal128Type>().clone().with_precision_and_scale(precision, scale)?))
         }
-        DataType::Utf8 => {
-            collect::<String, StringArray>(array, mode, Box::new(|row| text::value(array, row, zone)))
-        }
+        DataType::Utf8 => collect::<String, StringArray>(array, mode, Box::new(|row| text::value(array, row, zone))),
         DataType::Binary => {
             let make: Maker<'_, Vec<u8>> = Box::new(|row| Ok(Some(caster.text(row).as_bytes().to_vec())));
             collect::<Vec<u8>, BinaryArray>(array, mode, make)
@@ -441,7 +454,9 @@ pub(crate) fn cast(array: &ArrayRef, to: &DataType, zone: &Zone, mode: Mode) -> 
                         _ => Err(malformed(text, to)),
                     };
                 }
-                Ok(caster.whole(row, i128::from(i64::MIN), i128::from(i64::MAX))?.and_then(|days| i64::try_from(days * 86_400_000_000).ok()))
+                Ok(caster
+                    .whole(row, i128::from(i64::MIN), i128::from(i64::MAX))?
+                    .and_then(|days| i64::try_from(days * 86_400_000_000).ok()))
             }),
         ),
         DataType::Interval(IntervalUnit::YearMonth) => collect::<i32, IntervalYearMonthArray>(
@@ -455,7 +470,9 @@ pub(crate) fn cast(array: &ArrayRef, to: &DataType, zone: &Zone, mode: Mode) -> 
                         _ => Err(malformed(text, to)),
                     };
                 }
-                Ok(caster.whole(row, i128::from(i32::MIN), i128::from(i32::MAX))?.and_then(|months| i32::try_from(months).ok()))
+                Ok(caster
+                    .whole(row, i128::from(i32::MIN), i128::from(i32::MAX))?
+                    .and_then(|months| i32::try_from(months).ok()))
             }),
         ),
         DataType::List(field) => {
@@ -470,7 +487,13 @@ pub(crate) fn cast(array: &ArrayRef, to: &DataType, zone: &Zone, mode: Mode) -> 
             let values = cast(map.values(), value.data_type(), zone, mode)?;
             let fields = vec![Arc::clone(key), Arc::clone(value)].into();
             let inner = StructArray::try_new(fields, vec![keys, values], None)?;
-            Ok(Arc::new(MapArray::try_new(Arc::clone(entries), map.offsets().clone(), inner, map.nulls().cloned(), *ordered)?))
+            Ok(Arc::new(MapArray::try_new(
+                Arc::clone(entries),
+                map.offsets().clone(),
+                inner,
+                map.nulls().cloned(),
+                *ordered,
+            )?))
         }
         DataType::Struct(fields) => {
             let from = array.as_struct();

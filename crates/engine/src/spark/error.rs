@@ -39,11 +39,16 @@ impl SparkError {
         let class = self.condition.split('.').next().unwrap_or_default();
         match class {
             "DIVIDE_BY_ZERO" | "INTERVAL_DIVIDED_BY_ZERO" | "REMAINDER_BY_ZERO" => "22012",
-            "ARITHMETIC_OVERFLOW" | "BINARY_ARITHMETIC_OVERFLOW" | "CAST_OVERFLOW" | "NUMERIC_VALUE_OUT_OF_RANGE"
+            "ARITHMETIC_OVERFLOW"
+            | "BINARY_ARITHMETIC_OVERFLOW"
+            | "CAST_OVERFLOW"
+            | "NUMERIC_VALUE_OUT_OF_RANGE"
             | "CAST_OVERFLOW_IN_TABLE_INSERT" => "22003",
             "INTERVAL_ARITHMETIC_OVERFLOW" => "22015",
             "CAST_INVALID_INPUT" => "22018",
-            "CANNOT_PARSE_TIMESTAMP" | "DATETIME_FIELD_OUT_OF_BOUNDS" | "DATETIME_OVERFLOW" | "INVALID_TIMEZONE" => "22009",
+            "CANNOT_PARSE_TIMESTAMP" | "DATETIME_FIELD_OUT_OF_BOUNDS" | "DATETIME_OVERFLOW" | "INVALID_TIMEZONE" => {
+                "22009"
+            }
             "CONVERSION_INVALID_INPUT" => "22018",
             "INVALID_ARRAY_INDEX" | "INVALID_ARRAY_INDEX_IN_ELEMENT_AT" | "INVALID_INDEX_OF_ZERO" => "22003",
             "INVALID_PARAMETER_VALUE" => "22023",
@@ -104,7 +109,11 @@ pub(crate) fn spark(condition: &'static str, message: impl Into<String>) -> Data
 }
 
 /// [`spark`] with the next step.
-pub(crate) fn spark_hint(condition: &'static str, message: impl Into<String>, hint: impl Into<String>) -> DataFusionError {
+pub(crate) fn spark_hint(
+    condition: &'static str,
+    message: impl Into<String>,
+    hint: impl Into<String>,
+) -> DataFusionError {
     DataFusionError::External(Box::new(SparkError { condition, message: message.into(), hint: Some(hint.into()) }))
 }
 
@@ -198,14 +207,13 @@ pub(crate) fn to_problem(error: DataFusionError) -> Problem {
     }
     let root = error.find_root();
     match root {
-        DataFusionError::ResourcesExhausted(_) => Problem::new(
-            Code::ResourceExhausted,
-            "the query needs more memory than the server gives to queries",
-        )
-        .reason("OUT_OF_MEMORY")
-        .sql_state("53200")
-        .hint("read fewer columns or rows, join on selective keys, or raise the server's query memory")
-        .caused_by(error),
+        DataFusionError::ResourcesExhausted(_) => {
+            Problem::new(Code::ResourceExhausted, "the query needs more memory than the server gives to queries")
+                .reason("OUT_OF_MEMORY")
+                .sql_state("53200")
+                .hint("read fewer columns or rows, join on selective keys, or raise the server's query memory")
+                .caused_by(error)
+        }
         DataFusionError::ArrowError(inner, _) if matches!(inner.as_ref(), ArrowError::DivideByZero) => {
             Problem::invalid("[DIVIDE_BY_ZERO] division by zero").reason("DIVIDE_BY_ZERO").sql_state("22012")
         }
@@ -214,14 +222,22 @@ pub(crate) fn to_problem(error: DataFusionError) -> Problem {
                 .reason("ARITHMETIC_OVERFLOW")
                 .sql_state("22003")
         }
-        DataFusionError::Execution(text) if text.contains("Scalar subquery returned more than one row") || text.contains("more than one row") => {
-            Problem::invalid("[SCALAR_SUBQUERY_TOO_MANY_ROWS] more than one row returned by a subquery used as an expression")
-                .reason("SCALAR_SUBQUERY_TOO_MANY_ROWS")
-                .sql_state("21000")
+        DataFusionError::Execution(text)
+            if text.contains("Scalar subquery returned more than one row") || text.contains("more than one row") =>
+        {
+            Problem::invalid(
+                "[SCALAR_SUBQUERY_TOO_MANY_ROWS] more than one row returned by a subquery used as an expression",
+            )
+            .reason("SCALAR_SUBQUERY_TOO_MANY_ROWS")
+            .sql_state("21000")
         }
         DataFusionError::NotImplemented(text) => {
-            Problem::new(Code::Unimplemented, format!("[UNSUPPORTED_FEATURE] {text}")).reason("UNSUPPORTED_FEATURE").sql_state("0A000")
+            Problem::new(Code::Unimplemented, format!("[UNSUPPORTED_FEATURE] {text}"))
+                .reason("UNSUPPORTED_FEATURE")
+                .sql_state("0A000")
         }
-        _ => Problem::internal("[INTERNAL_ERROR] the query could not be planned or run", error).reason("INTERNAL_ERROR").sql_state("XX000"),
+        _ => Problem::internal("[INTERNAL_ERROR] the query could not be planned or run", error)
+            .reason("INTERNAL_ERROR")
+            .sql_state("XX000"),
     }
 }

@@ -77,7 +77,9 @@ impl AggregateUDFImpl for Gather {
             .input_fields
             .iter()
             .enumerate()
-            .map(|(at, field)| Arc::new(Field::new(format!("{}[{at}]", args.name), types::list_of(field.data_type().clone()), true)))
+            .map(|(at, field)| {
+                Arc::new(Field::new(format!("{}[{at}]", args.name), types::list_of(field.data_type().clone()), true))
+            })
             .collect())
     }
 
@@ -159,7 +161,13 @@ where
     F: Fn(&[ArrayRef]) -> Result<ScalarValue> + Send + Sync + 'static,
 {
     let signature = Signature::user_defined(Volatility::Immutable);
-    Arc::new(AggregateUDF::from(Gather { name: name.to_owned(), key: key.into(), returns, signature, body: Arc::new(body) }))
+    Arc::new(AggregateUDF::from(Gather {
+        name: name.to_owned(),
+        key: key.into(),
+        returns,
+        signature,
+        body: Arc::new(body),
+    }))
 }
 
 /// A function to register, its arguments and its result.
@@ -216,7 +224,12 @@ fn sorted_doubles(column: &ArrayRef) -> Vec<f64> {
     values
 }
 
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "places in a list")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "places in a list"
+)]
 fn interpolated(values: &[f64], fraction: f64) -> Option<f64> {
     let last = values.len().checked_sub(1)?;
     let place = fraction * last as f64;
@@ -229,7 +242,12 @@ fn interpolated(values: &[f64], fraction: f64) -> Option<f64> {
 
 /// One fraction or an array of them.
 fn fractions(binder: &Binder, bound: &Bound, name: &str) -> Result<(Vec<f64>, bool)> {
-    let invalid = |text: String| spark("DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", format!("the percentage of {name} must be between 0 and 1, not {text}"));
+    let invalid = |text: String| {
+        spark(
+            "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE",
+            format!("the percentage of {name} must be between 0 and 1, not {text}"),
+        )
+    };
     let value = binder.constant(bound)?;
     let (array, many) = match &value {
         ScalarValue::List(list) => (list.value(0), true),
@@ -241,7 +259,12 @@ fn fractions(binder: &Binder, bound: &Bound, name: &str) -> Result<(Vec<f64>, bo
         match value {
             Some(value) if (0.0..=1.0).contains(&value) => out.push(value),
             Some(value) => return Err(invalid(text::double(value))),
-            None => return Err(spark("DATATYPE_MISMATCH.UNEXPECTED_NULL", format!("the percentage of {name} must not be NULL"))),
+            None => {
+                return Err(spark(
+                    "DATATYPE_MISMATCH.UNEXPECTED_NULL",
+                    format!("the percentage of {name} must not be NULL"),
+                ));
+            }
         }
     }
     Ok((out, many))
@@ -259,7 +282,12 @@ fn doubles(values: Vec<Option<f64>>, many: bool) -> Result<ScalarValue> {
 
 fn list(values: ArrayRef) -> Result<ScalarValue> {
     let field = Arc::new(Field::new("element", values.data_type().clone(), true));
-    Ok(ScalarValue::List(Arc::new(ListArray::try_new(field, OffsetBuffer::from_lengths([values.len()]), values, None)?)))
+    Ok(ScalarValue::List(Arc::new(ListArray::try_new(
+        field,
+        OffsetBuffer::from_lengths([values.len()]),
+        values,
+        None,
+    )?)))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
@@ -269,7 +297,13 @@ fn moment(values: &[f64], power: i32) -> f64 {
 }
 
 /// Plans a call of one of these functions.
-pub(crate) fn plan(binder: &Binder, name: &str, args: &[Bound], within: &[(Bound, bool)], distinct: bool) -> Result<Plan> {
+pub(crate) fn plan(
+    binder: &Binder,
+    name: &str,
+    args: &[Bound],
+    within: &[(Bound, bool)],
+    distinct: bool,
+) -> Result<Plan> {
     let shown: Vec<&str> = args.iter().map(|arg| arg.name.as_str()).collect();
     let text_name = format!("{name}({}{})", if distinct { "DISTINCT " } else { "" }, shown.join(", "));
     let arity = |low: usize, high: usize| crate::bind::aggregate::arity(name, args.len(), low, high);
@@ -289,7 +323,11 @@ pub(crate) fn plan(binder: &Binder, name: &str, args: &[Bound], within: &[(Bound
                 if m2 == 0.0 {
                     return Ok(ScalarValue::Float64(None));
                 }
-                Ok(ScalarValue::Float64(Some(if kurtosis { n * moment(&values, 4) / (m2 * m2) - 3.0 } else { n.sqrt() * moment(&values, 3) / m2.powf(1.5) })))
+                Ok(ScalarValue::Float64(Some(if kurtosis {
+                    n * moment(&values, 4) / (m2 * m2) - 3.0
+                } else {
+                    n.sqrt() * moment(&values, 3) / m2.powf(1.5)
+                })))
             });
             Ok(Plan { udf, args: vec![double(&args[0])?.expr], ty: DataType::Float64, name: text_name })
         }
@@ -303,7 +341,9 @@ pub(crate) fn plan(binder: &Binder, name: &str, args: &[Bound], within: &[(Bound
         }
         "median" => {
             arity(1, 1)?;
-            let udf = gather(name, "", DataType::Float64, |columns| Ok(ScalarValue::Float64(interpolated(&sorted_doubles(&columns[0]), 0.5))));
+            let udf = gather(name, "", DataType::Float64, |columns| {
+                Ok(ScalarValue::Float64(interpolated(&sorted_doubles(&columns[0]), 0.5)))
+            });
             Ok(Plan { udf, args: vec![double(&args[0])?.expr], ty: DataType::Float64, name: text_name })
         }
         "percentile" | "percentile_cont" => {
@@ -316,7 +356,11 @@ pub(crate) fn plan(binder: &Binder, name: &str, args: &[Bound], within: &[(Bound
             } else {
                 arity(1, 1)?;
                 let Some((key, asc)) = within.first() else {
-                    return Err(spark_hint("INVALID_WITHIN_GROUP_EXPRESSION.WITHIN_GROUP_MISSING", "percentile_cont needs WITHIN GROUP (ORDER BY …)", "add it"));
+                    return Err(spark_hint(
+                        "INVALID_WITHIN_GROUP_EXPRESSION.WITHIN_GROUP_MISSING",
+                        "percentile_cont needs WITHIN GROUP (ORDER BY …)",
+                        "add it",
+                    ));
                 };
                 let way = if *asc { "" } else { " DESC" };
                 (key, &args[0], format!("percentile_cont({}) WITHIN GROUP (ORDER BY {}{way})", args[0].name, key.name))
@@ -336,12 +380,20 @@ pub(crate) fn plan(binder: &Binder, name: &str, args: &[Bound], within: &[(Bound
         "percentile_disc" => {
             arity(1, 1)?;
             let Some((key, asc)) = within.first() else {
-                return Err(spark("INVALID_WITHIN_GROUP_EXPRESSION.WITHIN_GROUP_MISSING", "percentile_disc needs WITHIN GROUP (ORDER BY …)"));
+                return Err(spark(
+                    "INVALID_WITHIN_GROUP_EXPRESSION.WITHIN_GROUP_MISSING",
+                    "percentile_disc needs WITHIN GROUP (ORDER BY …)",
+                ));
             };
             let (wanted, many) = fractions(binder, &args[0], name)?;
             let descending = !asc;
             let ty = if many { types::list_of(DataType::Float64) } else { DataType::Float64 };
-            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "places in a list")]
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "places in a list"
+            )]
             let udf = gather(name, format!("{wanted:?} {descending}"), ty.clone(), move |columns| {
                 let mut values = sorted_doubles(&columns[0]);
                 if descending {
@@ -361,17 +413,29 @@ pub(crate) fn plan(binder: &Binder, name: &str, args: &[Bound], within: &[(Bound
             arity(2, 3)?;
             let (wanted, many) = fractions(binder, &args[1], name)?;
             let value = args[0].clone();
-            let value = if matches!(value.ty, DataType::Utf8 | DataType::Null) { binder.cast(value, &DataType::Float64)? } else { value };
+            let value = if matches!(value.ty, DataType::Utf8 | DataType::Null) {
+                binder.cast(value, &DataType::Float64)?
+            } else {
+                value
+            };
             if !types::is_numeric(&value.ty) && !types::is_datetime(&value.ty) && !types::is_interval(&value.ty) {
                 return Err(unexpected_type(&text_name, &value, "NUMERIC"));
             }
             let ty = if many { types::list_of(value.ty.clone()) } else { value.ty.clone() };
             let accuracy = args.get(2).map_or_else(|| "10000".to_owned(), |arg| arg.name.clone());
             let out = ty.clone();
-            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "places in a list")]
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "places in a list"
+            )]
             let udf = gather(name, format!("{wanted:?}"), ty.clone(), move |columns| {
                 let order = lexsort_to_indices(
-                    &[SortColumn { values: Arc::clone(&columns[0]), options: Some(SortOptions { descending: false, nulls_first: false }) }],
+                    &[SortColumn {
+                        values: Arc::clone(&columns[0]),
+                        options: Some(SortOptions { descending: false, nulls_first: false }),
+                    }],
                     None,
                 )?;
                 let count = columns[0].len() - columns[0].null_count();
@@ -388,7 +452,12 @@ pub(crate) fn plan(binder: &Binder, name: &str, args: &[Bound], within: &[(Bound
                 let picked = take(&columns[0], &UInt32Array::from(places), None)?;
                 if many { list(picked) } else { ScalarValue::try_from_array(&picked, 0) }
             });
-            Ok(Plan { udf, args: vec![value.expr], ty, name: format!("{name}({}, {}, {accuracy})", args[0].name, args[1].name) })
+            Ok(Plan {
+                udf,
+                args: vec![value.expr],
+                ty,
+                name: format!("{name}({}, {}, {accuracy})", args[0].name, args[1].name),
+            })
         }
         "mode" => {
             arity(1, 2)?;
@@ -401,7 +470,9 @@ pub(crate) fn plan(binder: &Binder, name: &str, args: &[Bound], within: &[(Bound
                         *counts.entry(value).or_default() += 1;
                     }
                 }
-                let best = counts.into_iter().max_by(|(av, ac), (bv, bc)| ac.cmp(bc).then_with(|| bv.partial_cmp(av).unwrap_or(std::cmp::Ordering::Equal)));
+                let best = counts.into_iter().max_by(|(av, ac), (bv, bc)| {
+                    ac.cmp(bc).then_with(|| bv.partial_cmp(av).unwrap_or(std::cmp::Ordering::Equal))
+                });
                 match best {
                     Some((value, _)) => Ok(value),
                     None => ScalarValue::try_from(columns[0].data_type()),
@@ -412,7 +483,8 @@ pub(crate) fn plan(binder: &Binder, name: &str, args: &[Bound], within: &[(Bound
         "listagg" | "string_agg" => {
             arity(1, 2)?;
             let value = args[0].clone();
-            let value = if value.ty == DataType::Utf8 { value } else { binder.implicit(value, &DataType::Utf8, &text_name)? };
+            let value =
+                if value.ty == DataType::Utf8 { value } else { binder.implicit(value, &DataType::Utf8, &text_name)? };
             let delimiter = match args.get(1) {
                 Some(delimiter) => match binder.constant(delimiter)? {
                     ScalarValue::Utf8(Some(text)) => text,
@@ -426,7 +498,12 @@ pub(crate) fn plan(binder: &Binder, name: &str, args: &[Bound], within: &[(Bound
             for (key, asc) in within {
                 exprs.push(key.expr.clone());
                 ways.push(*asc);
-                keys.push(format!("{} {} NULLS {}", key.name, if *asc { "ASC" } else { "DESC" }, if *asc { "FIRST" } else { "LAST" }));
+                keys.push(format!(
+                    "{} {} NULLS {}",
+                    key.name,
+                    if *asc { "ASC" } else { "DESC" },
+                    if *asc { "FIRST" } else { "LAST" }
+                ));
             }
             let udf = gather(name, format!("{delimiter:?} {ways:?} {distinct}"), DataType::Utf8, move |columns| {
                 let order: Vec<usize> = if ways.is_empty() {

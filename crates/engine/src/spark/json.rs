@@ -45,7 +45,11 @@ pub(crate) fn moment(micros: i64, zone: Option<&Zone>) -> String {
     );
     if let Some(zone) = zone {
         let offset = zone.offset_at(micros);
-        out.push_str(&if offset == 0 { "Z".to_owned() } else { super::zone::offset_text(i32::try_from(offset).unwrap_or(0), true) });
+        out.push_str(&if offset == 0 {
+            "Z".to_owned()
+        } else {
+            super::zone::offset_text(i32::try_from(offset).unwrap_or(0), true)
+        });
     }
     out
 }
@@ -71,7 +75,12 @@ pub(crate) fn write(out: &mut String, array: &ArrayRef, row: usize, zone: &Zone,
             let shown = text::double(value);
             if value.is_finite() { out.push_str(&shown) } else { quote(out, &shown) }
         }
-        DataType::Boolean | DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Decimal128(..) => {
+        DataType::Boolean
+        | DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Decimal128(..) => {
             out.push_str(&text::value(array, row, zone)?.unwrap_or_default());
         }
         DataType::Timestamp(_, with_zone) => {

@@ -76,15 +76,21 @@ impl ScalarUDFImpl for Kernel {
         let rows = if scalar { 1 } else { args.number_rows };
         let arrays = args.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<Vec<_>>>()?;
         let out = (self.body)(&arrays, rows)?;
-        if scalar { Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&out, 0)?)) } else { Ok(ColumnarValue::Array(out)) }
+        if scalar {
+            Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&out, 0)?))
+        } else {
+            Ok(ColumnarValue::Array(out))
+        }
     }
 }
 
 fn build(name: &str, key: String, returns: DataType, volatility: Volatility, args: Vec<Expr>, body: Body) -> Expr {
-    let signature =
-        if args.is_empty() { Signature::nullary(volatility) } else { Signature::user_defined(volatility) };
+    let signature = if args.is_empty() { Signature::nullary(volatility) } else { Signature::user_defined(volatility) };
     let kernel = Kernel { name: name.to_owned(), key, returns, signature, body };
-    Expr::ScalarFunction(datafusion::logical_expr::expr::ScalarFunction::new_udf(Arc::new(ScalarUDF::from(kernel)), args))
+    Expr::ScalarFunction(datafusion::logical_expr::expr::ScalarFunction::new_udf(
+        Arc::new(ScalarUDF::from(kernel)),
+        args,
+    ))
 }
 
 /// A call of a pure function.

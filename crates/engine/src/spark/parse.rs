@@ -108,7 +108,9 @@ pub(crate) fn boolean(text: &str) -> Option<bool> {
 }
 
 fn number(text: &str, min: usize, max: usize) -> Option<u32> {
-    (text.len() >= min && text.len() <= max && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok()).flatten()
+    (text.len() >= min && text.len() <= max && text.bytes().all(|b| b.is_ascii_digit()))
+        .then(|| text.parse().ok())
+        .flatten()
 }
 
 fn calendar_date(text: &str) -> Option<i64> {

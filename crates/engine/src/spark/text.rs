@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, DurationMicrosecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType, TimestampMicrosecondType,
+    DataType, Date32Type, Decimal128Type, DurationMicrosecondType, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType, TimestampMicrosecondType,
 };
 
 use super::error::{Result, unsupported};
@@ -76,7 +76,13 @@ pub(crate) fn decimal(unscaled: i128, scale: i8) -> String {
 /// A DATE, in days since 1970-01-01.
 pub(crate) fn date(days: i32) -> String {
     let (year, month, day) = super::zone::civil(i64::from(days));
-    if year > 9999 { format!("+{year:05}-{month:02}-{day:02}") } else if year < 0 { format!("-{:04}-{month:02}-{day:02}", -year) } else { format!("{year:04}-{month:02}-{day:02}") }
+    if year > 9999 {
+        format!("+{year:05}-{month:02}-{day:02}")
+    } else if year < 0 {
+        format!("-{:04}-{month:02}-{day:02}", -year)
+    } else {
+        format!("{year:04}-{month:02}-{day:02}")
+    }
 }
 
 /// A wall-clock time in microseconds since 1970-01-01.

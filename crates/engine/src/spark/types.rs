@@ -24,16 +24,6 @@ pub(crate) fn day_time() -> DataType {
     DataType::Duration(TimeUnit::Microsecond)
 }
 
-/// INTERVAL YEAR TO MONTH.
-pub(crate) fn year_month() -> DataType {
-    DataType::Interval(IntervalUnit::YearMonth)
-}
-
-/// The old interval type of `make_interval`.
-pub(crate) fn calendar_interval() -> DataType {
-    DataType::Interval(IntervalUnit::MonthDayNano)
-}
-
 /// ARRAY.
 pub(crate) fn list_of(element: DataType) -> DataType {
     DataType::List(Arc::new(Field::new("element", element, true)))
@@ -76,14 +66,17 @@ pub(crate) fn normal(data_type: &DataType) -> DataType {
             DataType::Decimal128(*precision, *scale)
         }
         DataType::Dictionary(_, value) => normal(value),
-        DataType::List(field) | DataType::LargeList(field) | DataType::ListView(field) | DataType::FixedSizeList(field, _) => {
-            list_of(normal(field.data_type()))
-        }
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::ListView(field)
+        | DataType::FixedSizeList(field, _) => list_of(normal(field.data_type())),
         DataType::Map(entries, _) => match map_fields(entries) {
             Some((key, value)) => map_of(normal(key.data_type()), normal(value.data_type())),
             None => data_type.clone(),
         },
-        DataType::Struct(fields) => struct_of(fields.iter().map(|field| (field.name().clone(), normal(field.data_type())))),
+        DataType::Struct(fields) => {
+            struct_of(fields.iter().map(|field| (field.name().clone(), normal(field.data_type()))))
+        }
         other => other.clone(),
     }
 }
@@ -205,7 +198,8 @@ pub(crate) fn bounded(precision: i32, scale: i32) -> (u8, i8) {
 pub(crate) fn wider_decimal(left: (u8, i8), right: (u8, i8)) -> DataType {
     let scale = i32::from(left.1.max(right.1));
     let whole = (i32::from(left.0) - i32::from(left.1)).max(i32::from(right.0) - i32::from(right.1));
-    let (precision, scale) = if whole + scale > 38 { (38, scale.min((38 - whole).max(scale.min(6)))) } else { (whole + scale, scale) };
+    let (precision, scale) =
+        if whole + scale > 38 { (38, scale.min((38 - whole).max(scale.min(6)))) } else { (whole + scale, scale) };
     let (precision, scale) = bounded(precision, scale);
     DataType::Decimal128(precision, scale)
 }

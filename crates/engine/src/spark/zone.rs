@@ -51,7 +51,9 @@ impl Zone {
         match self {
             Zone::Fixed(seconds) => i64::from(*seconds),
             Zone::Region(region) => match chrono::DateTime::from_timestamp_micros(micros) {
-                Some(instant) => i64::from(region.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc()),
+                Some(instant) => {
+                    i64::from(region.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc())
+                }
                 None => 0,
             },
         }
@@ -68,10 +70,14 @@ impl Zone {
             let Zone::Fixed(seconds) = self else { return local };
             return local - i64::from(*seconds) * 1_000_000;
         };
-        let Some(naive) = chrono::DateTime::from_timestamp_micros(local).map(|time| time.naive_utc()) else { return local };
+        let Some(naive) = chrono::DateTime::from_timestamp_micros(local).map(|time| time.naive_utc()) else {
+            return local;
+        };
         match region.offset_from_local_datetime(&naive) {
             chrono::LocalResult::Single(offset) => local - i64::from(offset.fix().local_minus_utc()) * 1_000_000,
-            chrono::LocalResult::Ambiguous(earlier, _) => local - i64::from(earlier.fix().local_minus_utc()) * 1_000_000,
+            chrono::LocalResult::Ambiguous(earlier, _) => {
+                local - i64::from(earlier.fix().local_minus_utc()) * 1_000_000
+            }
             chrono::LocalResult::None => {
                 let before = self.offset_at(local - 86_400_000_000);
                 local - before * 1_000_000
@@ -123,7 +129,9 @@ fn read_offset(text: &str) -> Option<i32> {
     } else {
         vec![rest]
     };
-    if parts.len() > 3 || parts.iter().any(|part| part.is_empty() || part.len() > 2 || !part.bytes().all(|b| b.is_ascii_digit())) {
+    if parts.len() > 3
+        || parts.iter().any(|part| part.is_empty() || part.len() > 2 || !part.bytes().all(|b| b.is_ascii_digit()))
+    {
         return None;
     }
     let number = |at: usize| parts.get(at).map_or(Some(0), |part| part.parse::<i32>().ok());

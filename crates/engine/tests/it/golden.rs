@@ -67,7 +67,12 @@ mod sqlparser_query {
 
 type Rows = Vec<Vec<Option<String>>>;
 
-async fn run(planner: &Planner, sql: &str, relations: Relations, zone: &str) -> Result<(Vec<(String, String)>, Rows), (String, String)> {
+async fn run(
+    planner: &Planner,
+    sql: &str,
+    relations: Relations,
+    zone: &str,
+) -> Result<(Vec<(String, String)>, Rows), (String, String)> {
     let query = match grammar::parse(sql) {
         Ok(Statement::Query(query)) => *query,
         Ok(_) => return Err(("NOT_A_QUERY".into(), "not a query".into())),
@@ -77,13 +82,13 @@ async fn run(planner: &Planner, sql: &str, relations: Relations, zone: &str) -> 
             return Err((class, text));
         }
     };
-    let failed = |problem: crannog_types::Problem| {
-        (problem.vendor_reason().unwrap_or("NO_REASON").to_owned(), problem.chain())
-    };
+    let failed =
+        |problem: crannog_types::Problem| (problem.vendor_reason().unwrap_or("NO_REASON").to_owned(), problem.chain());
     let bound = BoundQuery { query, relations, session: session(zone), into: None };
     let prepared = planner.prepare(bound).await.map_err(failed)?;
     let schema = prepared.schema();
-    let shown = schema.fields().iter().map(|field| (field.name().clone(), render::type_text(field.data_type()))).collect();
+    let shown =
+        schema.fields().iter().map(|field| (field.name().clone(), render::type_text(field.data_type()))).collect();
     let mut stream = prepared.run().await.map_err(failed)?;
     let mut rows = Vec::new();
     while let Some(batch) = stream.next().await {
@@ -105,7 +110,8 @@ fn text(column: &ArrayRef, row: usize, zone: &str) -> Option<String> {
             let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);
             let second = Micros(micros.div_euclid(1_000_000) * 1_000_000).to_string();
             let fraction = micros.rem_euclid(1_000_000);
-            let fraction = if fraction % 1000 == 0 { format!("{:03}", fraction / 1000) } else { format!("{fraction:06}") };
+            let fraction =
+                if fraction % 1000 == 0 { format!("{:03}", fraction / 1000) } else { format!("{fraction:06}") };
             let end = if with_zone.is_some() { "Z" } else { "" };
             Some(format!("{}.{fraction}{end}", &second[..second.len() - 5]))
         }
@@ -153,14 +159,20 @@ fn compare(answer: &Answer, ours: Result<(Vec<(String, String)>, Rows), (String,
                 return Err(format!("types: wanted {:?}, got {:?}", types(&wanted_schema), types(&schema)));
             }
             let same = rows.len() == wanted.len()
-                && rows.iter().zip(&wanted).all(|(a, b)| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| near(a, b)));
+                && rows
+                    .iter()
+                    .zip(&wanted)
+                    .all(|(a, b)| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| near(a, b)));
             if !same {
                 return Err(format!("rows: wanted {wanted:?}, got {rows:?}"));
             }
             let internal = |name: &String| {
-                ["scalarsubquery", "namedlambdavariable", "lateralAliasReference", "listquery", "exists("].iter().any(|part| name.contains(part))
+                ["scalarsubquery", "namedlambdavariable", "lateralAliasReference", "listquery", "exists("]
+                    .iter()
+                    .any(|part| name.contains(part))
             };
-            let different: Vec<_> = names(&schema).into_iter().zip(names(&wanted_schema)).filter(|(a, b)| a != b && !internal(b)).collect();
+            let different: Vec<_> =
+                names(&schema).into_iter().zip(names(&wanted_schema)).filter(|(a, b)| a != b && !internal(b)).collect();
             if !different.is_empty() {
                 return Err(format!("names (ours, Spark's): {different:?}"));
             }
@@ -189,17 +201,22 @@ fn arrow_type(data_type: &grammar::DataType) -> DataType {
             let entries = vec![Field::new("key", arrow_type(key), false), Field::new("value", arrow_type(value), true)];
             DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries.into()), false)), false)
         }
-        T::Struct(fields) => DataType::Struct(fields.iter().map(|field| Field::new(&field.name, arrow_type(&field.data_type), true)).collect()),
+        T::Struct(fields) => DataType::Struct(
+            fields.iter().map(|field| Field::new(&field.name, arrow_type(&field.data_type), true)).collect(),
+        ),
         _ => DataType::Utf8,
     }
 }
 
 /// A table of `tables.json`: flat columns by our own casts, nested ones by Arrow's JSON reader.
 async fn load(planner: &Planner, table: &Table) -> RecordBatch {
-    let grammar::DataType::Struct(fields) = grammar::DataType::parse(&format!("struct<{}>", table.schema)).expect("a schema") else {
+    let grammar::DataType::Struct(fields) =
+        grammar::DataType::parse(&format!("struct<{}>", table.schema)).expect("a schema")
+    else {
         panic!("{} is no struct", table.schema)
     };
-    let raw_fields: Vec<Field> = (0..fields.len()).map(|at| Field::new(format!("c{at}"), DataType::Utf8, true)).collect();
+    let raw_fields: Vec<Field> =
+        (0..fields.len()).map(|at| Field::new(format!("c{at}"), DataType::Utf8, true)).collect();
     let raw_columns: Vec<ArrayRef> = (0..fields.len())
         .map(|at| Arc::new(table.rows.iter().map(|row| row[at].clone()).collect::<StringArray>()) as ArrayRef)
         .collect();
@@ -209,7 +226,13 @@ async fn load(planner: &Planner, table: &Table) -> RecordBatch {
     let casts: Vec<String> = fields
         .iter()
         .enumerate()
-        .map(|(at, field)| if nested(&arrow_type(&field.data_type)) { format!("c{at}") } else { format!("CAST(c{at} AS {})", field.data_type) })
+        .map(|(at, field)| {
+            if nested(&arrow_type(&field.data_type)) {
+                format!("c{at}")
+            } else {
+                format!("CAST(c{at} AS {})", field.data_type)
+            }
+        })
         .collect();
     let key = vec!["spark_catalog".to_owned(), "default".to_owned(), "raw".to_owned()];
     let relations = HashMap::from([(key, Relation::Rows(vec![raw.clone()], schema))]);
@@ -230,12 +253,15 @@ async fn load(planner: &Planner, table: &Table) -> RecordBatch {
         if nested(&ty) {
             let one = Arc::new(Schema::new(vec![Field::new("c", ty, true)]));
             let mut decoder = arrow::json::ReaderBuilder::new(one).build_decoder().expect("a decoder");
-            let lines: String = table.rows.iter().map(|row| format!("{{\"c\":{}}}\n", row[at].as_deref().unwrap_or("null"))).collect();
+            let lines: String =
+                table.rows.iter().map(|row| format!("{{\"c\":{}}}\n", row[at].as_deref().unwrap_or("null"))).collect();
             decoder.decode(lines.as_bytes()).expect("JSON");
             columns[at] = Arc::clone(decoder.flush().expect("rows").expect("rows").column(0));
         }
     }
-    let schema = Schema::new(fields.iter().map(|field| Field::new(&field.name, arrow_type(&field.data_type), true)).collect::<Vec<_>>());
+    let schema = Schema::new(
+        fields.iter().map(|field| Field::new(&field.name, arrow_type(&field.data_type), true)).collect::<Vec<_>>(),
+    );
     RecordBatch::try_new(Arc::new(schema), columns).expect("a batch")
 }
 
@@ -243,33 +269,39 @@ async fn load(planner: &Planner, table: &Table) -> RecordBatch {
 async fn answers_are_those_of_spark() {
     let mode = std::env::var("CRANNOG_GOLDEN").unwrap_or_default();
     let planner = Planner::new(&QueryLimits::default()).expect("a planner");
-    let tables: Vec<Table> = serde_json::from_str(&fs::read_to_string(folder().join("tables.json")).expect("tables")).expect("JSON");
+    let tables: Vec<Table> =
+        serde_json::from_str(&fs::read_to_string(folder().join("tables.json")).expect("tables")).expect("JSON");
     let mut batches = BTreeMap::new();
     for table in &tables {
         batches.insert(table.name.to_lowercase(), load(&planner, table).await);
     }
     let gaps_file = folder().join("known_gaps.txt");
-    let known: BTreeSet<String> =
-        fs::read_to_string(&gaps_file).unwrap_or_default().lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
+    let known: BTreeSet<String> = fs::read_to_string(&gaps_file)
+        .unwrap_or_default()
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect();
     let mut failed = BTreeSet::new();
     let mut sections: BTreeMap<(String, String), (usize, usize)> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for file in ["expressions", "queries"] {
         let answers: Vec<Answer> =
-            serde_json::from_str(&fs::read_to_string(folder().join(format!("{file}.json"))).expect("answers")).expect("JSON");
+            serde_json::from_str(&fs::read_to_string(folder().join(format!("{file}.json"))).expect("answers"))
+                .expect("JSON");
         let verdicts = futures::stream::iter(&answers)
             .map(|answer| {
                 let (planner, batches) = (&planner, &batches);
                 async move {
-            let zone = answer.timezone.clone().unwrap_or_else(|| "UTC".into());
-            let mut relations: Relations = HashMap::new();
-            for (name, batch) in batches {
-                let key = vec!["spark_catalog".to_owned(), "default".to_owned(), name.clone()];
-                relations.insert(key, Relation::Rows(vec![batch.clone()], batch.schema()));
-            }
-            let line = if zone == "UTC" { answer.sql.clone() } else { format!("{} -- {zone}", answer.sql) };
-            let ours = run(planner, &answer.sql, relations, &zone).await;
-            (answer, line, compare(answer, ours))
+                    let zone = answer.timezone.clone().unwrap_or_else(|| "UTC".into());
+                    let mut relations: Relations = HashMap::new();
+                    for (name, batch) in batches {
+                        let key = vec!["spark_catalog".to_owned(), "default".to_owned(), name.clone()];
+                        relations.insert(key, Relation::Rows(vec![batch.clone()], batch.schema()));
+                    }
+                    let line = if zone == "UTC" { answer.sql.clone() } else { format!("{} -- {zone}", answer.sql) };
+                    let ours = run(planner, &answer.sql, relations, &zone).await;
+                    (answer, line, compare(answer, ours))
                 }
             })
             .buffered(2);
@@ -302,7 +334,8 @@ async fn answers_are_those_of_spark() {
         println!("{file:12} {:32} {passed:4} of {all:4}", "all");
     }
     if mode == "update" {
-        let mut text = String::from("# Statements whose answers still differ from Spark's. This list may only shrink.\n");
+        let mut text =
+            String::from("# Statements whose answers still differ from Spark's. This list may only shrink.\n");
         for line in &failed {
             text.push_str(line);
             text.push('\n');

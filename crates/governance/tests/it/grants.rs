@@ -126,7 +126,10 @@ async fn browse_shows_and_does_not_open() {
     assert_eq!(table["browse_only"], json!(true));
     assert_eq!(world.get("ben", &format!("{UC}/catalogs/main")).await.ok()["browse_only"], json!(true));
     let listed = world.get("ben", &format!("{UC}/tables?catalog_name=main&schema_name=flights")).await.ok();
-    assert_eq!(listed["tables"].as_array().unwrap().len(), 3);
+    let listed = listed["tables"].as_array().unwrap();
+    assert_eq!(listed.len(), 3);
+    // A client that was told where the files are would open them past the refusal below.
+    assert!(listed.iter().chain([&table]).all(|table| table["storage_location"].is_null()), "{listed:?}");
     let denied = world
         .post(
             "ben",
@@ -137,7 +140,39 @@ async fn browse_shows_and_does_not_open() {
         .await;
     assert_eq!(denied.status, 403);
     world.grant("catalog", "main", "ben", &["USE CATALOG", "USE SCHEMA", "SELECT"]).await;
-    assert_eq!(world.get("ben", &format!("{UC}/tables/main.flights.planes")).await.ok()["browse_only"], json!(false));
+    let table = world.get("ben", &format!("{UC}/tables/main.flights.planes")).await.ok();
+    assert_eq!((&table["browse_only"], table["storage_location"].is_string()), (&json!(false), true));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_location_is_told_to_those_who_may_open_it() {
+    let world = World::flights().await;
+    world.grant("catalog", "main", "ben", &["BROWSE", "USE CATALOG", "USE SCHEMA"]).await;
+    let told = || async {
+        let list = world.get("ben", &format!("{UC}/tables?catalog_name=main&schema_name=flights")).await.ok();
+        let mut told = Vec::new();
+        for table in list["tables"].as_array().unwrap() {
+            let name = table["full_name"].as_str().unwrap();
+            let one = world.get("ben", &format!("{UC}/tables/{name}")).await.ok();
+            assert_eq!(one["storage_location"], table["storage_location"], "{name}");
+            if table["storage_location"].is_string() {
+                told.push(name.trim_start_matches("main.flights.").to_owned());
+            }
+        }
+        told
+    };
+    assert_eq!(told().await, Vec::<String>::new());
+    for privilege in ["SELECT", "MODIFY", "MANAGE"] {
+        world.grant("table", "main.flights.planes", "ben", &[privilege]).await;
+        assert_eq!(told().await, ["planes"], "{privilege}");
+        world.change("table", "main.flights.planes", "ben", &[], &[privilege]).await;
+        assert_eq!(told().await, Vec::<String>::new(), "{privilege}");
+    }
+    world.grant("schema", "main.flights", "ben", &["SELECT"]).await;
+    assert_eq!(told().await, ["flights", "planes"]);
+    world.change("catalog", "main", "ben", &[], &["USE CATALOG"]).await;
+    assert_eq!(told().await, Vec::<String>::new());
     world.stop().await;
 }
 

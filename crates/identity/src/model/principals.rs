@@ -56,6 +56,10 @@ pub struct Principal {
     pub name: String,
     /// What people call it.
     pub display_name: Option<String>,
+    /// A user's given name, as a directory keeps it; nothing is derived from it.
+    pub given_name: Option<String>,
+    /// A user's family name, likewise.
+    pub family_name: Option<String>,
     /// The id in the directory that it is kept in step with.
     pub external_id: Option<String>,
     /// Whether it may sign in. Groups are always active.
@@ -70,12 +74,16 @@ pub struct Principal {
 macro_rules! principal_columns {
     ($rest:literal) => {
         concat!(
-            "SELECT p.id, p.kind, p.name, p.display_name, p.external_id, p.active, p.created_at, p.updated_at ",
+            "SELECT p.id, p.kind, p.name, p.display_name, p.external_id, p.active, p.created_at, \
+             p.updated_at, p.given_name, p.family_name ",
             $rest
         )
     };
 }
 pub(crate) use principal_columns;
+
+/// How many columns [`principal_columns`] are: what a query adds stands after them.
+pub(crate) const PRINCIPAL_COLUMNS: usize = 10;
 
 impl Principal {
     pub(crate) fn read(row: &Row) -> Result<Self, StoreError> {
@@ -88,6 +96,8 @@ impl Principal {
             active: row.flag(5)?,
             created_at: row.micros(6)?,
             updated_at: row.micros(7)?,
+            given_name: row.opt_text(8)?,
+            family_name: row.opt_text(9)?,
         })
     }
 

@@ -89,6 +89,8 @@ pub async fn bootstrap(db: &Db, admin: &str) -> Result<Option<FirstStart>> {
         kind,
         name: name.to_owned(),
         display_name: Some(display.to_owned()),
+        given_name: None,
+        family_name: None,
         external_id: None,
         active: true,
         created_at: now,
@@ -119,8 +121,8 @@ pub async fn bootstrap(db: &Db, admin: &str) -> Result<Option<FirstStart>> {
 }
 
 pub(crate) async fn insert_principal(tx: &mut crannog_store::Tx, principal: &Principal) -> Result<()> {
-    let sql = "INSERT INTO principal (id, kind, name, folded, display_name, external_id, active, created_at, updated_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (folded) DO NOTHING";
+    let sql = "INSERT INTO principal (id, kind, name, folded, display_name, external_id, active, created_at, updated_at, \
+         given_name, family_name) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (folded) DO NOTHING";
     let values = params![
         principal.id,
         principal.kind.word(),
@@ -131,6 +133,8 @@ pub(crate) async fn insert_principal(tx: &mut crannog_store::Tx, principal: &Pri
         principal.active,
         principal.created_at,
         principal.updated_at,
+        principal.given_name.clone(),
+        principal.family_name.clone(),
     ];
     match tx.run(sql, values).await? {
         0 => Err(IdentityError::NameTaken(principal.name.clone()).into()),

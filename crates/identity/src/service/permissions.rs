@@ -9,7 +9,7 @@ use crannog_store::{Audit, Tx, params};
 use crannog_types::{Code, PrincipalId, Problem, Result};
 
 use crate::Identity;
-use crate::model::principals::{Principal, principal_columns};
+use crate::model::principals::{PRINCIPAL_COLUMNS, Principal, principal_columns};
 use crate::service::principals::named_in_transaction;
 
 /// A level, weakest first.
@@ -146,7 +146,7 @@ impl Identity {
             add(Principal::read(&row)?, Level::Owner, false);
         }
         for row in reader.rows(GRANTS, params![target.id]).await? {
-            if let Some(level) = Level::of_word(&row.text(8)?) {
+            if let Some(level) = Level::of_word(&row.text(PRINCIPAL_COLUMNS)?) {
                 add(Principal::read(&row)?, level, false);
             }
         }

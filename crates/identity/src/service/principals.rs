@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::Identity;
 use crate::errors::IdentityError;
-use crate::model::principals::{Principal, PrincipalKind, check_name, principal_columns, random_id};
+use crate::model::principals::{PRINCIPAL_COLUMNS, Principal, PrincipalKind, check_name, principal_columns, random_id};
 use crate::service::bootstrap::insert_principal;
 use crate::service::membership;
 
@@ -23,6 +23,10 @@ pub struct NewPrincipal {
     pub name: Option<String>,
     /// What people call it.
     pub display_name: Option<String>,
+    /// A user's given name.
+    pub given_name: Option<String>,
+    /// A user's family name.
+    pub family_name: Option<String>,
     /// The id in a directory.
     pub external_id: Option<String>,
     /// Whether it may sign in.
@@ -40,6 +44,10 @@ pub struct Changes {
     pub name: Option<String>,
     /// What people call it.
     pub display_name: Option<String>,
+    /// A user's given name.
+    pub given_name: Option<String>,
+    /// A user's family name.
+    pub family_name: Option<String>,
     /// The id in a directory.
     pub external_id: Option<String>,
     /// Whether it may sign in.
@@ -188,6 +196,8 @@ impl Identity {
             kind: new.kind,
             name,
             display_name: new.display_name,
+            given_name: new.given_name,
+            family_name: new.family_name,
             external_id: new.external_id,
             active: new.active || new.kind == PrincipalKind::Group,
             created_at: tx.now(),
@@ -240,12 +250,14 @@ impl Identity {
             tx.bump().await?;
         }
         principal.display_name = changes.display_name.or(principal.display_name);
+        principal.given_name = changes.given_name.or(principal.given_name);
+        principal.family_name = changes.family_name.or(principal.family_name);
         principal.external_id = changes.external_id.or(principal.external_id);
         let was_active = principal.active;
         principal.active = changes.active.unwrap_or(was_active) || kind == PrincipalKind::Group;
         principal.updated_at = tx.now();
         let sql = "UPDATE principal SET name = $2, folded = $3, display_name = $4, external_id = $5, active = $6, \
-             updated_at = $7 WHERE id = $1";
+             updated_at = $7, given_name = $8, family_name = $9 WHERE id = $1";
         let values = params![
             principal.id,
             principal.name.clone(),
@@ -254,6 +266,8 @@ impl Identity {
             principal.external_id.clone(),
             principal.active,
             principal.updated_at,
+            principal.given_name.clone(),
+            principal.family_name.clone(),
         ];
         tx.run(sql, values).await?;
         if principal.active != was_active {
@@ -374,12 +388,12 @@ fn memberships(rows: &[Row]) -> Result<BTreeMap<PrincipalId, Vec<Membership>>> {
     for row in rows {
         let other = Principal::read(row)?;
         let shown = other.shown().to_owned();
-        found.entry(row.principal(8)?).or_default().push(Membership {
+        found.entry(row.principal(PRINCIPAL_COLUMNS)?).or_default().push(Membership {
             other: other.id,
             kind: other.kind,
             name: other.name,
             shown,
-            direct: row.flag(9)?,
+            direct: row.flag(PRINCIPAL_COLUMNS + 1)?,
         });
     }
     Ok(found)

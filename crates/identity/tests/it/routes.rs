@@ -32,7 +32,7 @@ on_each! {
                     public.insert(format!("{method} {path}"));
                     continue;
                 }
-                let sent = path.replace('{', "").replace('}', "");
+                let sent = path.replace(['{', '}'], "");
                 let answer = world.send(method, &sent, &[], "").await;
                 assert_eq!(answer.status, 401, "{method} {path}: {}", answer.text);
             }

@@ -55,6 +55,40 @@ on_each! {
         assert_eq!(world.patch(&world.admin(), &path, rename("Analysts")).await.of(200)["displayName"], "Analysts");
     }
 
+    /// Given and family names are kept beside the display name, whichever way they come.
+    async fn names_in_parts_are_kept(world: &World) {
+        let admin = world.admin();
+        let body = json!({ "userName": "mia@example.com", "displayName": "Mia", "externalId": "e-1",
+            "name": { "givenName": "Mia", "familyName": "Berg" }, "emails": [{ "value": "mia@example.com" }] });
+        let made = world.post(&admin, USERS, body).await.of(201);
+        let path = format!("{USERS}/{}", made["id"].as_str().unwrap());
+        let name = |given: &str, family: &str| json!({ "formatted": format!("{given} {family}").trim(), "givenName": given, "familyName": family });
+        for shown in [&made, &world.get(&admin, &path).await.of(200)] {
+            assert_eq!((&shown["displayName"], &shown["name"]), (&json!("Mia"), &name("Mia", "Berg")));
+            assert_eq!((&shown["emails"][0]["value"], &shown["emails"][0]["primary"]), (&json!("mia@example.com"), &json!(true)));
+        }
+        let patch = |operation: Value| json!({ "Operations": [operation] });
+        let one = patch(json!({ "op": "Replace", "path": "name.familyName", "value": "Wald" }));
+        assert_eq!(world.patch(&admin, &path, one).await.of(200)["name"], name("Mia", "Wald"));
+        let both = patch(json!({ "op": "replace", "value": { "name": { "givenName": "Ida" }, "displayName": "I. Wald" } }));
+        let shown = world.patch(&admin, &path, both).await.of(200);
+        assert_eq!((&shown["displayName"], &shown["name"]), (&json!("I. Wald"), &name("Ida", "Wald")));
+        let bad = patch(json!({ "op": "replace", "path": "name.givenName", "value": 1 }));
+        assert_eq!(world.patch(&admin, &path, bad).await.status, 400);
+        let found = world.get(&admin, &format!("{USERS}?filter=name.familyName%20eq%20%22Wald%22")).await.of(200);
+        assert_eq!(names(&found, "userName"), ["mia@example.com"]);
+        let put = json!({ "userName": "mia@example.com", "name": { "givenName": "Mia", "familyName": "See" } });
+        let shown = world.call(&admin, "PUT", &path, put).await.of(200);
+        assert_eq!((&shown["displayName"], &shown["name"]), (&json!("Mia See"), &name("Mia", "See")));
+        let shown = world.call(&admin, "PUT", &path, json!({ "userName": "mia@example.com", "displayName": "M" })).await.of(200);
+        assert_eq!((&shown["displayName"], shown.get("name")), (&json!("M"), None));
+        // A program has no such name.
+        let program = world.post(&admin, PROGRAMS, json!({ "displayName": "nightly" })).await.of(201);
+        let path = format!("{PROGRAMS}/{}", program["id"].as_str().unwrap());
+        let named = patch(json!({ "op": "replace", "path": "name.givenName", "value": "N" }));
+        assert_eq!(world.patch(&admin, &path, named).await.status, 400);
+    }
+
     /// Direct and nested groups of a user; members of a group; replacing them.
     async fn memberships_are_shown_and_replaced(world: &World) {
         let admin = world.admin();

@@ -17,6 +17,7 @@ use crannog_security::{System, Task};
 use crannog_storage::{Access, External, Folder, Managed, Storage};
 use crannog_types::{Code, Micros};
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 
 use crate::fake::FakeEngine;
 
@@ -86,17 +87,17 @@ async fn a_lone_append_is_a_version_of_its_own() {
 async fn appends_that_wait_are_grouped_and_none_is_lost() {
     let arbiter = arbiter();
     let table = table(&arbiter).await;
-    let mut writers = Vec::new();
+    let mut writers = JoinSet::new();
     for writer in 0..64 {
         let (arbiter, folder) = (Arc::clone(&arbiter), table.folder.clone());
-        writers.push(tokio::task::spawn(async move {
+        writers.spawn(async move {
             for n in 0..10 {
                 arbiter.append_rows(&folder, vec![rows(writer * 10 + n, 1)], Author::default()).await.unwrap();
             }
-        }));
+        });
     }
-    for writer in writers {
-        writer.await.unwrap();
+    while let Some(writer) = writers.join_next().await {
+        writer.unwrap();
     }
     let state = arbiter.open(&table.folder).await.unwrap();
     assert_eq!(state.files.rows(), Some(640));
@@ -107,20 +108,20 @@ async fn appends_that_wait_are_grouped_and_none_is_lost() {
 async fn two_arbiters_over_one_table_lose_and_double_nothing() {
     let (one, other) = (arbiter(), arbiter());
     let table = table(&one).await;
-    let mut writers = Vec::new();
+    let mut writers = JoinSet::new();
     for writer in 0..8 {
         let arbiter = if writer % 2 == 0 { Arc::clone(&one) } else { Arc::clone(&other) };
         let folder = table.folder.clone();
-        writers.push(tokio::task::spawn(async move {
+        writers.spawn(async move {
             for _ in 0..10 {
                 let read = arbiter.open(&folder).await.unwrap();
                 let adds = files(&folder, 1).await;
                 arbiter.commit(&folder, append_plan(read, adds), &Author::default()).await.unwrap();
             }
-        }));
+        });
     }
-    for writer in writers {
-        writer.await.unwrap();
+    while let Some(writer) = writers.join_next().await {
+        writer.unwrap();
     }
     assert_eq!(one.open(&table.folder).await.unwrap().files.rows(), Some(80));
     assert_eq!(other.open(&table.folder).await.unwrap().version, 80);

@@ -1,5 +1,8 @@
 //! The lake's verbs against real folders, with an engine that writes no Parquet.
 
+#[cfg(test)]
 mod arbiter;
+#[cfg(test)]
 mod fake;
+#[cfg(test)]
 mod looking;

@@ -18,7 +18,8 @@ use tempfile::TempDir;
 /// A new database; the folder goes when it is dropped.
 pub(crate) async fn database(kind: Kind) -> (Db, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let db = fresh(kind, folder.path(), || Micros(1_700_000_000_000_000)).await.unwrap_or_else(|error| panic!("{error}"));
+    let db =
+        fresh(kind, folder.path(), || Micros(1_700_000_000_000_000)).await.unwrap_or_else(|error| panic!("{error}"));
     (db, folder)
 }
 

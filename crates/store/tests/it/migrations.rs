@@ -49,10 +49,14 @@ async fn a_newer_database_is_left_alone() {
         let db = open().await.unwrap();
         let mut tx = db.write_unaudited(&system()).await.unwrap();
         let from_the_future = match kind {
-            Kind::Sqlite => "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-                             VALUES (99, 'later', 1, x'00', 0)",
-            Kind::Postgres => "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-                             VALUES (99, 'later', true, '\\x00', 0)",
+            Kind::Sqlite => {
+                "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                             VALUES (99, 'later', 1, x'00', 0)"
+            }
+            Kind::Postgres => {
+                "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                             VALUES (99, 'later', true, '\\x00', 0)"
+            }
         };
         tx.run(from_the_future, params![]).await.unwrap();
         tx.commit().await.unwrap();

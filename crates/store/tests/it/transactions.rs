@@ -13,7 +13,8 @@ use futures::poll;
 
 use crate::{INSERT, audit, count, database, names, put, system};
 
-const AUDITS: &str = "SELECT count(*) FROM audit_event WHERE action_name = 'createSchema' AND request_params LIKE '%main.s%'";
+const AUDITS: &str =
+    "SELECT count(*) FROM audit_event WHERE action_name = 'createSchema' AND request_params LIKE '%main.s%'";
 
 #[tokio::test]
 async fn dropped_leaves_nothing_and_commit_is_seen() {
@@ -42,7 +43,11 @@ async fn an_error_costs_its_own_transaction_alone() {
         let mut tx = db.write(&system(), audit()).await.unwrap();
         tx.run(INSERT, params!["mine", ""]).await.unwrap();
         let error = tx.run(INSERT, params!["taken", ""]).await.unwrap_err();
-        assert_eq!(Problem::from(error).code(), Code::Internal, "a unique error is a bug of ours: ON CONFLICT is written");
+        assert_eq!(
+            Problem::from(error).code(),
+            Code::Internal,
+            "a unique error is a bug of ours: ON CONFLICT is written"
+        );
         drop(tx);
         put(&db, "next").await;
         assert_eq!((names(&db).await, count(&db, AUDITS).await), (vec!["next".to_owned(), "taken".to_owned()], 0));
@@ -104,7 +109,11 @@ async fn a_cancelled_request_is_done_or_not_done() {
         let done = i64::try_from(with("a ").len()).unwrap();
         assert_eq!(count(&db, AUDITS).await, done);
         let stored = count(&db, "SELECT version FROM authz_version").await;
-        assert_eq!((db.version().await.unwrap(), stored), (stored.cast_unsigned(), done + 1), "the version moved with each");
+        assert_eq!(
+            (db.version().await.unwrap(), stored),
+            (stored.cast_unsigned(), done + 1),
+            "the version moved with each"
+        );
     }
 }
 

@@ -80,7 +80,9 @@ async fn order_case_and_sums_are_the_same() {
         let (db, _folder) = database(kind).await;
         let mut tx = db.write_unaudited(&system()).await.unwrap();
         tx.run(table(kind), params![]).await.unwrap();
-        for (n, text) in [Some("b"), Some("B"), Some("a_c"), Some("é"), None, Some("abc"), Some("a%c")].iter().enumerate() {
+        for (n, text) in
+            [Some("b"), Some("B"), Some("a_c"), Some("é"), None, Some("abc"), Some("a%c")].iter().enumerate()
+        {
             let n = i64::try_from(n).unwrap();
             tx.run(INSERT, params![n, n, Option::<f64>::None, *text, Option::<Vec<u8>>::None]).await.unwrap();
         }
@@ -105,7 +107,10 @@ async fn order_case_and_sums_are_the_same() {
         assert!(flag.flag(0).unwrap());
         if kind == Kind::Postgres {
             let error = row("SELECT sum(i) FROM v").await.unwrap_err();
-            assert!(matches!(error, StoreError::Shape { found: "of another type", .. }), "an uncast sum is told: {error}");
+            assert!(
+                matches!(error, StoreError::Shape { found: "of another type", .. }),
+                "an uncast sum is told: {error}"
+            );
         }
     }
 }

@@ -19,7 +19,8 @@ use crate::spark::{kernel, types};
 fn take<const N: usize>(call: &mut Call<'_>) -> Result<[Bound; N]> {
     call.arity(N, N)?;
     let found = call.args.len();
-    <[Bound; N]>::try_from(std::mem::take(&mut call.args)).map_err(|_| crate::bind::aggregate::wrong_count(call.name, found, &N.to_string()))
+    <[Bound; N]>::try_from(std::mem::take(&mut call.args))
+        .map_err(|_| crate::bind::aggregate::wrong_count(call.name, found, &N.to_string()))
 }
 
 /// Binds the call if it is one of these functions.
@@ -89,10 +90,22 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
         }
         "nanvl" => {
             let [a, b] = take(call)?;
-            let ty = if a.ty == DataType::Float32 && b.ty == DataType::Float32 { DataType::Float32 } else { DataType::Float64 };
+            let ty = if a.ty == DataType::Float32 && b.ty == DataType::Float32 {
+                DataType::Float32
+            } else {
+                DataType::Float64
+            };
             let (a, b) = (binder.implicit(a, &ty, &text)?, binder.implicit(b, &ty, &text)?);
-            let nan = if ty == DataType::Float32 { ScalarValue::Float32(Some(f32::NAN)) } else { ScalarValue::Float64(Some(f64::NAN)) };
-            let is_nan = Bound::new(binary(a.expr.clone(), Operator::IsNotDistinctFrom, Expr::Literal(nan, None)), DataType::Boolean, "");
+            let nan = if ty == DataType::Float32 {
+                ScalarValue::Float32(Some(f32::NAN))
+            } else {
+                ScalarValue::Float64(Some(f64::NAN))
+            };
+            let is_nan = Bound::new(
+                binary(a.expr.clone(), Operator::IsNotDistinctFrom, Expr::Literal(nan, None)),
+                DataType::Boolean,
+                "",
+            );
             binder.case_of(vec![is_nan], vec![b, a])?
         }
         "greatest" | "least" => {
@@ -126,13 +139,19 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
             let message = call.args.get(1).and_then(Bound::as_text).map(str::to_owned);
             let condition = binder.implicit(condition, &DataType::Boolean, &text)?;
             let text = message.unwrap_or_else(|| format!("'{shown}' is not true!"));
-            let expr = kernel::volatile("assert_true", text.clone(), DataType::Null, vec![condition.expr], move |columns, rows| {
-                let truth = arrow::array::AsArray::as_boolean(&columns[0]);
-                if (0..truth.len()).any(|row| truth.is_null(row) || !truth.value(row)) {
-                    return Err(spark("USER_RAISED_EXCEPTION", text.clone()));
-                }
-                Ok(arrow::array::new_null_array(&DataType::Null, rows))
-            });
+            let expr = kernel::volatile(
+                "assert_true",
+                text.clone(),
+                DataType::Null,
+                vec![condition.expr],
+                move |columns, rows| {
+                    let truth = arrow::array::AsArray::as_boolean(&columns[0]);
+                    if (0..truth.len()).any(|row| truth.is_null(row) || !truth.value(row)) {
+                        return Err(spark("USER_RAISED_EXCEPTION", text.clone()));
+                    }
+                    Ok(arrow::array::new_null_array(&DataType::Null, rows))
+                },
+            );
             let shown = format!("assert_true({shown}, '{shown}' is not true!)");
             return Ok(Some(Bound::new(expr, DataType::Null, shown)));
         }
@@ -179,7 +198,8 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
         "positive" => {
             let [a] = take(call)?;
             let shown = format!("(+ {})", a.name);
-            let a = if matches!(a.ty, DataType::Utf8 | DataType::Null) { binder.cast(a, &DataType::Float64)? } else { a };
+            let a =
+                if matches!(a.ty, DataType::Utf8 | DataType::Null) { binder.cast(a, &DataType::Float64)? } else { a };
             if !types::is_numeric(&a.ty) && !types::is_interval(&a.ty) {
                 return Err(unexpected_type(&text, &a, "NUMERIC or INTERVAL"));
             }
@@ -190,7 +210,9 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
             Bound::literal(ScalarValue::Utf8(Some(binder.facts.user.clone())), "")
         }
         "current_catalog" => Bound::literal(ScalarValue::Utf8(Some(binder.facts.catalog.clone())), ""),
-        "current_schema" | "current_database" => Bound::literal(ScalarValue::Utf8(Some(binder.facts.schema.clone())), ""),
+        "current_schema" | "current_database" => {
+            Bound::literal(ScalarValue::Utf8(Some(binder.facts.schema.clone())), "")
+        }
         "current_timezone" => Bound::literal(ScalarValue::Utf8(Some(binder.facts.zone_name.clone())), ""),
         "now" | "current_timestamp" => {
             Bound::literal(ScalarValue::TimestampMicrosecond(Some(binder.facts.now), Some("UTC".into())), "")
@@ -207,22 +229,26 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
             let [group] = take(call)?;
             let groups: Vec<String> = binder.facts.groups.iter().map(|group| group.to_lowercase()).collect();
             let group = binder.implicit(group, &DataType::Utf8, &text)?;
-            let expr = kernel::pure(name, format!("{groups:?}"), DataType::Boolean, vec![group.expr], move |columns, _| {
-                let asked = arrow::array::AsArray::as_string::<i32>(&columns[0]);
-                let out: BooleanArray = asked.iter().map(|asked| asked.map(|asked| groups.contains(&asked.to_lowercase()))).collect();
-                Ok(Arc::new(out))
-            });
+            let expr =
+                kernel::pure(name, format!("{groups:?}"), DataType::Boolean, vec![group.expr], move |columns, _| {
+                    let asked = arrow::array::AsArray::as_string::<i32>(&columns[0]);
+                    let out: BooleanArray =
+                        asked.iter().map(|asked| asked.map(|asked| groups.contains(&asked.to_lowercase()))).collect();
+                    Ok(Arc::new(out))
+                });
             Bound::new(expr, DataType::Boolean, "")
         }
         "uuid" => {
             call.arity(0, 0)?;
-            let expr = kernel::volatile("uuid", format!("{}", binder.fresh()), DataType::Utf8, Vec::new(), |_, rows| {
-                let out: StringArray = (0..rows).map(|_| Some(uuid_text())).collect();
-                Ok(Arc::new(out))
-            });
+            let expr =
+                kernel::volatile("uuid", format!("{}", binder.fresh()), DataType::Utf8, Vec::new(), |_, rows| {
+                    let out: StringArray = (0..rows).map(|_| Some(uuid_text())).collect();
+                    Ok(Arc::new(out))
+                });
             Bound::new(expr, DataType::Utf8, "")
         }
-        "int" | "integer" | "string" | "double" | "date" | "timestamp" | "boolean" | "bigint" | "decimal" | "float" | "binary" | "smallint" | "tinyint" => {
+        "int" | "integer" | "string" | "double" | "date" | "timestamp" | "boolean" | "bigint" | "decimal" | "float"
+        | "binary" | "smallint" | "tinyint" => {
             let [a] = take(call)?;
             let ty = match name {
                 "int" | "integer" => DataType::Int32,
@@ -264,32 +290,33 @@ fn uuid_text() -> String {
 fn extreme(items: Vec<Bound>, ty: DataType, greatest: bool) -> Result<Bound> {
     let key = format!("{greatest}");
     let name = if greatest { "greatest" } else { "least" };
-    let expr = kernel::pure(name, key, ty.clone(), items.into_iter().map(|item| item.expr).collect(), move |columns, rows| {
-        let mut places: Vec<(usize, usize)> = Vec::with_capacity(rows);
-        let comparators = compare_all(columns)?;
-        let nulls = columns.len();
-        for row in 0..rows {
-            let mut best: Option<usize> = None;
-            for at in 0..columns.len() {
-                if columns[at].is_null(row) {
-                    continue;
-                }
-                best = Some(match best {
-                    None => at,
-                    Some(before) => {
-                        let order = comparators[before][at](row, row);
-                        let better = if greatest { order.is_lt() } else { order.is_gt() };
-                        if better { at } else { before }
+    let expr =
+        kernel::pure(name, key, ty.clone(), items.into_iter().map(|item| item.expr).collect(), move |columns, rows| {
+            let mut places: Vec<(usize, usize)> = Vec::with_capacity(rows);
+            let comparators = compare_all(columns)?;
+            let nulls = columns.len();
+            for row in 0..rows {
+                let mut best: Option<usize> = None;
+                for at in 0..columns.len() {
+                    if columns[at].is_null(row) {
+                        continue;
                     }
-                });
+                    best = Some(match best {
+                        None => at,
+                        Some(before) => {
+                            let order = comparators[before][at](row, row);
+                            let better = if greatest { order.is_lt() } else { order.is_gt() };
+                            if better { at } else { before }
+                        }
+                    });
+                }
+                places.push(best.map_or((nulls, 0), |at| (at, row)));
             }
-            places.push(best.map_or((nulls, 0), |at| (at, row)));
-        }
-        let empty = arrow::array::new_null_array(columns[0].data_type(), 1);
-        let mut all: Vec<&dyn Array> = columns.iter().map(AsRef::as_ref).collect();
-        all.push(empty.as_ref());
-        Ok(arrow::compute::interleave(&all, &places)?)
-    });
+            let empty = arrow::array::new_null_array(columns[0].data_type(), 1);
+            let mut all: Vec<&dyn Array> = columns.iter().map(AsRef::as_ref).collect();
+            all.push(empty.as_ref());
+            Ok(arrow::compute::interleave(&all, &places)?)
+        });
     Ok(Bound::new(expr, ty, ""))
 }
 
@@ -299,7 +326,13 @@ fn compare_all(columns: &[arrow::array::ArrayRef]) -> Result<Vec<Vec<arrow::arra
         .map(|left| {
             columns
                 .iter()
-                .map(|right| Ok(arrow::array::make_comparator(left.as_ref(), right.as_ref(), arrow::compute::SortOptions::default())?))
+                .map(|right| {
+                    Ok(arrow::array::make_comparator(
+                        left.as_ref(),
+                        right.as_ref(),
+                        arrow::compute::SortOptions::default(),
+                    )?)
+                })
                 .collect()
         })
         .collect()

@@ -53,14 +53,21 @@ fn like_regex(pattern: &str, escape: char, insensitive: bool) -> Result<Regex> {
     while let Some(c) = chars.next() {
         if c == escape {
             match chars.next() {
-                Some(next) if next == '_' || next == '%' || next == escape => out.push_str(&regex::escape(&next.to_string())),
+                Some(next) if next == '_' || next == '%' || next == escape => {
+                    out.push_str(&regex::escape(&next.to_string()))
+                }
                 Some(next) => {
                     return Err(spark(
                         "INVALID_FORMAT.ESC_IN_THE_MIDDLE",
                         format!("the escape character is not allowed to precede '{next}' in '{pattern}'"),
                     ));
                 }
-                None => return Err(spark("INVALID_FORMAT.ESC_AT_THE_END", format!("the escape character is not allowed to end the pattern '{pattern}'"))),
+                None => {
+                    return Err(spark(
+                        "INVALID_FORMAT.ESC_AT_THE_END",
+                        format!("the escape character is not allowed to end the pattern '{pattern}'"),
+                    ));
+                }
             }
             continue;
         }
@@ -84,7 +91,12 @@ impl Binder {
         let word = if insensitive { "ILIKE" } else { "LIKE" };
         let shown_escape = if escape == '\\' { String::new() } else { format!(" ESCAPE '{escape}'") };
         let name = if insensitive {
-            format!("ilike({}, {}{})", value.name, pattern.name, if escape == '\\' { String::new() } else { format!(", {escape}") })
+            format!(
+                "ilike({}, {}{})",
+                value.name,
+                pattern.name,
+                if escape == '\\' { String::new() } else { format!(", {escape}") }
+            )
         } else {
             format!("{} {word} {}{shown_escape}", value.name, pattern.name)
         };
@@ -96,20 +108,26 @@ impl Binder {
             let like = Like::new(false, Box::new(value.expr), Box::new(pattern.expr), None, insensitive);
             return Ok(Bound::new(Expr::Like(like), DataType::Boolean, name));
         }
-        let expr = kernel::pure("like", format!("{escape} {insensitive}"), DataType::Boolean, vec![value.expr, pattern.expr], move |columns, _| {
-            let (values, patterns) = (columns[0].as_string::<i32>(), columns[1].as_string::<i32>());
-            let mut cache = Patterns::default();
-            let mut out = Vec::with_capacity(values.len());
-            for row in 0..values.len() {
-                if values.is_null(row) || patterns.is_null(row) {
-                    out.push(None);
-                    continue;
+        let expr = kernel::pure(
+            "like",
+            format!("{escape} {insensitive}"),
+            DataType::Boolean,
+            vec![value.expr, pattern.expr],
+            move |columns, _| {
+                let (values, patterns) = (columns[0].as_string::<i32>(), columns[1].as_string::<i32>());
+                let mut cache = Patterns::default();
+                let mut out = Vec::with_capacity(values.len());
+                for row in 0..values.len() {
+                    if values.is_null(row) || patterns.is_null(row) {
+                        out.push(None);
+                        continue;
+                    }
+                    let regex = cache.get(patterns.value(row), |text| like_regex(text, escape, insensitive))?;
+                    out.push(Some(regex.is_match(values.value(row))));
                 }
-                let regex = cache.get(patterns.value(row), |text| like_regex(text, escape, insensitive))?;
-                out.push(Some(regex.is_match(values.value(row))));
-            }
-            Ok(Arc::new(BooleanArray::from(out)))
-        });
+                Ok(Arc::new(BooleanArray::from(out)))
+            },
+        );
         Ok(Bound::new(expr, DataType::Boolean, name))
     }
 
@@ -131,10 +149,12 @@ impl Binder {
         };
         let value = self.expr(value, cx)?;
         let all = match pattern {
-            ast::Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("all") => match &function.args {
-                ast::FunctionArguments::List(list) => Some(&list.args),
-                _ => None,
-            },
+            ast::Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("all") => {
+                match &function.args {
+                    ast::FunctionArguments::List(list) => Some(&list.args),
+                    _ => None,
+                }
+            }
             _ => None,
         };
         if let Some(list) = all {
@@ -149,7 +169,8 @@ impl Binder {
                 found = Some(match found {
                     None => one,
                     Some(before) => {
-                        let expr = crate::bind::expr::binary(before.expr, datafusion::logical_expr::Operator::And, one.expr);
+                        let expr =
+                            crate::bind::expr::binary(before.expr, datafusion::logical_expr::Operator::And, one.expr);
                         Bound::new(expr, DataType::Boolean, format!("({} AND {})", before.name, one.name))
                     }
                 });

@@ -7,8 +7,8 @@ use arrow::datatypes::{DataType, Decimal128Type};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
 
-use super::rows::{call as row, coerce};
 use super::Call;
+use super::rows::{call as row, coerce};
 use crate::bind::{Binder, Bound, unexpected_type};
 use crate::spark::arithmetic::negate;
 use crate::spark::error::{Result, overflow};
@@ -72,7 +72,13 @@ fn rounded(value: i128, from: i32, to: i32, way: Way) -> i128 {
         Way::Down => false,
         Way::HalfEven => twice > unit || twice == unit && quotient % 2 != 0,
         // Away from zero: a negative value at the half goes down.
-        Way::HalfUp => if value < 0 { twice > unit } else { twice >= unit },
+        Way::HalfUp => {
+            if value < 0 {
+                twice > unit
+            } else {
+                twice >= unit
+            }
+        }
     };
     (quotient + i128::from(up)) * unit
 }
@@ -136,7 +142,8 @@ fn round(binder: &Binder, call: &mut Call<'_>, way: Way) -> Result<Bound> {
                     .map(|value| {
                         let Some(value) = value else { return Ok(None) };
                         let value = rounded(value, s, places, way);
-                        let value = crate::spark::casts::rescale(value, scale, out_s).ok_or_else(|| overflow("decimal"))?;
+                        let value =
+                            crate::spark::casts::rescale(value, scale, out_s).ok_or_else(|| overflow("decimal"))?;
                         Ok(Some(value))
                     })
                     .collect::<Result<Decimal128Array>>()?;
@@ -172,7 +179,8 @@ fn round(binder: &Binder, call: &mut Call<'_>, way: Way) -> Result<Bound> {
                 return Ok(row(call.name, key, vec![wide], move |r| {
                     let value = r.double(0);
                     Ok(Some((if way == Way::Up { value.ceil() } else { value.floor() }) as i64))
-                }).named(name));
+                })
+                .named(name));
             }
             let wide = binder.cast(value, &D)?;
             let bound = row(call.name, key, vec![wide], move |r| {
@@ -223,25 +231,34 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
             let shown = upper(call);
             let hypot = name == "hypot";
             let values = coerce(binder, call, 2, &[D, D])?;
-            return Ok(Some(row(name, "", values, move |r| Ok(Some(if hypot { r.double(0).hypot(r.double(1)) } else { r.double(0).atan2(r.double(1)) }))).named(shown)));
+            return Ok(Some(
+                row(name, "", values, move |r| {
+                    Ok(Some(if hypot { r.double(0).hypot(r.double(1)) } else { r.double(0).atan2(r.double(1)) }))
+                })
+                .named(shown),
+            ));
         }
         "log" => {
             let shown = if call.args.len() == 1 { format!("LOG(E(), {})", call.args[0].name) } else { upper(call) };
             let values = coerce(binder, call, 1, &[D, D])?;
             let one = values.len() == 1;
-            return Ok(Some(row(name, "", values, move |r| {
-                if one {
-                    return Ok((r.double(0) > 0.0).then(|| r.double(0).ln()));
-                }
-                Ok((r.double(0) > 0.0 && r.double(1) > 0.0).then(|| r.double(1).ln() / r.double(0).ln()))
-            }).named(shown)));
+            return Ok(Some(
+                row(name, "", values, move |r| {
+                    if one {
+                        return Ok((r.double(0) > 0.0).then(|| r.double(0).ln()));
+                    }
+                    Ok((r.double(0) > 0.0 && r.double(1) > 0.0).then(|| r.double(1).ln() / r.double(0).ln()))
+                })
+                .named(shown),
+            ));
         }
         "pi" => return Ok(Some(Bound::literal(ScalarValue::Float64(Some(std::f64::consts::PI)), "PI()"))),
         "e" => return Ok(Some(Bound::literal(ScalarValue::Float64(Some(std::f64::consts::E)), "E()"))),
         "abs" => {
             call.arity(1, 1)?;
             let value = call.args.remove(0);
-            let value = if matches!(value.ty, DataType::Utf8 | DataType::Null) { binder.cast(value, &D)? } else { value };
+            let value =
+                if matches!(value.ty, DataType::Utf8 | DataType::Null) { binder.cast(value, &D)? } else { value };
             if !types::is_numeric(&value.ty) && !types::is_interval(&value.ty) {
                 return Err(unexpected_type(&text_name, &value, "NUMERIC or INTERVAL"));
             }
@@ -261,7 +278,9 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
             Ok(if (0..=20).contains(&r.int(0)) { Some((1..=i64::from(r.int(0))).product::<i64>()) } else { None })
         }),
         "bin" => row(name, "", coerce(binder, call, 1, &[DataType::Int64])?, |r| Ok(Some(format!("{:b}", r.long(0))))),
-        "conv" => row(name, "", coerce(binder, call, 3, &[DataType::Utf8, DataType::Int32, DataType::Int32])?, |r| Ok(conv(r.text(0), r.int(1), r.int(2)))),
+        "conv" => row(name, "", coerce(binder, call, 3, &[DataType::Utf8, DataType::Int32, DataType::Int32])?, |r| {
+            Ok(conv(r.text(0), r.int(1), r.int(2)))
+        }),
         "width_bucket" => row(name, "", coerce(binder, call, 4, &[D, D, D, DataType::Int64])?, |r| {
             let (value, low, high, count) = (r.double(0), r.double(1), r.double(2), r.long(3));
             if count <= 0 || low == high || value.is_nan() || !low.is_finite() || !high.is_finite() {
@@ -270,7 +289,13 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
             #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "buckets")]
             let place = |share: f64| (share * count as f64) as i64 + 1;
             Ok(Some(if low < high {
-                if value < low { 0 } else if value >= high { count + 1 } else { place((value - low) / (high - low)) }
+                if value < low {
+                    0
+                } else if value >= high {
+                    count + 1
+                } else {
+                    place((value - low) / (high - low))
+                }
             } else if value > low {
                 0
             } else if value <= high {
@@ -282,13 +307,21 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
         "bit_count" => {
             call.arity(1, 1)?;
             let value = call.args.remove(0);
-            let wide = if value.ty == DataType::Boolean { binder.cast(value, &DataType::Int64)? } else { binder.implicit(value, &DataType::Int64, &text_name)? };
+            let wide = if value.ty == DataType::Boolean {
+                binder.cast(value, &DataType::Int64)?
+            } else {
+                binder.implicit(value, &DataType::Int64, &text_name)?
+            };
             row(name, "", vec![wide], |r| Ok(Some(i32::try_from(r.long(0).count_ones()).unwrap_or(0))))
         }
         "bit_get" | "getbit" => {
             let values = coerce(binder, call, 2, &[DataType::Int64, DataType::Int32])?;
             let bound = row(name, "", values, |r| Ok(Some(i32::try_from(r.long(0) >> r.int(1) & 1).unwrap_or(0))));
-            Bound::new(Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(bound.expr), DataType::Int8)), DataType::Int8, "")
+            Bound::new(
+                Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(bound.expr), DataType::Int8)),
+                DataType::Int8,
+                "",
+            )
         }
         "shiftleft" | "shiftright" | "shiftrightunsigned" => {
             call.arity(2, 2)?;
@@ -330,7 +363,10 @@ fn conv(text: &str, from: i32, to: i32) -> Option<String> {
     let mut value: u64 = 0;
     for c in digits.chars() {
         let Some(digit) = c.to_digit(base) else { break };
-        value = value.checked_mul(u64::from(base)).and_then(|value| value.checked_add(u64::from(digit))).unwrap_or(u64::MAX);
+        value = value
+            .checked_mul(u64::from(base))
+            .and_then(|value| value.checked_add(u64::from(digit)))
+            .unwrap_or(u64::MAX);
     }
     let mut value = if negative { value.wrapping_neg() } else { value };
     let mut sign = "";

@@ -16,7 +16,7 @@ pub(crate) mod strings;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{Field, FieldRef};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::{Expr, ReturnFieldArgs, ScalarUDF};
@@ -71,7 +71,8 @@ impl Binder {
 
     /// A function of DataFusion's, with the casts that it asks for.
     pub(crate) fn native(&self, udf: Arc<ScalarUDF>, args: Vec<Bound>, name: String) -> Result<Bound> {
-        let fields: Vec<FieldRef> = args.iter().map(|arg| Arc::new(Field::new("x", arg.ty.clone(), true)) as FieldRef).collect();
+        let fields: Vec<FieldRef> =
+            args.iter().map(|arg| Arc::new(Field::new("x", arg.ty.clone(), true)) as FieldRef).collect();
         let coerced = fields_with_udf(&fields, udf.as_ref())?;
         let mut exprs: Vec<Expr> = Vec::new();
         let mut literals: Vec<Option<ScalarValue>> = Vec::new();
@@ -81,7 +82,8 @@ impl Binder {
             } else if types::normal(field.data_type()) == *field.data_type() {
                 self.cast(arg, field.data_type())?
             } else {
-                let expr = Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(arg.expr), field.data_type().clone()));
+                let expr =
+                    Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(arg.expr), field.data_type().clone()));
                 Bound::new(expr, field.data_type().clone(), arg.name)
             };
             literals.push(cast.as_literal().cloned());
@@ -91,7 +93,11 @@ impl Binder {
         let field = udf.return_field_from_args(ReturnFieldArgs { arg_fields: &coerced, scalar_arguments: &scalars })?;
         let expr = Expr::ScalarFunction(datafusion::logical_expr::expr::ScalarFunction::new_udf(udf, exprs));
         let ty = types::normal(field.data_type());
-        let expr = if ty == *field.data_type() { expr } else { Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(expr), ty.clone())) };
+        let expr = if ty == *field.data_type() {
+            expr
+        } else {
+            Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(expr), ty.clone()))
+        };
         Ok(Bound::new(expr, ty, name))
     }
 

@@ -41,7 +41,8 @@ pub(crate) fn array(binder: &Binder, items: Vec<Bound>) -> Result<Bound> {
     let width = items.len();
     let exprs = items.into_iter().map(|item| item.expr).collect();
     let expr = kernel::pure("array", "", ty.clone(), exprs, move |columns, rows| {
-        let values = if columns.is_empty() { arrow::array::new_empty_array(&element) } else { interleaved(columns, rows)? };
+        let values =
+            if columns.is_empty() { arrow::array::new_empty_array(&element) } else { interleaved(columns, rows)? };
         let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(width, rows));
         Ok(Arc::new(ListArray::try_new(Arc::clone(&field), offsets, values, None)?))
     });
@@ -58,12 +59,19 @@ fn map(binder: &Binder, items: Vec<Bound>, name: &str) -> Result<Bound> {
         if at % 2 == 0 { keys.push(item) } else { values.push(item) }
     }
     let count = keys.len();
-    let mismatch = |what: &str| spark("DATATYPE_MISMATCH.CREATE_MAP_KEY_DIFF_TYPES", format!("the {what} of map differ in type"));
-    let (keys, key) = if keys.is_empty() { (keys, DataType::Null) } else { binder.unify(keys, "map").map_err(|_| mismatch("keys"))? };
+    let mismatch =
+        |what: &str| spark("DATATYPE_MISMATCH.CREATE_MAP_KEY_DIFF_TYPES", format!("the {what} of map differ in type"));
+    let (keys, key) = if keys.is_empty() {
+        (keys, DataType::Null)
+    } else {
+        binder.unify(keys, "map").map_err(|_| mismatch("keys"))?
+    };
     let (values, value) = if values.is_empty() {
         (values, DataType::Null)
     } else {
-        binder.unify(values, "map").map_err(|_| spark("DATATYPE_MISMATCH.CREATE_MAP_VALUE_DIFF_TYPES", "the values of map differ in type"))?
+        binder
+            .unify(values, "map")
+            .map_err(|_| spark("DATATYPE_MISMATCH.CREATE_MAP_VALUE_DIFF_TYPES", "the values of map differ in type"))?
     };
     let ty = types::map_of(key.clone(), value.clone());
     let out = ty.clone();
@@ -96,7 +104,11 @@ pub(crate) fn unique_keys(keys: &ArrayRef, offsets: &OffsetBuffer<i32>) -> Resul
         for a in from..to {
             for b in from..a {
                 if compare(a, b).is_eq() {
-                    return Err(spark_hint("DUPLICATED_MAP_KEY", "a map key occurs twice", "keep one value for each key"));
+                    return Err(spark_hint(
+                        "DUPLICATED_MAP_KEY",
+                        "a map key occurs twice",
+                        "keep one value for each key",
+                    ));
                 }
             }
         }
@@ -105,7 +117,11 @@ pub(crate) fn unique_keys(keys: &ArrayRef, offsets: &OffsetBuffer<i32>) -> Resul
 }
 
 fn out_of_bounds(index: i64, length: usize, condition: &'static str) -> datafusion::error::DataFusionError {
-    spark_hint(condition, format!("the index {index} is out of bounds: the array has {length} elements"), "use get or try_element_at to get NULL instead")
+    spark_hint(
+        condition,
+        format!("the index {index} is out of bounds: the array has {length} elements"),
+        "use get or try_element_at to get NULL instead",
+    )
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -115,7 +131,14 @@ enum Missing {
 }
 
 /// An element by a zero-based (`array[i]`, `get`) or one-based (`element_at`) index.
-fn element(binder: &Binder, value: Bound, index: Bound, one_based: bool, missing: Missing, name: String) -> Result<Bound> {
+fn element(
+    binder: &Binder,
+    value: Bound,
+    index: Bound,
+    one_based: bool,
+    missing: Missing,
+    name: String,
+) -> Result<Bound> {
     let DataType::List(field) = &value.ty else { return Err(unexpected_type(&name, &value, "ARRAY")) };
     let ty = field.data_type().clone();
     if !types::is_integral(&index.ty) && index.ty != DataType::Null {
@@ -176,14 +199,17 @@ fn find_keys(map: &arrow::array::MapArray, keys: &ArrayRef) -> Result<Vec<Option
     if map.keys().is_empty() {
         return Ok(vec![None; map.len()]);
     }
-    let compare = arrow::array::make_comparator(map.keys().as_ref(), keys.as_ref(), arrow::compute::SortOptions::default())?;
+    let compare =
+        arrow::array::make_comparator(map.keys().as_ref(), keys.as_ref(), arrow::compute::SortOptions::default())?;
     Ok((0..map.len())
         .map(|row| {
             if map.is_null(row) || keys.is_null(row) {
                 return None;
             }
             let (from, to) = (map.value_offsets()[row], map.value_offsets()[row + 1]);
-            (from..to).find(|at| usize::try_from(*at).is_ok_and(|at| compare(at, row).is_eq())).and_then(|at| u32::try_from(at).ok())
+            (from..to)
+                .find(|at| usize::try_from(*at).is_ok_and(|at| compare(at, row).is_eq()))
+                .and_then(|at| u32::try_from(at).ok())
         })
         .collect())
 }
@@ -195,7 +221,10 @@ impl Binder {
         match value.ty {
             DataType::List(_) => element(self, value, index, false, Missing::Error, name),
             DataType::Map(..) => map_value(self, value, index, name),
-            _ => Err(spark("INVALID_EXTRACT_BASE_FIELD_TYPE", format!("cannot take an element of \"{}\", which is \"{}\"", value.name, types::sql(&value.ty)))),
+            _ => Err(spark(
+                "INVALID_EXTRACT_BASE_FIELD_TYPE",
+                format!("cannot take an element of \"{}\", which is \"{}\"", value.name, types::sql(&value.ty)),
+            )),
         }
     }
 }
@@ -227,7 +256,10 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
             let mut args = std::mem::take(&mut call.args).into_iter();
             while let (Some(key), Some(value)) = (args.next(), args.next()) {
                 let Some(key) = key.as_text() else {
-                    return Err(spark("DATATYPE_MISMATCH.CREATE_NAMED_STRUCT_WITHOUT_FOLDABLE_STRING", "the names of named_struct must be literal strings"));
+                    return Err(spark(
+                        "DATATYPE_MISMATCH.CREATE_NAMED_STRUCT_WITHOUT_FOLDABLE_STRING",
+                        "the names of named_struct must be literal strings",
+                    ));
                 };
                 items.push(value.named(key.to_owned()));
             }

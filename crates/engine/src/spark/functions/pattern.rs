@@ -18,8 +18,20 @@ pub(crate) struct Pattern {
     written: String,
 }
 
-const MONTHS: [&str; 12] =
-    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const DAY: i64 = 86_400_000_000;
 
@@ -55,7 +67,12 @@ impl Pattern {
                         }
                         Some('\'') => break,
                         Some(other) => text.push(other),
-                        None => return Err(spark("INVALID_DATETIME_PATTERN.WITH_SUGGESTION", format!("the pattern '{written}' has an open quotation"))),
+                        None => {
+                            return Err(spark(
+                                "INVALID_DATETIME_PATTERN.WITH_SUGGESTION",
+                                format!("the pattern '{written}' has an open quotation"),
+                            ));
+                        }
                     }
                 }
                 parts.push(Part::Text(if text.is_empty() { "'".into() } else { text }));
@@ -70,12 +87,17 @@ impl Pattern {
                 if "YwWueFc".contains(c) {
                     return Err(spark_hint(
                         "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION",
-                        format!("the pattern '{written}' is not recognised: the letter '{c}' has no meaning since Spark 3"),
+                        format!(
+                            "the pattern '{written}' is not recognised: the letter '{c}' has no meaning since Spark 3"
+                        ),
                         "use yyyy for the year, and extract(WEEK FROM …) for the week",
                     ));
                 }
                 if !"yMLdDHhKkmsSaEQqzVXxZG".contains(c) {
-                    return Err(spark("INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER", format!("illegal pattern character '{c}' in '{written}'")));
+                    return Err(spark(
+                        "INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER",
+                        format!("illegal pattern character '{c}' in '{written}'"),
+                    ));
                 }
                 parts.push(Part::Letter(c, count));
                 continue;

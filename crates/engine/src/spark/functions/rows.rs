@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array, ListBuilder,
-    StringArray, StringBuilder, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array,
+    ListBuilder, StringArray, StringBuilder, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Date32Type, Field, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 
@@ -39,9 +39,6 @@ impl Row<'_> {
     }
     pub(crate) fn micros(&self, at: usize) -> i64 {
         self.columns[at].as_primitive::<TimestampMicrosecondType>().value(self.row)
-    }
-    pub(crate) fn truth(&self, at: usize) -> bool {
-        self.columns[at].as_boolean().value(self.row)
     }
 }
 
@@ -136,7 +133,11 @@ pub(crate) fn call<V: Value>(
     let expr = kernel::pure(name, key, V::ty(), exprs, move |columns, rows| {
         let mut values = Vec::with_capacity(rows);
         for row in 0..rows {
-            values.push(if columns.iter().any(|column| column.is_null(row)) { None } else { f(&Row { columns, row })? });
+            values.push(if columns.iter().any(|column| column.is_null(row)) {
+                None
+            } else {
+                f(&Row { columns, row })?
+            });
         }
         Ok(V::array(values))
     });
@@ -144,7 +145,12 @@ pub(crate) fn call<V: Value>(
 }
 
 /// Checks the number of arguments and casts them.
-pub(crate) fn coerce(binder: &Binder, call: &mut super::Call<'_>, required: usize, tys: &[DataType]) -> Result<Vec<Bound>> {
+pub(crate) fn coerce(
+    binder: &Binder,
+    call: &mut super::Call<'_>,
+    required: usize,
+    tys: &[DataType],
+) -> Result<Vec<Bound>> {
     call.arity(required, tys.len())?;
     let text = call.text();
     std::mem::take(&mut call.args).into_iter().zip(tys).map(|(arg, ty)| binder.implicit(arg, ty, &text)).collect()

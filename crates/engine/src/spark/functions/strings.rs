@@ -6,10 +6,10 @@ use arrow::array::{Array, AsArray, StringArray};
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
+use super::Call;
 use super::encode::{base64, hex, unbase64, unhex};
 use super::like::java_regex;
 use super::rows::{call as row, coerce};
-use super::Call;
 use crate::bind::expr::distance;
 use crate::bind::{Binder, Bound, unexpected_type};
 use crate::spark::error::{Result, spark, spark_hint, unsupported};
@@ -22,7 +22,13 @@ const I: DataType = DataType::Int32;
 fn range(length: usize, start: i32, count: i64) -> (usize, usize) {
     let length = i64::try_from(length).unwrap_or(i64::MAX);
     let start = i64::from(start);
-    let from = if start > 0 { start - 1 } else if start < 0 { length + start } else { 0 };
+    let from = if start > 0 {
+        start - 1
+    } else if start < 0 {
+        length + start
+    } else {
+        0
+    };
     let to = from.saturating_add(count.max(0)).min(length);
     let clamp = |at: i64| usize::try_from(at.clamp(0, length)).unwrap_or(0);
     let (from, to) = (clamp(from), clamp(to));
@@ -116,7 +122,9 @@ fn split(text: &str, pattern: &str, limit: i32) -> Result<Vec<String>> {
 fn group_error(function: &str, groups: usize, wanted: i32) -> datafusion::error::DataFusionError {
     spark(
         "INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX",
-        format!("the value of the parameter `idx` in `{function}` is invalid: expects group index between 0 and {groups}, but got {wanted}"),
+        format!(
+            "the value of the parameter `idx` in `{function}` is invalid: expects group index between 0 and {groups}, but got {wanted}"
+        ),
     )
 }
 
@@ -148,8 +156,13 @@ pub(crate) fn trim(binder: &Binder, function: &str, value: Bound, what: Option<B
         }
         Some(what) => {
             let what = binder.implicit(what, &T, function)?;
-            let name = if function == "btrim" { format!("btrim({}, {})", value.name, what.name) } else { format!("TRIM({side} {} FROM {})", what.name, value.name) };
-            Ok(row(function, "of", vec![value, what], move |r| Ok(Some(trimmed(r.text(0), r.text(1), left, right)))).named(name))
+            let name = if function == "btrim" {
+                format!("btrim({}, {})", value.name, what.name)
+            } else {
+                format!("TRIM({side} {} FROM {})", what.name, value.name)
+            };
+            Ok(row(function, "of", vec![value, what], move |r| Ok(Some(trimmed(r.text(0), r.text(1), left, right))))
+                .named(name))
         }
     }
 }
@@ -167,7 +180,10 @@ fn concat(binder: &Binder, call: &mut Call<'_>) -> Result<Bound> {
         }
         let joined = binder.native(udf, args, String::new())?;
         let joined = Bound::new(
-            datafusion::logical_expr::Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(joined.expr), ty.clone())),
+            datafusion::logical_expr::Expr::Cast(datafusion::logical_expr::Cast::new(
+                Box::new(joined.expr),
+                ty.clone(),
+            )),
             ty,
             "",
         );
@@ -176,7 +192,9 @@ fn concat(binder: &Binder, call: &mut Call<'_>) -> Result<Bound> {
     }
     if !args.is_empty() && args.iter().all(|arg| arg.ty == DataType::Binary) {
         let count = args.len();
-        return Ok(row("concat", "binary", args, move |r| Ok(Some((0..count).flat_map(|at| r.bytes(at).to_vec()).collect::<Vec<u8>>()))));
+        return Ok(row("concat", "binary", args, move |r| {
+            Ok(Some((0..count).flat_map(|at| r.bytes(at).to_vec()).collect::<Vec<u8>>()))
+        }));
     }
     let count = args.len();
     let args = args.into_iter().map(|arg| binder.implicit(arg, &T, "concat")).collect::<Result<Vec<_>>>()?;
@@ -227,18 +245,35 @@ fn charset_encode(text: &str, charset: &str) -> Result<Vec<u8>> {
         "UTF-8" => text.as_bytes().to_vec(),
         "US-ASCII" if text.is_ascii() => text.as_bytes().to_vec(),
         "US-ASCII" => return Err(unmappable()),
-        "ISO-8859-1" => text.chars().map(|c| u8::try_from(u32::from(c)).map_err(|_| unmappable())).collect::<Result<_>>()?,
+        "ISO-8859-1" => {
+            text.chars().map(|c| u8::try_from(u32::from(c)).map_err(|_| unmappable())).collect::<Result<_>>()?
+        }
         "UTF-16BE" => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
         "UTF-16LE" => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
         "UTF-16" => [0xfe, 0xff].into_iter().chain(text.encode_utf16().flat_map(u16::to_be_bytes)).collect(),
-        _ => return Err(spark_hint("INVALID_PARAMETER_VALUE.CHARSET", format!("the charset '{charset}' is not known"), "use UTF-8, UTF-16, UTF-16BE, UTF-16LE, US-ASCII or ISO-8859-1")),
+        _ => {
+            return Err(spark_hint(
+                "INVALID_PARAMETER_VALUE.CHARSET",
+                format!("the charset '{charset}' is not known"),
+                "use UTF-8, UTF-16, UTF-16BE, UTF-16LE, US-ASCII or ISO-8859-1",
+            ));
+        }
     })
 }
 
 fn charset_decode(bytes: &[u8], charset: &str) -> Result<String> {
     let malformed = || spark("MALFORMED_CHARACTER_CODING", format!("the bytes are not {charset}"));
     let units = |big: bool| -> Vec<u16> {
-        bytes.chunks(2).map(|pair| if big { u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)]) } else { u16::from_le_bytes([pair[0], *pair.get(1).unwrap_or(&0)]) }).collect()
+        bytes
+            .chunks(2)
+            .map(|pair| {
+                if big {
+                    u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)])
+                } else {
+                    u16::from_le_bytes([pair[0], *pair.get(1).unwrap_or(&0)])
+                }
+            })
+            .collect()
     };
     match charset.to_ascii_uppercase().as_str() {
         "UTF-8" => String::from_utf8(bytes.to_vec()).map_err(|_| malformed()),
@@ -307,7 +342,11 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
         "substr" | "substring" => {
             call.arity(2, 3)?;
             let whole = call.args.len() == 2;
-            let shown = if whole { format!("{name}({}, {}, 2147483647)", call.args[0].name, call.args[1].name) } else { text.clone() };
+            let shown = if whole {
+                format!("{name}({}, {}, 2147483647)", call.args[0].name, call.args[1].name)
+            } else {
+                text.clone()
+            };
             if binary {
                 let mut values = args(call, 2, &[DataType::Binary, I, I])?;
                 if whole {
@@ -324,7 +363,9 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
             if whole {
                 values.push(Bound::literal(ScalarValue::Int32(Some(i32::MAX)), ""));
             }
-            return Ok(Some(row(name, "", values, |r| Ok(Some(substring(r.text(0), r.int(1), i64::from(r.int(2)))))).named(shown)));
+            return Ok(Some(
+                row(name, "", values, |r| Ok(Some(substring(r.text(0), r.int(1), i64::from(r.int(2)))))).named(shown),
+            ));
         }
         "left" => row(name, "", args(call, 2, &[T, I])?, |r| Ok(Some(substring(r.text(0), 1, i64::from(r.int(1)))))),
         "right" => row(name, "", args(call, 2, &[T, I])?, |r| {
@@ -342,7 +383,11 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
         "instr" => row(name, "", args(call, 2, &[T, T])?, |r| Ok(Some(locate(r.text(1), r.text(0), 1)))),
         "locate" | "position" | "charindex" => {
             let mut values = args(call, 2, &[T, T, I])?;
-            let shown = if values.len() == 2 { format!("{name}({}, {}, 1)", values[0].name, values[1].name) } else { text.clone() };
+            let shown = if values.len() == 2 {
+                format!("{name}({}, {}, 1)", values[0].name, values[1].name)
+            } else {
+                text.clone()
+            };
             if values.len() == 2 {
                 values.push(Bound::literal(ScalarValue::Int32(Some(1)), "1"));
             }
@@ -357,11 +402,17 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
         "lpad" | "rpad" if !binary => {
             let left = name == "lpad";
             let mut values = args(call, 2, &[T, I, T])?;
-            let shown = if values.len() == 2 { format!("{name}({}, {},  )", values[0].name, values[1].name) } else { text.clone() };
+            let shown = if values.len() == 2 {
+                format!("{name}({}, {},  )", values[0].name, values[1].name)
+            } else {
+                text.clone()
+            };
             if values.len() == 2 {
                 values.push(Bound::literal(ScalarValue::from(" "), " "));
             }
-            return Ok(Some(row(name, "", values, move |r| Ok(Some(pad(r.text(0), r.int(1), r.text(2), left)))).named(shown)));
+            return Ok(Some(
+                row(name, "", values, move |r| Ok(Some(pad(r.text(0), r.int(1), r.text(2), left)))).named(shown),
+            ));
         }
         "trim" | "ltrim" | "rtrim" => {
             call.arity(1, 2)?;
@@ -379,7 +430,11 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
         }
         "split" => {
             let mut values = args(call, 2, &[T, T, I])?;
-            let shown = if values.len() == 2 { format!("split({}, {}, -1)", values[0].name, values[1].name) } else { text.clone() };
+            let shown = if values.len() == 2 {
+                format!("split({}, {}, -1)", values[0].name, values[1].name)
+            } else {
+                text.clone()
+            };
             if values.len() == 2 {
                 values.push(Bound::literal(ScalarValue::Int32(Some(-1)), "-1"));
             }
@@ -393,11 +448,17 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
             let parts: Vec<&str> = if by.is_empty() { vec![value] } else { value.split(by).collect() };
             let count = int(parts.len());
             let place = if at > 0 { at - 1 } else { count + at };
-            Ok(Some(usize::try_from(place).ok().and_then(|place| parts.get(place)).copied().unwrap_or_default().to_owned()))
+            Ok(Some(
+                usize::try_from(place).ok().and_then(|place| parts.get(place)).copied().unwrap_or_default().to_owned(),
+            ))
         }),
         "regexp_extract" | "regexp_extract_all" => {
             let mut values = args(call, 2, &[T, T, I])?;
-            let shown = if values.len() == 2 { format!("{name}({}, {}, 1)", values[0].name, values[1].name) } else { text.clone() };
+            let shown = if values.len() == 2 {
+                format!("{name}({}, {}, 1)", values[0].name, values[1].name)
+            } else {
+                text.clone()
+            };
             if values.len() == 2 {
                 values.push(Bound::literal(ScalarValue::Int32(Some(1)), "1"));
             }
@@ -410,42 +471,70 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
                 }
             };
             if name == "regexp_extract" {
-                return Ok(Some(row(name, "", values, move |r| {
-                    let (regex, at) = prepare(r.text(1), r.int(2))?;
-                    let found = regex.captures(r.text(0)).and_then(|found| found.get(at).map(|part| part.as_str().to_owned()));
-                    Ok(Some(found.unwrap_or_default()))
-                }).named(shown)));
+                return Ok(Some(
+                    row(name, "", values, move |r| {
+                        let (regex, at) = prepare(r.text(1), r.int(2))?;
+                        let found = regex
+                            .captures(r.text(0))
+                            .and_then(|found| found.get(at).map(|part| part.as_str().to_owned()));
+                        Ok(Some(found.unwrap_or_default()))
+                    })
+                    .named(shown),
+                ));
             }
-            return Ok(Some(row(name, "", values, move |r| {
-                let (regex, at) = prepare(r.text(1), r.int(2))?;
-                let all = regex.captures_iter(r.text(0)).map(|found| found.get(at).map(|part| part.as_str().to_owned()).unwrap_or_default());
-                Ok(Some(all.collect::<Vec<String>>()))
-            }).named(shown)));
+            return Ok(Some(
+                row(name, "", values, move |r| {
+                    let (regex, at) = prepare(r.text(1), r.int(2))?;
+                    let all = regex
+                        .captures_iter(r.text(0))
+                        .map(|found| found.get(at).map(|part| part.as_str().to_owned()).unwrap_or_default());
+                    Ok(Some(all.collect::<Vec<String>>()))
+                })
+                .named(shown),
+            ));
         }
         "regexp_replace" => {
             let mut values = args(call, 3, &[T, T, T, I])?;
-            let shown = if values.len() == 3 { format!("{name}({}, {}, {}, 1)", values[0].name, values[1].name, values[2].name) } else { text.clone() };
+            let shown = if values.len() == 3 {
+                format!("{name}({}, {}, {}, 1)", values[0].name, values[1].name, values[2].name)
+            } else {
+                text.clone()
+            };
             if values.len() == 3 {
                 values.push(Bound::literal(ScalarValue::Int32(Some(1)), "1"));
             }
-            return Ok(Some(row(name, "", values, |r| {
-                let regex = java_regex(r.text(1), "regexp_replace")?;
-                let skip = usize::try_from(r.int(3) - 1).unwrap_or(0);
-                let value = r.text(0);
-                let at = value.char_indices().nth(skip).map_or(value.len(), |(at, _)| at);
-                let (head, tail) = value.split_at(at);
-                Ok(Some(format!("{head}{}", regex.replace_all(tail, replacement(r.text(2)).as_str()))))
-            }).named(shown)));
+            return Ok(Some(
+                row(name, "", values, |r| {
+                    let regex = java_regex(r.text(1), "regexp_replace")?;
+                    let skip = usize::try_from(r.int(3) - 1).unwrap_or(0);
+                    let value = r.text(0);
+                    let at = value.char_indices().nth(skip).map_or(value.len(), |(at, _)| at);
+                    let (head, tail) = value.split_at(at);
+                    Ok(Some(format!("{head}{}", regex.replace_all(tail, replacement(r.text(2)).as_str()))))
+                })
+                .named(shown),
+            ));
         }
-        "regexp_count" => row(name, "", args(call, 2, &[T, T])?, |r| Ok(Some(int(java_regex(r.text(1), "regexp_count")?.find_iter(r.text(0)).count())))),
-        "regexp_substr" => row(name, "", args(call, 2, &[T, T])?, |r| Ok(java_regex(r.text(1), "regexp_substr")?.find(r.text(0)).map(|found| found.as_str().to_owned()))),
+        "regexp_count" => row(name, "", args(call, 2, &[T, T])?, |r| {
+            Ok(Some(int(java_regex(r.text(1), "regexp_count")?.find_iter(r.text(0)).count())))
+        }),
+        "regexp_substr" => row(name, "", args(call, 2, &[T, T])?, |r| {
+            Ok(java_regex(r.text(1), "regexp_substr")?.find(r.text(0)).map(|found| found.as_str().to_owned()))
+        }),
         "regexp_instr" => {
             let values = args(call, 2, &[T, T])?;
             let shown = format!("regexp_instr({}, {}, 0)", values[0].name, values[1].name);
-            return Ok(Some(row(name, "", values, |r| {
-                let value = r.text(0);
-                Ok(Some(java_regex(r.text(1), "regexp_instr")?.find(value).map_or(0, |found| int(value[..found.start()].chars().count()) + 1)))
-            }).named(shown)));
+            return Ok(Some(
+                row(name, "", values, |r| {
+                    let value = r.text(0);
+                    Ok(Some(
+                        java_regex(r.text(1), "regexp_instr")?
+                            .find(value)
+                            .map_or(0, |found| int(value[..found.start()].chars().count()) + 1),
+                    ))
+                })
+                .named(shown),
+            ));
         }
         "initcap" => row(name, "", args(call, 1, &[T])?, |r| Ok(Some(initcap(r.text(0))))),
         "reverse" if !matches!(call.args.first().map(|arg| &arg.ty), Some(DataType::List(_))) => {
@@ -458,7 +547,9 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
             }
             Ok(Some(r.text(0).repeat(times)))
         }),
-        "space" => row(name, "", args(call, 1, &[I])?, |r| Ok(Some(" ".repeat(usize::try_from(r.int(0)).unwrap_or(0).min(256 << 20))))),
+        "space" => row(name, "", args(call, 1, &[I])?, |r| {
+            Ok(Some(" ".repeat(usize::try_from(r.int(0)).unwrap_or(0).min(256 << 20))))
+        }),
         "translate" => row(name, "", args(call, 3, &[T, T, T])?, |r| {
             let (from, to): (Vec<char>, Vec<char>) = (r.text(1).chars().collect(), r.text(2).chars().collect());
             let out = r.text(0).chars().filter_map(|c| match from.iter().position(|known| *known == c) {
@@ -469,24 +560,49 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
         }),
         "replace" => {
             let mut values = args(call, 2, &[T, T, T])?;
-            let shown = if values.len() == 2 { format!("replace({}, {}, )", values[0].name, values[1].name) } else { text.clone() };
+            let shown = if values.len() == 2 {
+                format!("replace({}, {}, )", values[0].name, values[1].name)
+            } else {
+                text.clone()
+            };
             if values.len() == 2 {
                 values.push(Bound::literal(ScalarValue::from(""), ""));
             }
-            return Ok(Some(row(name, "", values, |r| Ok(Some(if r.text(1).is_empty() { r.text(0).to_owned() } else { r.text(0).replace(r.text(1), r.text(2)) }))).named(shown)));
+            return Ok(Some(
+                row(name, "", values, |r| {
+                    Ok(Some(if r.text(1).is_empty() {
+                        r.text(0).to_owned()
+                    } else {
+                        r.text(0).replace(r.text(1), r.text(2))
+                    }))
+                })
+                .named(shown),
+            ));
         }
-        "ascii" => row(name, "", args(call, 1, &[T])?, |r| Ok(Some(r.text(0).chars().next().map_or(0, |c| i32::try_from(u32::from(c)).unwrap_or(0))))),
+        "ascii" => row(name, "", args(call, 1, &[T])?, |r| {
+            Ok(Some(r.text(0).chars().next().map_or(0, |c| i32::try_from(u32::from(c)).unwrap_or(0))))
+        }),
         "chr" | "char" => row(name, "", args(call, 1, &[DataType::Int64])?, |r| {
             let code = r.long(0);
-            Ok(Some(if code < 0 { String::new() } else { char::from(u8::try_from(code & 0xff).unwrap_or(0)).to_string() }))
+            Ok(Some(if code < 0 {
+                String::new()
+            } else {
+                char::from(u8::try_from(code & 0xff).unwrap_or(0)).to_string()
+            }))
         }),
         "base64" => {
             call.arity(1, 1)?;
-            let values = call.args.iter().map(|arg| binder.implicit(arg.clone(), &DataType::Binary, &text)).collect::<Result<Vec<_>>>()?;
+            let values = call
+                .args
+                .iter()
+                .map(|arg| binder.implicit(arg.clone(), &DataType::Binary, &text))
+                .collect::<Result<Vec<_>>>()?;
             row(name, "", values, |r| Ok(Some(base64(r.bytes(0)))))
         }
         "unbase64" => row(name, "", args(call, 1, &[T])?, |r| {
-            unbase64(r.text(0)).map(Some).ok_or_else(|| spark("CONVERSION_INVALID_INPUT", format!("the value '{}' is no BASE64", r.text(0))))
+            unbase64(r.text(0))
+                .map(Some)
+                .ok_or_else(|| spark("CONVERSION_INVALID_INPUT", format!("the value '{}' is no BASE64", r.text(0))))
         }),
         "hex" => {
             call.arity(1, 1)?;
@@ -498,7 +614,9 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
         }
         "unhex" => row(name, "", args(call, 1, &[T])?, |r| Ok(unhex(r.text(0)))),
         "encode" => row(name, "", args(call, 2, &[T, T])?, |r| charset_encode(r.text(0), r.text(1)).map(Some)),
-        "decode" => row(name, "", args(call, 2, &[DataType::Binary, T])?, |r| charset_decode(r.bytes(0), r.text(1)).map(Some)),
+        "decode" => {
+            row(name, "", args(call, 2, &[DataType::Binary, T])?, |r| charset_decode(r.bytes(0), r.text(1)).map(Some))
+        }
         "md5" | "sha1" | "sha" | "crc32" | "sha2" => return digest(binder, call, text),
         "length" | "len" | "char_length" | "character_length" => {
             call.arity(1, 1)?;
@@ -524,7 +642,8 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
             let tys = if binary { [DataType::Binary, DataType::Binary] } else { [T, T] };
             let values = args(call, 2, &tys)?;
             row(name, format!("{binary}"), values, move |r| {
-                let (hay, needle) = if binary { (r.bytes(0), r.bytes(1)) } else { (r.text(0).as_bytes(), r.text(1).as_bytes()) };
+                let (hay, needle) =
+                    if binary { (r.bytes(0), r.bytes(1)) } else { (r.text(0).as_bytes(), r.text(1).as_bytes()) };
                 Ok(Some(match kind.as_str() {
                     "startswith" => hay.starts_with(needle),
                     "endswith" => hay.ends_with(needle),
@@ -534,17 +653,29 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
         }
         "overlay" => {
             let mut values = args(call, 3, &[T, T, I, I])?;
-            let shown = if values.len() == 3 { format!("overlay({}, {}, {}, -1)", values[0].name, values[1].name, values[2].name) } else { text.clone() };
+            let shown = if values.len() == 3 {
+                format!("overlay({}, {}, {}, -1)", values[0].name, values[1].name, values[2].name)
+            } else {
+                text.clone()
+            };
             if values.len() == 3 {
                 values.push(Bound::literal(ScalarValue::Int32(Some(-1)), "-1"));
             }
-            return Ok(Some(row(name, "", values, |r| {
-                let (value, with, from) = (r.text(0), r.text(1), r.int(2));
-                let length = if r.int(3) >= 0 { i64::from(r.int(3)) } else { i64::try_from(with.chars().count()).unwrap_or(0) };
-                let head = substring(value, 1, i64::from(from) - 1);
-                let tail: String = value.chars().skip(usize::try_from(i64::from(from) - 1 + length).unwrap_or(0)).collect();
-                Ok(Some(format!("{head}{with}{tail}")))
-            }).named(shown)));
+            return Ok(Some(
+                row(name, "", values, |r| {
+                    let (value, with, from) = (r.text(0), r.text(1), r.int(2));
+                    let length = if r.int(3) >= 0 {
+                        i64::from(r.int(3))
+                    } else {
+                        i64::try_from(with.chars().count()).unwrap_or(0)
+                    };
+                    let head = substring(value, 1, i64::from(from) - 1);
+                    let tail: String =
+                        value.chars().skip(usize::try_from(i64::from(from) - 1 + length).unwrap_or(0)).collect();
+                    Ok(Some(format!("{head}{with}{tail}")))
+                })
+                .named(shown),
+            ));
         }
         "soundex" => row(name, "", args(call, 1, &[T])?, |r| Ok(Some(soundex(r.text(0))))),
         "levenshtein" => {
@@ -568,7 +699,10 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
                 let at = r.int(0);
                 match usize::try_from(at) {
                     Ok(place) if place >= 1 && place <= count => Ok(Some(r.text(place).to_owned())),
-                    _ => Err(spark("INVALID_ARRAY_INDEX", format!("the index {at} is out of bounds: there are {count} values"))),
+                    _ => Err(spark(
+                        "INVALID_ARRAY_INDEX",
+                        format!("the index {at} is out of bounds: there are {count} values"),
+                    )),
                 }
             })
         }
@@ -600,7 +734,19 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
         "luhn_check" => row(name, "", args(call, 1, &[T])?, |r| {
             let digits: Option<Vec<u32>> = r.text(0).chars().map(|c| c.to_digit(10)).collect();
             Ok(Some(digits.is_some_and(|digits| {
-                let sum: u32 = digits.iter().rev().enumerate().map(|(at, d)| if at % 2 == 1 { let twice = d * 2; if twice > 9 { twice - 9 } else { twice } } else { *d }).sum();
+                let sum: u32 = digits
+                    .iter()
+                    .rev()
+                    .enumerate()
+                    .map(|(at, d)| {
+                        if at % 2 == 1 {
+                            let twice = d * 2;
+                            if twice > 9 { twice - 9 } else { twice }
+                        } else {
+                            *d
+                        }
+                    })
+                    .sum();
                 !digits.is_empty() && sum % 10 == 0
             })))
         }),
@@ -609,11 +755,27 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
             for default in ["X", "x", "n"].iter().skip(values.len() - 1) {
                 values.push(Bound::literal(ScalarValue::from(*default), *default));
             }
-            let shown = format!("mask({}, NULL)", values.iter().map(|value| value.name.as_str()).collect::<Vec<_>>().join(", "));
-            return Ok(Some(row(name, "", values, |r| {
-                let out = r.text(0).chars().map(|c| if c.is_uppercase() { r.text(1).to_owned() } else if c.is_lowercase() { r.text(2).to_owned() } else if c.is_ascii_digit() { r.text(3).to_owned() } else { c.to_string() });
-                Ok(Some(out.collect::<String>()))
-            }).named(shown)));
+            let shown = format!(
+                "mask({}, NULL)",
+                values.iter().map(|value| value.name.as_str()).collect::<Vec<_>>().join(", ")
+            );
+            return Ok(Some(
+                row(name, "", values, |r| {
+                    let out = r.text(0).chars().map(|c| {
+                        if c.is_uppercase() {
+                            r.text(1).to_owned()
+                        } else if c.is_lowercase() {
+                            r.text(2).to_owned()
+                        } else if c.is_ascii_digit() {
+                            r.text(3).to_owned()
+                        } else {
+                            c.to_string()
+                        }
+                    });
+                    Ok(Some(out.collect::<String>()))
+                })
+                .named(shown),
+            ));
         }
         _ => return Ok(None),
     };
@@ -644,7 +806,9 @@ fn format_number(number: &str, places: i32) -> Option<String> {
     let places = u8::try_from(places).ok()?;
     let value: f64 = number.parse().ok()?;
     let shown = match crate::spark::parse::digits(number) {
-        Some(digits) => crate::spark::text::decimal(digits.at_scale(38, i8::try_from(places).ok()?)?, i8::try_from(places).ok()?),
+        Some(digits) => {
+            crate::spark::text::decimal(digits.at_scale(38, i8::try_from(places).ok()?)?, i8::try_from(places).ok()?)
+        }
         None => format!("{value:.*}", usize::from(places)),
     };
     let half_even = format!("{value:.*}", usize::from(places));

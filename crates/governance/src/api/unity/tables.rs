@@ -1,7 +1,7 @@
 //! `/tables` and `/table-summaries`
 
 use crannog_kit::{Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Route};
-use crannog_security::actions::{metastore, schemas, tables as actions};
+use crannog_security::actions::{Action, metastore, schemas, tables as actions};
 use crannog_security::{Decision, Kind, List, NameOf, Permit, Reference, Rule, ScopeOf, Visible};
 use crannog_storage::Location;
 use crannog_types::{Code, FullName, Page, Problem, Result, fold};
@@ -55,7 +55,7 @@ impl Endpoint for ListTables {
 
     async fn run(
         &self,
-        _: &Cx,
+        cx: &Cx,
         visible: Visible<actions::ReadMetadata>,
         input: ListTablesIn,
     ) -> Result<Json<ListTablesOut>> {
@@ -64,8 +64,15 @@ impl Endpoint for ListTables {
             Omit { columns: input.omit_columns.unwrap_or(false), properties: input.omit_properties.unwrap_or(false) };
         let found = tables::list(&self.0.db, &visible, &page).await?;
         let next_page_token = found.next;
-        let tables =
-            found.rows.into_iter().map(|table| TableInfo::of(table, omit, None)).collect::<Result<Vec<_>>>()?;
+        // Who may open all of the schema is not asked table by table.
+        let all = may_open(cx, &Reference::Id(Kind::Schema, visible.scope().id)).await?;
+        let mut tables = Vec::with_capacity(found.rows.len());
+        for mut table in found.rows {
+            if table.location.is_some() && !all && !may_open(cx, &Reference::Id(Kind::Table, table.object.id)).await? {
+                table.location = None;
+            }
+            tables.push(TableInfo::of(table, omit, None)?);
+        }
         Ok(Json(ListTablesOut { tables, next_page_token }))
     }
 
@@ -278,7 +285,10 @@ impl Endpoint for GetTable {
     }
 
     async fn run(&self, cx: &Cx, permit: Permit<actions::ReadMetadata>, _: TableFullName) -> Result<Json<TableInfo>> {
-        let table = tables::get(&self.0.db, &permit).await?;
+        let mut table = tables::get(&self.0.db, &permit).await?;
+        if !may_open(cx, &Reference::Id(Kind::Table, permit.target().id)).await? {
+            table.location = None;
+        }
         let browse_only = browse_only(cx, Kind::Table, &permit.target().name).await?;
         Ok(Json(TableInfo::of(table, Omit::default(), Some(browse_only))?))
     }
@@ -387,6 +397,18 @@ impl Endpoint for DeleteTable {
     fn example(fixture: &Fixture) -> Value {
         json!({ "full_name": table_of(fixture) })
     }
+}
+
+/// Whether the caller may read, write or manage a table, or everything in a schema. Nobody else is told where the files
+/// are: clients like polars open a location by themselves when they are refused credentials for it.
+async fn may_open(cx: &Cx, about: &Reference) -> Result<bool> {
+    let caller = cx.caller()?;
+    for rule in [actions::Select::RULE, actions::Modify::RULE, actions::Manage::RULE] {
+        if let (_, Decision::Allowed(_)) = caller.explain(rule, about).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn table_of(fixture: &Fixture) -> String {

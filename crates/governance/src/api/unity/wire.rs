@@ -128,6 +128,7 @@ pub(crate) struct TableInfo {
     table_type: &'static str,
     data_source_format: Option<String>,
     columns: Vec<ColumnInfo>,
+    /// Left out for those who may neither read nor write nor manage it.
     storage_location: Option<String>,
     comment: Option<String>,
     properties: Properties,

@@ -145,6 +145,8 @@ impl Endpoint for CreateGroup {
             kind: PrincipalKind::Group,
             name: Some(input.display_name.ok_or_else(|| Problem::invalid("a group needs a displayName"))?),
             display_name: None,
+            given_name: None,
+            family_name: None,
             external_id: input.external_id,
             active: true,
             members: ids(&input.members)?,

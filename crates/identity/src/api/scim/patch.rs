@@ -86,10 +86,19 @@ fn apply(changes: &mut Changes, op: Op, path: &str, value: Option<&Value>, name:
         }
         "displayname" if name == "displayName" => changes.name = Some(text()?),
         "displayname" => changes.display_name = Some(text()?),
-        "name" => {
-            let parts: Name = serde_json::from_value(value.cloned().unwrap_or_default()).unwrap_or_default();
-            changes.display_name = parts.whole().or(changes.display_name.take());
+        "name" if name == "userName" && op == Op::Remove => {
+            (changes.given_name, changes.family_name) = (Some(String::new()), Some(String::new()));
         }
+        "name" if name == "userName" => {
+            let parts: Name = serde_json::from_value(value.cloned().unwrap_or_default())
+                .map_err(|error| Problem::invalid(format!("name cannot be read: {error}")))?;
+            changes.given_name = parts.given_name.or(changes.given_name.take());
+            changes.family_name = parts.family_name.or(changes.family_name.take());
+        }
+        "name.givenname" if name == "userName" => changes.given_name = Some(text()?),
+        "name.familyname" if name == "userName" => changes.family_name = Some(text()?),
+        // Made of the parts, which directories send beside it.
+        "name.formatted" if name == "userName" => {}
         "externalid" => changes.external_id = Some(text()?),
         "members" => members(changes, op, value)?,
         _ if lower.starts_with("members[") => {
@@ -103,9 +112,6 @@ fn apply(changes: &mut Changes, op: Op, path: &str, value: Option<&Value>, name:
         // What a name cannot be changed to, and what is only Databricks': see `wire`.
         "username" | "applicationid" | "emails" | "entitlements" | "roles" | "schemas" | "id" | "meta" | "groups" => {}
         _ if lower.starts_with("entitlements[") || lower.starts_with("roles[") || lower.starts_with("emails[") => {}
-        "name.givenname" | "name.familyname" | "name.formatted" => {
-            return Err(Problem::invalid(format!("{path} is not kept on its own")).hint("change displayName"));
-        }
         _ => return Err(Problem::invalid(format!("there is no attribute {path:?} to change"))),
     }
     Ok(())

@@ -167,6 +167,8 @@ impl Endpoint for CreateServicePrincipal {
             kind: PrincipalKind::ServicePrincipal,
             name: application_id,
             display_name: input.display_name,
+            given_name: None,
+            family_name: None,
             external_id: input.external_id,
             active: input.active.unwrap_or(true),
             members: Vec::new(),

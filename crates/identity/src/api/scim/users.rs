@@ -53,7 +53,7 @@ fn user(principal: &Principal, groups: &[Membership]) -> User {
         id: principal.id.to_string(),
         user_name: principal.name.clone(),
         display_name: principal.shown().to_owned(),
-        name: Name::of(principal.shown()),
+        name: Name::of(principal),
         emails: vec![Complex {
             value: Some(principal.name.clone()),
             kind: Some("work".to_owned()),
@@ -77,7 +77,7 @@ struct UserIn {
     user_name: Option<String>,
     /// What people call them.
     display_name: Option<String>,
-    /// The name in parts, where there is no display name.
+    /// The name in parts; it is the display name too, where none is sent.
     name: Option<Name>,
     /// Whether they may sign in; true when left out.
     active: Option<bool>,
@@ -91,6 +91,10 @@ struct UserIn {
 impl UserIn {
     fn shown(&self) -> Option<String> {
         self.display_name.clone().or_else(|| self.name.as_ref().and_then(Name::whole))
+    }
+
+    fn part(&self, of: fn(&Name) -> &Option<String>) -> Option<String> {
+        self.name.as_ref().and_then(|name| of(name).clone())
     }
 }
 
@@ -194,6 +198,8 @@ impl Endpoint for CreateUser {
         let new = NewPrincipal {
             kind: PrincipalKind::User,
             display_name: input.shown(),
+            given_name: input.part(|name| &name.given_name),
+            family_name: input.part(|name| &name.family_name),
             external_id: input.external_id,
             active: input.active.unwrap_or(true),
             members: Vec::new(),
@@ -229,6 +235,8 @@ impl Endpoint for ReplaceUser {
     async fn run(&self, _: &Cx, permit: Permit<Administer>, input: UserIn) -> Result<Scim<User>> {
         let changes = Changes {
             display_name: Some(input.shown().unwrap_or_default()),
+            given_name: Some(input.part(|name| &name.given_name).unwrap_or_default()),
+            family_name: Some(input.part(|name| &name.family_name).unwrap_or_default()),
             active: Some(input.active.unwrap_or(true)),
             external_id: input.external_id,
             ..Changes::default()

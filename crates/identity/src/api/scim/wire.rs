@@ -79,10 +79,12 @@ impl Complex {
     }
 }
 
-/// A person's name in parts.
+/// A person's name in parts. `formatted` is made of the parts; where it is all that is sent, it is taken as a display name.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Name {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) formatted: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) given_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,16 +92,28 @@ pub(super) struct Name {
 }
 
 impl Name {
+    /// All of it in one text.
     pub(super) fn whole(&self) -> Option<String> {
-        let parts: Vec<&str> =
-            [&self.given_name, &self.family_name].into_iter().flatten().map(String::as_str).collect();
-        (!parts.is_empty()).then(|| parts.join(" "))
+        let parts: Vec<&str> = [&self.given_name, &self.family_name]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .filter(|part| !part.is_empty())
+            .collect();
+        if parts.is_empty() { self.formatted.clone().filter(|whole| !whole.is_empty()) } else { Some(parts.join(" ")) }
     }
 
-    /// The name of a display name of several words.
-    pub(super) fn of(display: &str) -> Option<Name> {
-        let (given, family) = display.rsplit_once(' ')?;
-        Some(Name { given_name: Some(given.to_owned()), family_name: Some(family.to_owned()) })
+    /// The name of a user: the parts that were given, else those of a display name of several words, as Databricks has it.
+    pub(super) fn of(user: &Principal) -> Option<Name> {
+        let known = |part: &Option<String>| part.clone().filter(|part| !part.is_empty());
+        let (mut given_name, mut family_name) = (known(&user.given_name), known(&user.family_name));
+        if given_name.is_none() && family_name.is_none() {
+            let (given, family) = user.display_name.as_deref()?.rsplit_once(' ')?;
+            (given_name, family_name) = (Some(given.to_owned()), Some(family.to_owned()));
+        }
+        let mut name = Name { formatted: None, given_name, family_name };
+        name.formatted = name.whole();
+        Some(name)
     }
 }
 
