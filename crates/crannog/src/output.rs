@@ -139,7 +139,7 @@ fn json(columns: &[Column], rows: &Rows) -> Result<String, Failure> {
 
 /// A number or a boolean, where JSON says it without loss: NaN, and decimals that no double holds, stay texts.
 fn bare(text: &str) -> Option<Value> {
-    serde_json::from_str::<Value>(text).ok().filter(|value| value.to_string() == text)
+    serde_json::from_str::<Value>(text).ok().filter(|value| *value.to_string() == *text)
 }
 
 fn csv(columns: &[Column], rows: &Rows) -> String {

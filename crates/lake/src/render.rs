@@ -46,7 +46,11 @@ pub fn column_type(arrow: &DataType) -> ColumnType {
 /// The rows of a batch, each value a text or null.
 pub fn rows(batch: &RecordBatch) -> Vec<Value> {
     (0..batch.num_rows())
-        .map(|row| Value::Array(batch.columns().iter().map(|column| text(column, row).map_or(Value::Null, Value::String)).collect()))
+        .map(|row| {
+            Value::Array(
+                batch.columns().iter().map(|column| text(column, row).map_or(Value::Null, Value::String)).collect(),
+            )
+        })
         .collect()
 }
 
@@ -121,7 +125,8 @@ fn json(array: &dyn Array, row: usize) -> Value {
         }
         DataType::Struct(fields) => {
             let columns = array.as_struct();
-            let pairs = fields.iter().zip(columns.columns()).map(|(field, column)| (field.name().clone(), json(column, row)));
+            let pairs =
+                fields.iter().zip(columns.columns()).map(|(field, column)| (field.name().clone(), json(column, row)));
             Value::Object(pairs.collect())
         }
         DataType::Map(..) => {
@@ -183,7 +188,8 @@ fn day_time(micros: i64) -> String {
     let size = micros.unsigned_abs();
     let (seconds, fraction) = (size / 1_000_000, size % 1_000_000);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    let fraction = if fraction == 0 { String::new() } else { format!(".{fraction:06}").trim_end_matches('0').to_owned() };
+    let fraction =
+        if fraction == 0 { String::new() } else { format!(".{fraction:06}").trim_end_matches('0').to_owned() };
     format!("INTERVAL '{sign}{days} {hours:02}:{minutes:02}:{:02}{fraction}' DAY TO SECOND", seconds % 60)
 }
 
@@ -195,8 +201,16 @@ mod tests {
     #[test]
     fn numbers_are_written_as_java_writes_them() {
         let doubles = [
-            (1.0, "1.0"), (0.1, "0.1"), (1e7, "1.0E7"), (12_345_678.9, "1.23456789E7"), (1e-3, "0.001"), (1e-4, "1.0E-4"),
-            (-0.0, "-0.0"), (f64::NAN, "NaN"), (f64::NEG_INFINITY, "-Infinity"), (9_999_999.0, "9999999.0"),
+            (1.0, "1.0"),
+            (0.1, "0.1"),
+            (1e7, "1.0E7"),
+            (12_345_678.9, "1.23456789E7"),
+            (1e-3, "0.001"),
+            (1e-4, "1.0E-4"),
+            (-0.0, "-0.0"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-Infinity"),
+            (9_999_999.0, "9999999.0"),
         ];
         for (value, expected) in doubles {
             assert_eq!(text(&Float64Array::from(vec![value]), 0).unwrap(), expected);

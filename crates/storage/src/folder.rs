@@ -314,6 +314,7 @@ pub(crate) fn size(stat: &Stat) -> u64 {
 }
 
 pub(crate) fn meta(at: &Relative, stat: &Stat, is_dir: bool) -> FileMeta {
-    let micros = stat.st_mtime.saturating_mul(1_000_000).saturating_add(i64::try_from(stat.st_mtime_nsec).unwrap_or(0) / 1_000);
+    let micros =
+        stat.st_mtime.saturating_mul(1_000_000).saturating_add(i64::try_from(stat.st_mtime_nsec).unwrap_or(0) / 1_000);
     FileMeta { path: at.text(), size: if is_dir { 0 } else { size(stat) }, modified: Micros(micros), is_dir }
 }

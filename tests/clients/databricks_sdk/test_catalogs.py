@@ -19,10 +19,16 @@ def test_a_catalog_is_made_changed_renamed_and_deleted(admin):
         admin.client.catalogs.create(name)
     assert error.value.error_code.endswith("ALREADY_EXISTS")
     assert admin.client.catalogs.update(name, comment="second").comment == "second"
+    admin.client.schemas.create("grüße", name)
+    admin.client.secrets.create_scope(f"{name}.prod")
     assert admin.client.catalogs.update(name, new_name=later).name == later
     with pytest.raises(NotFound):
         admin.client.catalogs.get(name)
-    admin.client.catalogs.delete(later)
+    assert admin.client.schemas.get(f"{later}.grüße").catalog_name == later
+    # A secret scope whose name begins like the catalog's is not in it.
+    assert list(admin.client.secrets.list_secrets(f"{name}.prod")) == []
+    admin.client.secrets.delete_scope(f"{name}.prod")
+    admin.client.catalogs.delete(later, force=True)
     with pytest.raises(NotFound):
         admin.client.catalogs.get(later)
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crannog_engine::{LakeEngine, Limits, QueryLimits};
 use crannog_governance::Governance;
@@ -22,6 +23,9 @@ use crannog_store::Db;
 use super::folder::{DataFolder, hostname};
 use super::openapi::{Described, OpenApi};
 use crate::cli::Failure;
+
+/// A commit that takes longer than this hangs: it writes one small file, or one Parquet file of at most 100,000 rows.
+const STUCK: Duration = Duration::from_secs(8);
 
 /// Everything that serves.
 pub(super) struct Components {
@@ -96,6 +100,7 @@ impl Components {
         let engine: Arc<dyn crannog_lake::ports::Engine> = Arc::new(engine(config, folder)?);
         let arbiter = Arbiter::new(Arc::clone(&engine), tasks.clone());
         let history = History::start(db.clone(), Arc::clone(&recorder), tasks);
+        let (commits, remembered) = (Arc::clone(&arbiter), Arc::clone(&history));
         let lake = Lake { governance: governance.clone(), engine, arbiter, history };
         let executions = Executions::new(lake, tasks.clone());
 
@@ -108,6 +113,26 @@ impl Components {
             async move {
                 audit.flush().await;
                 Ok::<(), Unhealthy>(())
+            }
+        });
+        health.probe("query history", Matters::Live, move || {
+            let history = Arc::clone(&remembered);
+            async move {
+                history.flush().await;
+                Ok::<(), Unhealthy>(())
+            }
+        });
+        health.probe("arbiter", Matters::Live, move || {
+            let hangs = commits.stuck(STUCK);
+            async move {
+                match hangs {
+                    None => Ok(()),
+                    Some(_) => Err(Unhealthy {
+                        code: "COMMIT_STUCK",
+                        message: format!("a commit to a table has been under way for more than {} s", STUCK.as_secs()),
+                        next_step: "look whether the disk of the table answers; the log names the table",
+                    }),
+                }
             }
         });
         let pulse = health.pulse("disk watcher", std::time::Duration::from_secs(1));

@@ -87,37 +87,6 @@ impl DataFolder {
         &self.path
     }
 
-    /// What is said when the database was written by a newer version.
-    pub(crate) fn too_new(&self, on_a_server: bool) -> String {
-        let version = env!("CARGO_PKG_VERSION");
-        if on_a_server {
-            return format!(
-                "the metadata database was written by a newer version than this one ({version}); start that version, or \
-                 restore the database from the backup that was made before the upgrade"
-            );
-        }
-        let copies = fs::read_dir(&self.path).into_iter().flatten().flatten();
-        let mut copies: Vec<(u32, String)> = copies
-            .filter_map(|entry| {
-                let name = entry.file_name().into_string().ok()?;
-                let number = name.strip_prefix("meta.db.before-")?.parse().ok()?;
-                Some((number, entry.path().display().to_string()))
-            })
-            .collect();
-        copies.sort();
-        let back = match copies.last() {
-            Some((_, copy)) => format!(
-                "to go back to this one, put the copy that was made before the upgrade in its place (what was changed \
-                 since is lost): {copy}"
-            ),
-            None => "there is no copy from before: the newer version made this folder".to_owned(),
-        };
-        format!(
-            "{} was written by a newer version than this one ({version}); start that version; {back}",
-            self.path.display()
-        )
-    }
-
     /// A folder in it that only the owner can enter.
     pub(crate) fn private_folder(&self, name: &str) -> Result<PathBuf, Failure> {
         let folder = self.path.join(name);
@@ -176,17 +145,6 @@ mod tests {
         drop(first);
         DataFolder::open(&data).unwrap();
         assert!(DataFolder::beside(scratch.path()).is_err());
-    }
-
-    #[test]
-    fn a_newer_folder_names_the_copy_from_before() {
-        let data = tempfile::tempdir().unwrap();
-        let folder = DataFolder::open(data.path()).unwrap();
-        assert!(folder.too_new(false).contains("no copy"));
-        for number in [9, 10] {
-            fs::write(folder.path().join(format!("meta.db.before-{number}")), "").unwrap();
-        }
-        assert!(folder.too_new(false).ends_with("meta.db.before-10"));
     }
 
     #[test]

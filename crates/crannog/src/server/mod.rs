@@ -17,7 +17,7 @@ use crannog_kit::config::Config;
 use crannog_kit::http::Server;
 use crannog_kit::tls::{self, Certificates, TlsListener};
 use crannog_kit::{Tasks, clock};
-use crannog_store::{Db, StoreError};
+use crannog_store::Db;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
@@ -156,13 +156,8 @@ pub(crate) async fn open_database(config: &Config, folder: &DataFolder) -> Resul
         Some(url) => Db::postgres(url, clock::now).await,
         None => Db::sqlite(&file, clock::now).await,
     };
-    opened.map_err(|error| match &error {
-        // sqlx's words for a migration that the folder has and this program does not.
-        StoreError::Migrate(cause) if cause.to_string().contains("missing in the resolved migrations") => {
-            Failure::new(folder.too_new(config.database_url.is_some()))
-        }
-        _ => Failure::new(chain(&error)),
-    })
+    // A database of a newer version says so itself, and where the copy is that an older one can go back to.
+    opened.map_err(|error| Failure::new(chain(&error)))
 }
 
 /// A failure with its causes.

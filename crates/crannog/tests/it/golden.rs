@@ -2,9 +2,6 @@
 
 use std::fs;
 
-use crannog_kit::Dialect;
-use crannog_kit::dialects;
-use crannog_types::Code;
 use serde_json::Value;
 
 use super::running::{Running, get, root};
@@ -46,28 +43,4 @@ fn the_routes_are_the_committed_ones() {
     held("openapi/openapi.json", &(serde_json::to_string_pretty(&document).unwrap() + "\n"));
     held("openapi/endpoints.txt", &(routes.join("\n") + "\n"));
     held("openapi/public.txt", &(public.join("\n") + "\n"));
-}
-
-#[test]
-fn the_table_of_errors_is_the_committed_one() {
-    let mut page = String::from(
-        "# Errors\n\nEach failure has one code; each protocol says it with its own status and word. Generated from the \
-         program's own table.\n\n| code | whose to mend | databricks, unity | scim | oauth | word |\n|---|---|---|---|---|---|\n",
-    );
-    for code in Code::ALL {
-        let fault = match code.fault() {
-            crannog_types::Fault::Caller => "the caller",
-            crannog_types::Fault::Us => "the server",
-        };
-        let status = |dialect| dialects::status(code, dialect).as_u16();
-        assert_eq!(status(Dialect::Databricks), status(Dialect::Unity));
-        page.push_str(&format!(
-            "| {code:?} | {fault} | {} | {} | {} | `{}` |\n",
-            status(Dialect::Databricks),
-            status(Dialect::Scim),
-            status(Dialect::OAuth),
-            dialects::vendor_string(code)
-        ));
-    }
-    held("docs/errors.md", &page);
 }

@@ -195,10 +195,10 @@ impl Binder {
             return Ok(bound);
         }
         let name = bound.name.clone();
-        if matches!(bound.as_literal(), Some(value) if value.is_null()) || bound.ty == DataType::Null {
-            if bound.as_literal().is_some() {
-                return Ok(Bound::literal(ScalarValue::try_from(to)?, name));
-            }
+        if let Some(value) = bound.as_literal()
+            && (value.is_null() || bound.ty == DataType::Null)
+        {
+            return Ok(Bound::literal(ScalarValue::try_from(to)?, name));
         }
         if !casts::allowed(&bound.ty, to) {
             return Err(casts::refusal(&bound.ty, to));

@@ -171,6 +171,7 @@ impl Binder {
     }
 
     /// Registers a call and gives its column.
+    #[expect(clippy::too_many_arguments, reason = "a window call has this many parts")]
     pub(crate) fn windowed(
         &self,
         fun: WindowFunctionDefinition,
@@ -326,7 +327,7 @@ impl Binder {
                     }
                 };
                 let suffix = if nulls == Some(NullTreatment::IgnoreNulls) { " ignore nulls" } else { "" };
-                let inside: Vec<String> = shown.iter().cloned().take(if name == "nth_value" { 2 } else { 1 }).collect();
+                let inside: Vec<String> = shown.iter().take(if name == "nth_value" { 2 } else { 1 }).cloned().collect();
                 let text = format!("{name}({}){suffix} OVER {}", inside.join(", "), over.name);
                 let column =
                     self.windowed(WindowFunctionDefinition::WindowUDF(udf), all, false, None, nulls, over, cx)?;
@@ -336,6 +337,7 @@ impl Binder {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "a window call has this many parts")]
     pub(crate) fn windowed_aggregate(
         &self,
         udf: Arc<AggregateUDF>,

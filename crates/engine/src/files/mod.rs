@@ -163,16 +163,7 @@ pub(crate) async fn infer(scan: &FilesScan) -> Result<StructType> {
     Source::of(scan)?.infer().await
 }
 
-/// The rows of the files, with the columns of `schema` (matched by name regardless of case; by position in CSV without a
-/// header). Nothing is read before the stream is polled; dropping it stops the reading.
-///
-/// # Errors
-/// For options that are not understood; the stream gives the rest.
-pub(crate) fn rows(scan: &FilesScan, schema: &StructType) -> Result<RowStream> {
-    Ok(Source::of(scan)?.rows(schema, None))
-}
-
-/// The Arrow schema of [`rows`].
+/// The Arrow schema of the rows.
 pub(crate) fn arrow_schema(schema: &StructType) -> SchemaRef {
     Arc::new(nullable(schema).to_arrow())
 }
@@ -306,7 +297,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -30,6 +30,7 @@ fn volume() -> Volume {
     let path = std::env::temp_dir().join(format!("crannog-files-{}", Uuid::new_v4().simple()));
     let storage = Storage::new(&path, External::Nowhere).unwrap();
     let at = storage.managed(Managed::Volumes, Uuid::nil());
+    #[expect(clippy::disallowed_methods, reason = "a test stands in for a permit")]
     let folder = storage.open(&System::task(Task::Probe), &at, Access::ReadWrite).unwrap();
     Volume { path, folder }
 }

@@ -23,6 +23,9 @@ use super::{kernel, parse, text, types};
 use crate::bind::expr::binary;
 use crate::bind::{Binder, Bound, unexpected_type};
 
+/// What a function does with its arguments' columns.
+type Compute = Box<dyn Fn(&[ArrayRef]) -> Result<ArrayRef> + Send + Sync>;
+
 /// An arithmetic operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Op {
@@ -626,7 +629,7 @@ fn temporal(binder: &Binder, op: Op, left: &Bound, right: &Bound, name: &str, mo
         return Ok(None);
     }
     let interval = |ty: &T| types::is_interval(ty);
-    let call = |ty: T, args: Vec<Expr>, f: Box<dyn Fn(&[ArrayRef]) -> Result<ArrayRef> + Send + Sync>| {
+    let call = |ty: T, args: Vec<Expr>, f: Compute| {
         let key = format!("{op:?} {l} {r} {zone:?} {mode:?}");
         Ok(Some(Bound::new(kernel::pure(op.sign(), key, ty.clone(), args, move |columns, _| f(columns)), ty, name)))
     };
@@ -819,11 +822,7 @@ fn scale_interval(binder: &Binder, op: Op, interval: Bound, number: Bound, name:
     let number = binder.cast(number, &if decimal { DataType::Decimal128(38, 18) } else { DataType::Float64 })?;
     let key = format!("{op:?} {ty} {mode:?} {decimal}");
     let apply = move |value: i64, by: f64| -> Result<i64> {
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            reason = "Spark computes it in doubles, rounded half up"
-        )]
+        #[expect(clippy::cast_precision_loss, reason = "Spark computes it in doubles, rounded half up")]
         let out = match op {
             Op::Divide if by == 0.0 => return Err(zero()),
             Op::Divide => (value as f64 / by).round(),

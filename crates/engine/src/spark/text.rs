@@ -140,7 +140,7 @@ fn calendar(months: i32, days: i32, nanos: i64) -> String {
         let sign = if rest < 0 { "-" } else { "" };
         let rest = rest.unsigned_abs();
         let mut seconds = format!("{sign}{}", rest / 1_000_000);
-        if rest % 1_000_000 != 0 {
+        if !rest.is_multiple_of(1_000_000) {
             let _ = write!(seconds, ".{}", format!("{:06}", rest % 1_000_000).trim_end_matches('0'));
         }
         parts.push(format!("{seconds} seconds"));

@@ -134,7 +134,10 @@ fn near(ours: &Option<String>, wanted: &Option<String>) -> bool {
     }
 }
 
-fn compare(answer: &Answer, ours: Result<(Vec<(String, String)>, Rows), (String, String)>) -> Result<(), String> {
+/// Columns and rows, or the error's class and SQLSTATE.
+type Ours = Result<(Vec<(String, String)>, Rows), (String, String)>;
+
+fn compare(answer: &Answer, ours: Ours) -> Result<(), String> {
     match (&answer.error, ours) {
         (Some(wanted), Err((class, text))) => {
             // A refusal without a class is a refusal; a fault of ours is not.
@@ -267,6 +270,7 @@ async fn load(planner: &Planner, table: &Table) -> RecordBatch {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_are_those_of_spark() {
+    #[expect(clippy::disallowed_methods, reason = "a test's own switch")]
     let mode = std::env::var("CRANNOG_GOLDEN").unwrap_or_default();
     let planner = Planner::new(&QueryLimits::default()).expect("a planner");
     let tables: Vec<Table> =

@@ -1,5 +1,8 @@
 //! The engine's tests, in one binary: linking it is what takes time.
 
+#[cfg(test)]
 mod fixture;
+#[cfg(test)]
 mod golden;
+#[cfg(test)]
 mod tables;

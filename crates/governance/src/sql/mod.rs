@@ -142,14 +142,17 @@ pub(crate) async fn rename(tx: &mut Tx, id: SecurableId, kind: Kind, old: &FullN
         if there.is_some() {
             return Err(taken(kind, &new));
         }
-        // Below it every path begins with the old one and a dot, in whatever order the database sorts. Secret scopes may
-        // have dots in their names and lie below nothing.
-        let below = format!("{old_path}.");
-        let length = i64::try_from(below.chars().count()).unwrap_or(i64::MAX);
+        // Below it every path begins with the old one and a dot; '/' is the character after the dot, and text is compared
+        // by bytes. Secret scopes may have dots in their names and lie below nothing.
         tx.run(
             "UPDATE securable SET path = $1 || substr(path, CAST($2 AS integer)) \
-             WHERE kind IN ('schema', 'table', 'volume') AND substr(path, 1, CAST($2 AS integer)) = $3",
-            params![new_path.clone(), length, below],
+             WHERE kind IN ('schema', 'table', 'volume') AND path > $3 AND path < $4",
+            params![
+                new_path.clone(),
+                i64::try_from(old_path.chars().count()).unwrap_or(i64::MAX) + 1,
+                format!("{old_path}."),
+                format!("{old_path}/"),
+            ],
         )
         .await?;
     }

@@ -91,6 +91,24 @@ struct Desk {
     turn: tokio::sync::Mutex<Turn>,
     /// Appends that wait for a turn.
     waiting: Mutex<Vec<Append>>,
+    /// Since when a version has been in the making.
+    busy_since: Mutex<Option<Instant>>,
+}
+
+/// A version in the making, for [`Arbiter::stuck`].
+struct Busy<'a>(&'a Desk);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.busy_since) = None;
+    }
+}
+
+impl Desk {
+    fn busy(&self) -> Busy<'_> {
+        *lock(&self.busy_since) = Some(Instant::now());
+        Busy(self)
+    }
 }
 
 #[derive(Default)]
@@ -134,15 +152,25 @@ impl Arbiter {
     ///
     /// # Errors
     /// `DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION` when a table is there already.
-    pub async fn create(&self, folder: &Folder, operation: &Operation, author: &Author, actions: Vec<Action>) -> Result<Committed> {
+    pub async fn create(
+        &self,
+        folder: &Folder,
+        operation: &Operation,
+        author: &Author,
+        actions: Vec<Action>,
+    ) -> Result<Committed> {
         let desk = self.desk(folder);
         let mut turn = desk.turn.lock().await;
+        let _busy = desk.busy();
         let actions = commit::build(None, operation, &Reads::Nothing, provenance(author, BTreeMap::new()), actions);
         let before = TableState::before_creation(&actions)?;
         validate(&before, &actions)?;
         if !write_commit(folder, 0, &actions).await? {
-            return Err(Problem::new(Code::AlreadyExists, format!("there is a Delta table at {} already", folder.location()))
-                .reason("DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION"));
+            return Err(Problem::new(
+                Code::AlreadyExists,
+                format!("there is a Delta table at {} already", folder.location()),
+            )
+            .reason("DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION"));
         }
         let state = Arc::new(before.advance(0, &actions)?);
         turn.keep(0, Arc::new(actions));
@@ -157,7 +185,9 @@ impl Arbiter {
     pub async fn commit(&self, folder: &Folder, plan: Plan, author: &Author) -> Result<Committed> {
         let desk = self.desk(folder);
         let mut turn = desk.turn.lock().await;
+        let busy = desk.busy();
         let committed = self.commit_in_turn(&desk, &mut turn, folder, plan, author).await?;
+        drop(busy);
         drop(turn);
         self.checkpoint_when_due(folder, &committed);
         Ok(committed)
@@ -180,7 +210,9 @@ impl Arbiter {
         }
         turn.last_group = contended.then(Instant::now);
         let group = take_group(&desk);
+        let busy = desk.busy();
         let result = self.append_group(&desk, &mut turn, folder, &group).await.map_err(Arc::new);
+        drop(busy);
         drop(turn);
         if let Ok(committed) = &result {
             self.checkpoint_when_due(folder, committed);
@@ -195,6 +227,13 @@ impl Arbiter {
         }
     }
 
+    /// A table whose next version has been in the making for longer than this: its storage hangs.
+    pub fn stuck(&self, longer_than: Duration) -> Option<Location> {
+        let tables = lock(&self.tables);
+        let hangs = |desk: &Desk| lock(&desk.busy_since).is_some_and(|since| since.elapsed() > longer_than);
+        tables.iter().find(|(_, desk)| hangs(desk)).map(|(location, _)| location.clone())
+    }
+
     /// Forgets a table that was dropped.
     pub fn forget(&self, location: &Location) {
         lock(&self.tables).remove(location);
@@ -203,7 +242,12 @@ impl Arbiter {
     fn desk(&self, folder: &Folder) -> Arc<Desk> {
         let mut tables = lock(&self.tables);
         let desk = tables.entry(folder.location().clone()).or_insert_with(|| {
-            Arc::new(Desk { state: RwLock::new(None), turn: tokio::sync::Mutex::default(), waiting: Mutex::default() })
+            Arc::new(Desk {
+                state: RwLock::new(None),
+                turn: tokio::sync::Mutex::default(),
+                waiting: Mutex::default(),
+                busy_since: Mutex::default(),
+            })
         });
         Arc::clone(desk)
     }
@@ -233,7 +277,14 @@ impl Arbiter {
         Ok(state)
     }
 
-    async fn commit_in_turn(&self, desk: &Desk, turn: &mut Turn, folder: &Folder, plan: Plan, author: &Author) -> Result<Committed> {
+    async fn commit_in_turn(
+        &self,
+        desk: &Desk,
+        turn: &mut Turn,
+        folder: &Folder,
+        plan: Plan,
+        author: &Author,
+    ) -> Result<Committed> {
         let reads = plan.reads.clone();
         let actions =
             commit::build(Some(&plan.read), &plan.operation, &reads, provenance(author, plan.metrics), plan.actions);
@@ -246,7 +297,8 @@ impl Arbiter {
                     .hint("RESTORE it to a version before that one"));
             }
             let winners = winners(turn, folder, proposal.read_version, state.version).await?;
-            let winners: Vec<(i64, &[Action])> = winners.iter().map(|(version, won)| (*version, won.as_slice())).collect();
+            let winners: Vec<(i64, &[Action])> =
+                winners.iter().map(|(version, won)| (*version, won.as_slice())).collect();
             let rebased = check(&proposal, &winners, &state)?;
             validate(&state, &rebased.actions)?;
             if write_commit(folder, rebased.version, &rebased.actions).await? {
@@ -263,7 +315,8 @@ impl Arbiter {
 
     async fn append_group(&self, desk: &Desk, turn: &mut Turn, folder: &Folder, group: &[Append]) -> Result<Committed> {
         let state = self.refresh(desk, turn, folder).await?;
-        let spec = WriteSpec { schema: (*state.schema).clone(), metadata: (*state.metadata).clone(), now: clock::now() };
+        let spec =
+            WriteSpec { schema: (*state.schema).clone(), metadata: (*state.metadata).clone(), now: clock::now() };
         let batches: Vec<_> = group.iter().flat_map(|append| append.rows.iter().cloned().map(Ok)).collect();
         let adds = self.engine.write(folder, &spec, Box::pin(stream::iter(batches))).await?;
         let author = group.first().map(|append| append.author.clone()).unwrap_or_default();
@@ -273,7 +326,8 @@ impl Arbiter {
 
     fn checkpoint_when_due(&self, folder: &Folder, committed: &Committed) {
         let interval = committed.state.metadata.configuration.get("delta.checkpointInterval");
-        let interval = interval.and_then(|text| text.parse().ok()).filter(|interval| *interval > 0).unwrap_or(CHECKPOINT_INTERVAL);
+        let interval =
+            interval.and_then(|text| text.parse().ok()).filter(|interval| *interval > 0).unwrap_or(CHECKPOINT_INTERVAL);
         if committed.version == 0 || committed.version % interval != 0 {
             return;
         }

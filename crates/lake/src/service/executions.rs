@@ -9,8 +9,8 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use crannog_kit::{Tasks, clock};
-use crannog_security::{Caller, Permit};
 use crannog_security::actions::warehouses;
+use crannog_security::{Caller, Permit};
 use crannog_store::params;
 use crannog_types::{Code, Micros, PrincipalId, Problem, Result};
 use futures::StreamExt;
@@ -42,6 +42,15 @@ pub struct Request {
     pub row_limit: Option<u64>,
     /// At most this many bytes (Arrow's).
     pub byte_limit: Option<u64>,
+}
+
+impl Request {
+    /// Whether it needs room on the disk: what only reads or frees space goes on when there is none.
+    pub fn writes(&self) -> bool {
+        let kind = crate::grammar::parse(&self.text).ok().map(|statement| statement.kind());
+        let goes_on = ["Query", "Explain", "Show", "Describe", "ShowGrants", "Use", "Set", "Reset", "Drop", "Revoke"];
+        kind.is_some_and(|kind| !goes_on.contains(&kind))
+    }
 }
 
 /// A part of a result.
@@ -176,7 +185,12 @@ impl Executions {
     }
 
     /// Begins a statement on a warehouse.
-    pub async fn begin(&self, permit: &Permit<warehouses::Use>, caller: &Caller, request: Request) -> Result<Arc<Execution>> {
+    pub async fn begin(
+        &self,
+        permit: &Permit<warehouses::Use>,
+        caller: &Caller,
+        request: Request,
+    ) -> Result<Arc<Execution>> {
         let groups = self
             .lake
             .governance

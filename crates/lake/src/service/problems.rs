@@ -32,7 +32,9 @@ impl From<LogError> for Problem {
 
 impl From<Unsupported> for Problem {
     fn from(error: Unsupported) -> Self {
-        Problem::new(Code::Unimplemented, error.to_string()).reason("DELTA_UNSUPPORTED_FEATURES_FOR_WRITE").sql_state("0AKDD")
+        Problem::new(Code::Unimplemented, error.to_string())
+            .reason("DELTA_UNSUPPORTED_FEATURES_FOR_WRITE")
+            .sql_state("0AKDD")
     }
 }
 

@@ -73,7 +73,13 @@ pub async fn bootstrap(db: &Db, owner: PrincipalId, everybody: PrincipalId) -> R
     Ok(Some(id))
 }
 
-async fn insert(tx: &mut crannog_store::Tx, owner: PrincipalId, name: &str, size: &str, settings: &Map<String, Value>) -> Result<String> {
+async fn insert(
+    tx: &mut crannog_store::Tx,
+    owner: PrincipalId,
+    name: &str,
+    size: &str,
+    settings: &Map<String, Value>,
+) -> Result<String> {
     let wire_id = Uuid::new_v4().simple().to_string()[..16].to_owned();
     let id = SecurableId::new();
     let (now, author) = (tx.now(), tx.author());
@@ -150,7 +156,8 @@ pub async fn edit(db: &Db, permit: &Permit<warehouses::Manage>, wanted: &Wanted)
 /// Starts or stops a warehouse.
 pub async fn run(db: &Db, permit: &Permit<warehouses::Manage>, running: bool) -> Result<()> {
     let action = if running { "startWarehouse" } else { "stopWarehouse" };
-    let mut tx = db.write(permit, Audit::of("databrickssql", action).with("id", permit.target().name.to_string())).await?;
+    let mut tx =
+        db.write(permit, Audit::of("databrickssql", action).with("id", permit.target().name.to_string())).await?;
     tx.run("UPDATE warehouse SET running = $1 WHERE id = $2", params![running, permit.target().id]).await?;
     tracing::info!(warehouse = %permit.target().name, running, at = %clock::now(), "warehouse");
     Ok(tx.commit().await?)

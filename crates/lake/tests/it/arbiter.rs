@@ -54,8 +54,7 @@ async fn table(arbiter: &Arbiter) -> Table {
     let system = System::task(Task::Probe);
     let at = storage.managed(Managed::Tables, uuid::Uuid::now_v7());
     let folder = storage.open(&system, &at, Access::ReadWrite).unwrap();
-    let actions =
-        vec![Action::Protocol(protocol_for(&schema(), &metadata()).unwrap()), Action::Metadata(metadata())];
+    let actions = vec![Action::Protocol(protocol_for(&schema(), &metadata()).unwrap()), Action::Metadata(metadata())];
     let operation = Operation::CreateTable(TableDescription::of(&metadata(), true));
     arbiter.create(&folder, &operation, &Author::default(), actions).await.unwrap();
     Table { folder, _data: data }
@@ -163,7 +162,10 @@ async fn the_same_application_progress_is_committed_once() {
         plan
     };
     arbiter.commit(&table.folder, plan().await, &Author::default()).await.unwrap();
-    assert_eq!(arbiter.commit(&table.folder, plan().await, &Author::default()).await.unwrap_err().code(), Code::Aborted);
+    assert_eq!(
+        arbiter.commit(&table.folder, plan().await, &Author::default()).await.unwrap_err().code(),
+        Code::Aborted
+    );
     assert_eq!(arbiter.open(&table.folder).await.unwrap().files.rows(), Some(5));
 }
 

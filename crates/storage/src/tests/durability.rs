@@ -146,20 +146,8 @@ async fn a_full_disk_says_so_and_leaves_nothing() {
         "the disk is full: 'f' was not written; free space on the disk of the server's data folder, then try again"
     );
     assert!(folder.list("", true).await.unwrap().is_empty());
-    assert_eq!(
-        scratch
-            .storage()
-            .open(
-                &crannog_security::System::task(crannog_security::Task::Probe),
-                folder.location(),
-                crate::Access::ReadWrite
-            )
-            .unwrap()
-            .sweep(crannog_types::Micros(i64::MAX))
-            .await
-            .unwrap(),
-        0
-    );
+    let writable = open(&scratch.storage(), folder.location());
+    assert_eq!(writable.sweep(crannog_types::Micros(i64::MAX)).await.unwrap(), 0);
 }
 
 #[tokio::test]

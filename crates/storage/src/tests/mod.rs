@@ -44,6 +44,7 @@ impl Drop for Scratch {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test stands in for a permit")]
 pub(super) fn open(storage: &Storage, at: &Location) -> Folder {
     storage.open(&System::task(Task::Probe), at, Access::ReadWrite).unwrap()
 }

@@ -2,6 +2,8 @@
 //!
 //! Every test makes databases of its own. PostgreSQL is the server of `scripts/postgres run`; without one the tests fail.
 
+#![expect(clippy::unwrap_used, clippy::panic, clippy::type_complexity, reason = "a test that cannot go on fails")]
+
 mod killed;
 mod migrations;
 mod transactions;

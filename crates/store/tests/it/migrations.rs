@@ -86,7 +86,7 @@ async fn a_copy_is_made_before_migrating() {
     drop(db);
     step_back(&file, newest).await;
     // A crash in the middle of an earlier copy left this.
-    std::fs::write(folder.path().join(format!("meta.db.part")), "half").unwrap();
+    std::fs::write(folder.path().join("meta.db.part"), "half").unwrap();
 
     let db = sqlite_in(folder.path()).await;
     assert_eq!(count(&db, MIGRATIONS).await, newest);

@@ -21,7 +21,7 @@ const INSERT: &str = "INSERT INTO v (n, i, d, t, b) VALUES ($1, $2, $3, $4, $5)"
 async fn values_come_back_as_they_went() {
     for kind in Kind::ALL {
         let (db, _folder) = database(kind).await;
-        let big = vec![0_u8, 255, 10, 13, 0].repeat(300_000);
+        let big = [0_u8, 255, 10, 13, 0].repeat(300_000);
         let rows: Vec<(i64, Option<i64>, Option<f64>, Option<String>, Option<Vec<u8>>)> = vec![
             (1, None, None, None, None),
             (2, Some(0), Some(0.0), Some(String::new()), Some(Vec::new())),

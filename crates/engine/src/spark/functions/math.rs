@@ -16,8 +16,11 @@ use crate::spark::{kernel, parse, text, types};
 
 const D: DataType = DataType::Float64;
 
+/// A function of one double; `None` is NULL.
+type Unary = fn(f64) -> Option<f64>;
+
 /// Functions from a double to a double; Spark shows these names in capitals.
-fn unary(name: &str) -> Option<(fn(f64) -> Option<f64>, bool)> {
+fn unary(name: &str) -> Option<(Unary, bool)> {
     Some(match name {
         "sqrt" => (|x| Some(x.sqrt()), true),
         "cbrt" => (|x| Some(x.cbrt()), true),

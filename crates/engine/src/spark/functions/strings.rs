@@ -747,7 +747,7 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
                         }
                     })
                     .sum();
-                !digits.is_empty() && sum % 10 == 0
+                !digits.is_empty() && sum.is_multiple_of(10)
             })))
         }),
         "mask" => {

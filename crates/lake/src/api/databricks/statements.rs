@@ -131,14 +131,18 @@ impl Execute {
     fn waiting(&self) -> Result<(Duration, bool)> {
         let text = self.wait_timeout.as_deref().unwrap_or("10s");
         let seconds = text.strip_suffix('s').and_then(|seconds| seconds.parse::<u64>().ok());
-        let seconds = seconds.filter(|seconds| *seconds == 0 || (5..=50).contains(seconds)).ok_or_else(|| {
-            Problem::invalid(format!("wait_timeout is {text:?}")).hint("give 0s, or 5s to 50s")
-        })?;
+        let seconds = seconds
+            .filter(|seconds| *seconds == 0 || (5..=50).contains(seconds))
+            .ok_or_else(|| Problem::invalid(format!("wait_timeout is {text:?}")).hint("give 0s, or 5s to 50s"))?;
         let cancel = match self.on_wait_timeout.as_deref() {
             None | Some("CONTINUE") => false,
             Some("CANCEL") if seconds > 0 => true,
-            Some("CANCEL") => return Err(Problem::invalid("on_wait_timeout CANCEL goes with a wait_timeout of 5s to 50s")),
-            Some(other) => return Err(Problem::invalid(format!("on_wait_timeout is {other:?}")).hint("CONTINUE or CANCEL")),
+            Some("CANCEL") => {
+                return Err(Problem::invalid("on_wait_timeout CANCEL goes with a wait_timeout of 5s to 50s"));
+            }
+            Some(other) => {
+                return Err(Problem::invalid(format!("on_wait_timeout is {other:?}")).hint("CONTINUE or CANCEL"));
+            }
         };
         Ok((Duration::from_secs(seconds), cancel))
     }
@@ -150,9 +154,14 @@ impl Endpoint for ExecuteStatement {
     type Asks = warehouses::Use;
     type In = Execute;
     type Out = Json<Value>;
-    const ROUTE: Route =
-        Route::new(Method::Post, "/api/2.0/sql/statements", Dialect::Databricks, "Run an SQL statement on a warehouse.")
-            .also(&["/api/2.0/sql/statements/"]);
+    const ROUTE: Route = Route::new(
+        Method::Post,
+        "/api/2.0/sql/statements",
+        Dialect::Databricks,
+        "Run an SQL statement on a warehouse.",
+    )
+    .also(&["/api/2.0/sql/statements/"])
+    .on_full_disk();
 
     fn asks(&self, input: &Execute) -> Result<NameOf<warehouses::Use>> {
         Ok(NameOf::named(FullName::of([input.warehouse_id.as_str()])))
@@ -163,10 +172,17 @@ impl Endpoint for ExecuteStatement {
         let (wait, cancel) = input.waiting()?;
         let warehouse = warehouse_verbs::get(&self.0.lake().governance.db, &permit).await?;
         if !warehouse.running {
-            return Err(Problem::new(Code::FailedPrecondition, format!("the warehouse '{}' is stopped", warehouse.name))
-                .hint("start it: POST /api/2.0/sql/warehouses/<id>/start"));
+            return Err(Problem::new(
+                Code::FailedPrecondition,
+                format!("the warehouse '{}' is stopped", warehouse.name),
+            )
+            .hint("start it: POST /api/2.0/sql/warehouses/<id>/start"));
         }
-        let execution = self.0.begin(&permit, cx.caller()?, input.request()?).await?;
+        let request = input.request()?;
+        if request.writes() {
+            cx.writable()?;
+        }
+        let execution = self.0.begin(&permit, cx.caller()?, request).await?;
         let mut state = execution.wait(wait).await;
         if cancel && !state.ended() {
             execution.cancel();
@@ -224,7 +240,8 @@ impl Endpoint for CancelStatement {
         "/api/2.0/sql/statements/{statement_id}/cancel",
         Dialect::Databricks,
         "Stop one's own statement.",
-    );
+    )
+    .on_full_disk();
 
     fn asks(&self, _: &ById) -> Result<NameOf<metastore::Work>> {
         Ok(NameOf::root())
@@ -297,7 +314,11 @@ impl Endpoint for GetChunk {
         let State::Succeeded(set) = &state else { return Err(not_succeeded(&state)) };
         let at = usize::try_from(input.chunk_index).unwrap_or(usize::MAX);
         if at >= set.chunks.len().max(1) {
-            return Err(Problem::invalid(format!("the result has {} chunks, and no number {}", set.chunks.len(), input.chunk_index)));
+            return Err(Problem::invalid(format!(
+                "the result has {} chunks, and no number {}",
+                set.chunks.len(),
+                input.chunk_index
+            )));
         }
         Ok(Json(part(cx, &execution, set, at, format, disposition)?))
     }
@@ -342,7 +363,8 @@ impl Endpoint for DownloadChunk {
         let at = usize::try_from(input.chunk_index).unwrap_or(usize::MAX);
         let chunk = set.chunks.get(at);
         let bytes = arrow_stream(set, chunk)?;
-        Ok(Reply::new(http_ok(), ReplyBody::Bytes(bytes.into())).header("content-type", "application/vnd.apache.arrow.stream"))
+        Ok(Reply::new(http_ok(), ReplyBody::Bytes(bytes.into()))
+            .header("content-type", "application/vnd.apache.arrow.stream"))
     }
 
     fn example(_: &Fixture) -> Value {
@@ -377,7 +399,10 @@ fn answer(cx: &Cx, execution: &Execution, state: &State, format: Format, disposi
     };
     status.insert("state".to_owned(), json!(word));
     if let State::Failed(problem) = state {
-        status.insert("error".to_owned(), json!({ "error_code": service_error(problem), "message": sql_message(problem) }));
+        status.insert(
+            "error".to_owned(),
+            json!({ "error_code": service_error(problem), "message": sql_message(problem) }),
+        );
         if let Some(state) = problem.state() {
             status.insert("sql_state".to_owned(), json!(state));
         }
@@ -409,9 +434,11 @@ fn service_error(problem: &Problem) -> &'static str {
         Code::AlreadyExists => "ALREADY_EXISTS",
         Code::NotFound => "NOT_FOUND",
         Code::Unauthenticated => "UNAUTHENTICATED",
-        Code::InvalidArgument | Code::TooLarge | Code::PermissionDenied | Code::FailedPrecondition | Code::Unimplemented => {
-            "BAD_REQUEST"
-        }
+        Code::InvalidArgument
+        | Code::TooLarge
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::Unimplemented => "BAD_REQUEST",
     }
 }
 
@@ -470,9 +497,20 @@ fn manifest(set: &ResultSet, format: Format) -> Value {
 }
 
 /// One chunk, or the link to it.
-fn part(cx: &Cx, execution: &Execution, set: &ResultSet, at: usize, format: Format, disposition: Disposition) -> Result<Value> {
+fn part(
+    cx: &Cx,
+    execution: &Execution,
+    set: &ResultSet,
+    at: usize,
+    format: Format,
+    disposition: Disposition,
+) -> Result<Value> {
     let Some(chunk) = set.chunks.get(at) else {
-        return Ok(if disposition == Disposition::Links { json!({ "external_links": [] }) } else { json!({ "data_array": [] }) });
+        return Ok(if disposition == Disposition::Links {
+            json!({ "external_links": [] })
+        } else {
+            json!({ "data_array": [] })
+        });
     };
     let next = (at + 1 < set.chunks.len()).then_some(at + 1);
     let mut place = json!({ "chunk_index": at, "row_offset": chunk.row_offset, "row_count": chunk.rows, "byte_count": chunk.bytes });

@@ -109,8 +109,12 @@ impl Endpoint for ListWarehouses {
     type Asks = List<verbs::View>;
     type In = Nothing;
     type Out = Json<Value>;
-    const ROUTE: Route =
-        Route::new(Method::Get, "/api/2.0/sql/warehouses", Dialect::Databricks, "List the SQL warehouses that one may see.");
+    const ROUTE: Route = Route::new(
+        Method::Get,
+        "/api/2.0/sql/warehouses",
+        Dialect::Databricks,
+        "List the SQL warehouses that one may see.",
+    );
 
     fn asks(&self, _: &Nothing) -> Result<ScopeOf<verbs::View>> {
         Ok(ScopeOf::root())
@@ -208,15 +212,35 @@ impl Settings {
     }
 }
 
-manage!(EditWarehouse, Post, "/api/2.0/sql/warehouses/{id}/edit", "Change an SQL warehouse.", Settings, |db, permit, given| {
-    async { warehouses::edit(db, &permit, &given.wanted()).await }
-});
-manage!(StartWarehouse, Post, "/api/2.0/sql/warehouses/{id}/start", "Start an SQL warehouse.", ById, |db, permit, _given| {
-    warehouses::run(db, &permit, true)
-});
-manage!(StopWarehouse, Post, "/api/2.0/sql/warehouses/{id}/stop", "Stop an SQL warehouse.", ById, |db, permit, _given| {
-    warehouses::run(db, &permit, false)
-});
-manage!(DeleteWarehouse, Delete, "/api/2.0/sql/warehouses/{id}", "Delete an SQL warehouse.", ById, |db, permit, _given| {
-    warehouses::delete(db, &permit)
-});
+manage!(
+    EditWarehouse,
+    Post,
+    "/api/2.0/sql/warehouses/{id}/edit",
+    "Change an SQL warehouse.",
+    Settings,
+    |db, permit, given| { async { warehouses::edit(db, &permit, &given.wanted()).await } }
+);
+manage!(
+    StartWarehouse,
+    Post,
+    "/api/2.0/sql/warehouses/{id}/start",
+    "Start an SQL warehouse.",
+    ById,
+    |db, permit, _given| { warehouses::run(db, &permit, true) }
+);
+manage!(
+    StopWarehouse,
+    Post,
+    "/api/2.0/sql/warehouses/{id}/stop",
+    "Stop an SQL warehouse.",
+    ById,
+    |db, permit, _given| { warehouses::run(db, &permit, false) }
+);
+manage!(
+    DeleteWarehouse,
+    Delete,
+    "/api/2.0/sql/warehouses/{id}",
+    "Delete an SQL warehouse.",
+    ById,
+    |db, permit, _given| { warehouses::delete(db, &permit) }
+);

@@ -23,7 +23,8 @@ impl Run {
             .principals
             .iter()
             .map(|principal| {
-                let (given, taken) = if add { (privileges.clone(), Vec::new()) } else { (Vec::new(), privileges.clone()) };
+                let (given, taken) =
+                    if add { (privileges.clone(), Vec::new()) } else { (Vec::new(), privileges.clone()) };
                 GrantChange { principal: principal.clone(), add: given, remove: taken }
             })
             .collect();
@@ -51,8 +52,12 @@ impl Run {
                 ]
             })
             .collect();
-        let columns =
-            [("Principal", Type::Text), ("ActionType", Type::Text), ("ObjectType", Type::Text), ("ObjectKey", Type::Text)];
+        let columns = [
+            ("Principal", Type::Text),
+            ("ActionType", Type::Text),
+            ("ObjectType", Type::Text),
+            ("ObjectKey", Type::Text),
+        ];
         Answer::table(&columns, &rows)
     }
 

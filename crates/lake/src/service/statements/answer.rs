@@ -137,7 +137,10 @@ pub fn batch(columns: &[(&'static str, Type)], rows: &[Vec<Cell>]) -> Result<(Sc
     let mut arrays = Vec::with_capacity(columns.len());
     for (at, (name, kind)) in columns.iter().enumerate() {
         let cells: Vec<&Cell> = rows.iter().map(|row| row.get(at).unwrap_or(&Cell::Null)).collect();
-        arrays.push(array(*kind, &cells).map_err(|error| Problem::internal(format!("column {name} was made wrongly"), error))?);
+        arrays.push(
+            array(*kind, &cells)
+                .map_err(|error| Problem::internal(format!("column {name} was made wrongly"), error))?,
+        );
     }
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)
         .map_err(|error| Problem::internal("rows were made wrongly", error))?;
@@ -240,7 +243,8 @@ fn array(kind: Type, cells: &[&Cell]) -> Result<ArrayRef, String> {
             let DataType::Struct(arrow_fields) = arrow_type(kind) else { return Err("not a struct".to_owned()) };
             let nulls: Vec<bool> = cells.iter().map(|cell| !matches!(cell, Cell::Null)).collect();
             Arc::new(
-                arrow_array::StructArray::try_new(arrow_fields, arrays, Some(nulls.into())).map_err(|error| error.to_string())?,
+                arrow_array::StructArray::try_new(arrow_fields, arrays, Some(nulls.into()))
+                    .map_err(|error| error.to_string())?,
             )
         }
     })

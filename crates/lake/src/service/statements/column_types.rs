@@ -41,7 +41,9 @@ pub(super) fn delta_type(sql: &SqlType) -> Result<DataType> {
         }
         SqlType::Char(_) | SqlType::Varchar(_) => return Err(refused(sql, "write STRING")),
         SqlType::Variant => return Err(refused(sql, "keep the JSON text in a STRING")),
-        SqlType::Interval(..) | SqlType::Void => return Err(refused(sql, "tables cannot keep it; cast it to another type")),
+        SqlType::Interval(..) | SqlType::Void => {
+            return Err(refused(sql, "tables cannot keep it; cast it to another type"));
+        }
     })
 }
 

@@ -86,7 +86,12 @@ impl Run {
         }
     }
 
-    async fn create_managed(&self, permit: &Permit<schemas::CreateTable>, new: NewDelta, rows: Option<RowStream>) -> Result<Option<i64>> {
+    async fn create_managed(
+        &self,
+        permit: &Permit<schemas::CreateTable>,
+        new: NewDelta,
+        rows: Option<RowStream>,
+    ) -> Result<Option<i64>> {
         let governance = &self.lake.governance;
         let place = locations::begin_managed(governance, permit, Managed::Tables).await?;
         let outcome = async {
@@ -124,7 +129,9 @@ impl Run {
     ) -> Result<Option<i64>> {
         let governance = &self.lake.governance;
         let admin = self.caller.ask::<metastore::Administer>(NameOf::root()).await.map_err(|problem| {
-            problem.hint("external locations are given to tables by administrators; leave LOCATION out for a managed table")
+            problem.hint(
+                "external locations are given to tables by administrators; leave LOCATION out for a managed table",
+            )
         })?;
         let location = Location::parse(location)?;
         governance.storage.check_external(&location)?;
@@ -140,10 +147,13 @@ impl Run {
             return Ok(written);
         };
         if rows.is_some() || (!new.schema.fields.is_empty() && new.schema != *state.schema) {
-            return Err(Problem::new(Code::AlreadyExists, format!("there is a Delta table at {location} with other columns"))
-                .reason("DELTA_CREATE_TABLE_SCHEME_MISMATCH")
-                .sql_state("42KD7")
-                .hint("leave the columns out to take the table as it is"));
+            return Err(Problem::new(
+                Code::AlreadyExists,
+                format!("there is a Delta table at {location} with other columns"),
+            )
+            .reason("DELTA_CREATE_TABLE_SCHEME_MISMATCH")
+            .sql_state("42KD7")
+            .hint("leave the columns out to take the table as it is"));
         }
         let adopted = NewDelta {
             schema: (*state.schema).clone(),
@@ -231,7 +241,8 @@ impl Run {
                 return Err(problem);
             }
         }
-        let comment = ObjectChange { comment: Some(metadata.description.unwrap_or_default()), ..ObjectChange::default() };
+        let comment =
+            ObjectChange { comment: Some(metadata.description.unwrap_or_default()), ..ObjectChange::default() };
         table_verbs::update(&governance.db, &permit, &comment).await?;
         if as_select { Answer::changed(rows_of(&adds), rows_of(&adds)) } else { Ok(Answer::nothing()) }
     }
@@ -411,7 +422,9 @@ impl Run {
             Change::UnsetProperties { keys, if_exists } if alter.kind == ObjectKind::Table => {
                 return self.set_properties(&alter.name, Vec::new(), keys, *if_exists).await;
             }
-            Change::AlterColumn { column, change: ColumnChange::SetComment(comment) } if alter.kind == ObjectKind::Table => {
+            Change::AlterColumn { column, change: ColumnChange::SetComment(comment) }
+                if alter.kind == ObjectKind::Table =>
+            {
                 return self.comment_on_column(&alter.name, column, Some(comment)).await;
             }
             Change::AddColumns { columns, if_not_exists } => {
@@ -426,7 +439,8 @@ impl Run {
         let db = &self.lake.governance.db;
         match kind {
             ObjectKind::Catalog => {
-                let permit = self.caller.ask::<catalogs::Manage>(NameOf::named(FullName::of(name.parts().to_vec()))).await?;
+                let permit =
+                    self.caller.ask::<catalogs::Manage>(NameOf::named(FullName::of(name.parts().to_vec()))).await?;
                 catalog_verbs::update(db, &permit, change).await?;
             }
             ObjectKind::Schema => {
@@ -453,7 +467,9 @@ impl Run {
                 let change = ObjectChange { comment: Some(comment), ..ObjectChange::default() };
                 self.change_object(kind, &name, &change).await
             }
-            CommentTarget::Column(table, column) => self.comment_on_column(&table, &[column], on.comment.as_deref()).await,
+            CommentTarget::Column(table, column) => {
+                self.comment_on_column(&table, &[column], on.comment.as_deref()).await
+            }
         }
     }
 
@@ -516,9 +532,12 @@ impl Run {
             }
             let field = field_of(&column.definition)?;
             if !field.nullable {
-                return Err(Problem::invalid(format!("the new column {} is NOT NULL, and old rows have no value for it", field.name))
-                    .sql_state("42K0K")
-                    .hint("add it without NOT NULL"));
+                return Err(Problem::invalid(format!(
+                    "the new column {} is NOT NULL, and old rows have no value for it",
+                    field.name
+                ))
+                .sql_state("42K0K")
+                .hint("add it without NOT NULL"));
             }
             added.push(field);
         }
@@ -531,9 +550,12 @@ impl Run {
                 match (there, if_not_exists) {
                     (true, true) => {}
                     (true, false) => {
-                        return Err(Problem::new(Code::AlreadyExists, format!("the table has a column {} already", field.name))
-                            .reason("FIELD_ALREADY_EXISTS")
-                            .sql_state("42710"));
+                        return Err(Problem::new(
+                            Code::AlreadyExists,
+                            format!("the table has a column {} already", field.name),
+                        )
+                        .reason("FIELD_ALREADY_EXISTS")
+                        .sql_state("42710"));
                     }
                     (false, _) => fields.push(field),
                 }
@@ -677,7 +699,8 @@ fn refuse_what_has_no_effect(create: &CreateTable) -> Result<()> {
         }
     }
     if create.columns.is_empty() && create.query.is_none() && create.location.is_none() {
-        return Err(Problem::invalid("a table needs columns, or AS SELECT, or the LOCATION of a Delta table").sql_state("42601"));
+        return Err(Problem::invalid("a table needs columns, or AS SELECT, or the LOCATION of a Delta table")
+            .sql_state("42601"));
     }
     Ok(())
 }

@@ -161,7 +161,9 @@ impl Run {
             },
         };
         // A catalog has these two without anybody having made them.
-        if ["default", "information_schema"].contains(&schema.to_ascii_lowercase().as_str()) || catalog.eq_ignore_ascii_case("system") {
+        if ["default", "information_schema"].contains(&schema.to_ascii_lowercase().as_str())
+            || catalog.eq_ignore_ascii_case("system")
+        {
             self.check_catalog(&FullName::of([catalog.clone()])).await?;
         } else {
             let name = FullName::of([catalog.clone(), schema.clone()]);
@@ -183,17 +185,21 @@ impl Run {
         match set {
             Set::TimeZone(TimeZone::Named(name)) => zone(name),
             Set::TimeZone(TimeZone::Local) => zone("UTC".to_owned()),
-            Set::TimeZone(TimeZone::Offset(_)) => Err(Problem::new(Code::Unimplemented, "SET TIME ZONE INTERVAL is not available")
-                .hint("write the offset as a text: SET TIME ZONE '+01:00'")),
+            Set::TimeZone(TimeZone::Offset(_)) => {
+                Err(Problem::new(Code::Unimplemented, "SET TIME ZONE INTERVAL is not available")
+                    .hint("write the offset as a text: SET TIME ZONE '+01:00'"))
+            }
             Set::Value { key, value } => match key.to_ascii_lowercase().as_str() {
                 "timezone" | "spark.sql.session.timezone" => zone(value),
                 "ansi_mode" | "spark.sql.ansi.enabled" if value.eq_ignore_ascii_case("true") => {
                     Answer::table(&columns, &[vec![key.into(), value.into()]])
                 }
-                _ => Err(Problem::new(Code::InvalidArgument, format!("the setting {key:?} cannot be set to {value:?}"))
-                    .reason("CONFIG_NOT_AVAILABLE")
-                    .sql_state("42K0I")
-                    .hint("TIMEZONE can be set; ANSI_MODE is always true")),
+                _ => {
+                    Err(Problem::new(Code::InvalidArgument, format!("the setting {key:?} cannot be set to {value:?}"))
+                        .reason("CONFIG_NOT_AVAILABLE")
+                        .sql_state("42K0I")
+                        .hint("TIMEZONE can be set; ANSI_MODE is always true"))
+                }
             },
             Set::Show(key) => {
                 let value = self.setting(&key).map_or(Cell::Text("<undefined>".to_owned()), Cell::Text);
@@ -220,7 +226,9 @@ impl Run {
         {
             return Err(Problem::invalid(format!("there is no setting {key:?}")).hint("TIMEZONE can be reset"));
         }
-        Context::default().time_zone.clone_into(&mut self.context.lock().unwrap_or_else(PoisonError::into_inner).time_zone);
+        Context::default()
+            .time_zone
+            .clone_into(&mut self.context.lock().unwrap_or_else(PoisonError::into_inner).time_zone);
         Ok(Answer::nothing())
     }
 
@@ -248,7 +256,9 @@ impl Run {
             None => Ok(FullName::of([&self.session.catalog, &self.session.schema])),
             Some([schema]) => Ok(FullName::of([&self.session.catalog, schema])),
             Some([catalog, schema]) => Ok(FullName::of([catalog, schema])),
-            Some(parts) => Err(Problem::invalid(format!("the schema name {} has more than two parts", parts.join(".")))),
+            Some(parts) => {
+                Err(Problem::invalid(format!("the schema name {} has more than two parts", parts.join("."))))
+            }
         }
     }
 }

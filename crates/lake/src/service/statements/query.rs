@@ -25,7 +25,12 @@ impl Run {
     }
 
     /// Plans what was resolved.
-    pub(super) async fn plan(&self, query: Query, relations: Relations, into: Option<InsertInto>) -> Result<Box<dyn Prepared>> {
+    pub(super) async fn plan(
+        &self,
+        query: Query,
+        relations: Relations,
+        into: Option<InsertInto>,
+    ) -> Result<Box<dyn Prepared>> {
         let bound = BoundQuery { query, relations, session: self.session.clone(), into };
         let prepared = self.lake.engine.prepare(bound).await?;
         let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);

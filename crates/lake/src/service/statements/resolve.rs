@@ -119,7 +119,8 @@ impl Run {
         let owner = self.lake.governance.authority.owner_of_view(scope.caller, permit.target().owner).await?;
         let inner = Scope { caller: &owner, catalog: &view.catalog, schema: &view.schema, depth: scope.depth + 1 };
         let relations = self.resolve(&inner, &query).await.map_err(|problem| in_view(&permit, problem))?;
-        let columns = table.properties.get(super::define::VIEW_COLUMNS).and_then(|text| serde_json::from_str(text).ok());
+        let columns =
+            table.properties.get(super::define::VIEW_COLUMNS).and_then(|text| serde_json::from_str(text).ok());
         let (catalog, schema) = (view.catalog.clone(), view.schema.clone());
         Ok(Relation::View(Box::new(ViewScan { permit, query, columns, catalog, schema, relations })))
     }
@@ -234,10 +235,13 @@ pub(super) fn format_of(word: Option<&str>, path: &str) -> Result<FileFormat> {
         Some("csv") => Ok(FileFormat::Csv),
         Some("json") => Ok(FileFormat::Json),
         Some("parquet") => Ok(FileFormat::Parquet),
-        Some(other) if word.is_some() => Err(Problem::new(Code::Unimplemented, format!("files of the format {other:?} cannot be read"))
-            .sql_state("0A000")
-            .hint("csv, json and parquet can")),
-        _ => Err(Problem::invalid(format!("the format of {path} is not known")).hint("say format => 'csv', 'json' or 'parquet'")),
+        Some(other) if word.is_some() => {
+            Err(Problem::new(Code::Unimplemented, format!("files of the format {other:?} cannot be read"))
+                .sql_state("0A000")
+                .hint("csv, json and parquet can"))
+        }
+        _ => Err(Problem::invalid(format!("the format of {path} is not known"))
+            .hint("say format => 'csv', 'json' or 'parquet'")),
     }
 }
 
@@ -266,11 +270,15 @@ fn text_of(expr: &Expr) -> Result<String> {
         Expr::Cast { expr, .. } => return text_of(expr),
         _ => {}
     }
-    Err(Problem::invalid(format!("{expr} is not a constant")).hint("options of read_files are texts, numbers or booleans"))
+    Err(Problem::invalid(format!("{expr} is not a constant"))
+        .hint("options of read_files are texts, numbers or booleans"))
 }
 
 fn missing(name: &FullName) -> Problem {
-    crannog_security::caller::not_found(&crannog_security::Reference::Named(crannog_security::Kind::Table, name.clone()))
+    crannog_security::caller::not_found(&crannog_security::Reference::Named(
+        crannog_security::Kind::Table,
+        name.clone(),
+    ))
 }
 
 /// What a reader of a view is told when the view's owner lost a right: not what the view reads.

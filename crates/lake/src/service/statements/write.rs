@@ -98,7 +98,12 @@ impl Run {
     }
 
     /// Replaces all rows of a table; gives how many were written and how many files went.
-    pub(super) async fn replace_all(&self, target: &Target, rows: RowStream, operation: Operation) -> Result<(i64, usize)> {
+    pub(super) async fn replace_all(
+        &self,
+        target: &Target,
+        rows: RowStream,
+        operation: Operation,
+    ) -> Result<(i64, usize)> {
         let adds = self.write_files(&target.folder, &target.state, rows).await?;
         let now = crannog_kit::clock::now().millis();
         let removes: Vec<Action> =
@@ -142,11 +147,13 @@ impl Run {
             CopySource::Path(path) | CopySource::Query { path, .. } => path.clone(),
         };
         let format = format_of(Some(&copy.file_format), &path)?;
-        let options = copy.format_options.iter().map(|(key, value)| (key.to_ascii_lowercase(), value.clone())).collect();
+        let options =
+            copy.format_options.iter().map(|(key, value)| (key.to_ascii_lowercase(), value.clone())).collect();
         let pattern = copy.pattern.as_deref().map(glob).transpose()?;
         let asked: Vec<&str> = copy.files.iter().map(|file| file.trim_matches('/')).collect();
         let base = path.split('/').filter(|part| !part.is_empty()).skip(4).collect::<Vec<_>>().join("/");
-        let inside = |file: &FileMeta| file.path.strip_prefix(&base).unwrap_or(&file.path).trim_start_matches('/').to_owned();
+        let inside =
+            |file: &FileMeta| file.path.strip_prefix(&base).unwrap_or(&file.path).trim_start_matches('/').to_owned();
         let wanted = |file: &FileMeta| {
             let name = inside(file);
             (asked.is_empty() || asked.contains(&name.as_str()))
