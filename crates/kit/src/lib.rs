@@ -4,6 +4,7 @@
 //! list of routes and the generated tests. Only this crate knows axum, and only this crate makes callers out of requests.
 
 pub mod authority;
+pub mod batches;
 pub mod clock;
 pub mod config;
 pub mod dialects;

@@ -26,14 +26,15 @@ def schema(own):
     return f"{name}.work"
 
 
-def appended(folder: str, batch: pa.Table):
+def appended(folder: str, rows: pa.Table):
     """One append as a careful user writes it: deltalake gives up after some lost races, and then it is tried again."""
-    while True:
+    for left in reversed(range(20)):
         try:
-            write_deltalake(folder, batch, mode="append", commit_properties=CommitProperties(max_commit_retries=100))
+            write_deltalake(folder, rows, mode="append", commit_properties=CommitProperties(max_commit_retries=100))
             return
         except CommitFailedError:
-            continue
+            if not left:
+                raise
 
 
 def together(*jobs):

@@ -1,4 +1,4 @@
-"""Apache Spark 4.2 reads by path what we wrote, row for row: types, partitions, overwrites, checkpoints, loaded files."""
+"""Apache Spark 4.2 reads by path what we wrote, row for row: types, partitions, overwrites, checkpoints, loads."""
 
 import io
 import json
@@ -40,7 +40,7 @@ NESTED = [
         ],
     ),
 ]
-# What Hive's folder names escape, what URLs escape, what looks like something else; no empty text, which Delta reads as NULL.
+# What Hive's folder names escape, what URLs escape, what looks like something else; not '', which Delta reads as NULL.
 HOSTILE = [
     "a/b",
     "..",
@@ -113,7 +113,7 @@ def same(spark, admin, name: str) -> int:
 
 
 def from_checkpoint(spark, admin, name: str, version: int):
-    """Waits for the checkpoint, takes the first commit away and lets Spark forget: it has no other way than the checkpoint."""
+    """Waits for the checkpoint, takes the first commit away and lets Spark forget: no other way is left to it."""
     log = Path(admin.client.tables.get(name).storage_location.removeprefix("file://")) / "_delta_log"
     last = log / "_last_checkpoint"
     until(lambda: last.exists() and json.loads(last.read_text())["version"] >= version, "a checkpoint is written", 60)

@@ -1,7 +1,7 @@
 //! Tables and views: their rows in the catalog. Their Delta logs are `lake`'s work.
 
 use crannog_security::actions::{Action, schemas, tables};
-use crannog_security::{Kind, Permit, Visible, kinds};
+use crannog_security::{Caller, Decision, Kind, Permit, Reference, Visible, kinds};
 use crannog_storage::Location;
 use crannog_store::{Db, Row, params};
 use crannog_types::{FullName, Page, Paged, Problem, Result, SecurableId, check_name, fold};
@@ -128,6 +128,17 @@ pub async fn create(db: &Db, permit: &Permit<schemas::CreateTable>, new: NewTabl
     let made = tx.row(ONE, params![id]).await?;
     tx.commit().await?;
     made.map_or_else(|| Err(gone()), |row| table(&row, &schema.name))
+}
+
+/// Whether the caller may read, write or manage a table, or everything in a schema. Nobody else is told where the files
+/// are: clients like polars open a location by themselves when they are refused credentials for it.
+pub async fn may_open(caller: &Caller, about: &Reference) -> Result<bool> {
+    for rule in [tables::Select::RULE, tables::Modify::RULE, tables::Manage::RULE] {
+        if let (_, Decision::Allowed(_)) = caller.explain(rule, about).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// One table or view: any permit on it tells what it is.

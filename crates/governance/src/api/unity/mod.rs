@@ -7,6 +7,7 @@
 mod catalogs;
 mod columns;
 mod credentials;
+mod delta;
 mod metastore;
 mod names;
 mod permissions;
@@ -33,6 +34,7 @@ pub(super) fn endpoints(registry: &mut Registry, governance: &Governance) {
     registry.add(schemas::GetSchema(of()));
     registry.add(schemas::UpdateSchema(of()));
     registry.add(schemas::DeleteSchema(of()));
+    registry.add(delta::LoadDeltaTable);
     registry.add(tables::ListTables(of()));
     registry.add(tables::ListTableSummaries(of()));
     registry.add(tables::CreateTable(of()));

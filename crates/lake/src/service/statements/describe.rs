@@ -11,8 +11,8 @@ use arrow_schema::{DataType as ArrowType, IntervalUnit, SchemaRef};
 use crannog_governance::model::objects::{Table, TableType};
 use crannog_governance::service::{catalogs as catalog_verbs, schemas as schema_verbs};
 use crannog_governance::service::{tables as table_verbs, volumes as volume_verbs};
-use crannog_security::NameOf;
 use crannog_security::actions::{catalogs, schemas, tables, volumes};
+use crannog_security::{Kind, NameOf, Reference};
 use crannog_storage::Folder;
 use crannog_types::{Code, FullName, Micros, Problem, Result, fold};
 use futures::{StreamExt, stream};
@@ -262,11 +262,14 @@ impl Run {
             return Ok(known);
         }
         let permit = self.caller.ask::<tables::ReadMetadata>(NameOf::named(name)).await?;
-        let table = table_verbs::get(&self.lake.governance.db, &permit).await?;
+        let mut table = table_verbs::get(&self.lake.governance.db, &permit).await?;
         if table.view.is_some() {
             return Known::from_catalog(table);
         }
         let (_, state) = self.open_table(&permit, &table).await?;
+        if !table_verbs::may_open(&self.caller, &Reference::Id(Kind::Table, permit.target().id)).await? {
+            table.location = None;
+        }
         Ok(Known::from_catalog(table)?.at(state))
     }
 
@@ -318,7 +321,7 @@ impl Run {
     }
 
     async fn detail(&self, name: &Name) -> Result<Answer> {
-        let permit = self.caller.ask::<tables::ReadMetadata>(NameOf::named(self.full_name(name)?)).await?;
+        let permit = self.caller.ask::<tables::Select>(NameOf::named(self.full_name(name)?)).await?;
         let table = table_verbs::get(&self.lake.governance.db, &permit).await?;
         let (folder, state) = self.open_table(&permit, &table).await?;
         let known = Known::from_catalog(table)?.at(Arc::clone(&state));

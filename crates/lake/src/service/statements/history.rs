@@ -4,14 +4,13 @@
 //! history flushes first.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use crannog_kit::batches::{Batches, Sink};
 use crannog_kit::{Recorder, Tasks};
 use crannog_security::{Origin, System, Task, Who};
-use crannog_store::{Audit, AuditEvent, Db, params};
+use crannog_store::{Audit, AuditEvent, Db, StoreError, params};
 use crannog_types::Micros;
 use serde_json::json;
-use tokio::sync::{mpsc, oneshot};
 
 use super::TableRead;
 
@@ -44,26 +43,19 @@ pub struct Ended {
     pub reads: Vec<TableRead>,
 }
 
-enum Message {
-    Ended(Box<Ended>),
-    Flush(oneshot::Sender<()>),
-}
-
 /// The history's writer.
 pub struct History {
-    sender: mpsc::Sender<Message>,
+    statements: Batches<Ended>,
     recorder: Arc<Recorder>,
 }
 
 impl History {
     /// Starts the writer.
     pub fn start(db: Db, recorder: Arc<Recorder>, tasks: &Tasks) -> Arc<Self> {
-        let (sender, receiver) = mpsc::channel(16_384);
-        tasks.spawn("query history", write_batches(db, receiver, tasks.stopping()));
-        Arc::new(History { sender, recorder })
+        Arc::new(History { statements: Batches::start("query history", Table(db), tasks), recorder })
     }
 
-    /// Remembers a statement.
+    /// Remembers a statement, and each table that it read.
     pub fn ended(&self, ended: Ended) {
         for read in &ended.reads {
             self.recorder.event(AuditEvent {
@@ -75,67 +67,28 @@ impl History {
                 error: None,
             });
         }
-        if let Err(error) = self.sender.try_send(Message::Ended(Box::new(ended))) {
-            tracing::error!(%error, "the history's buffer is full: a statement is missing from it");
-        }
+        self.statements.add(ended);
     }
 
     /// Waits until everything that ended so far can be read.
     pub async fn flush(&self) {
-        let (done, flushed) = oneshot::channel();
-        if self.sender.send(Message::Flush(done)).await.is_ok() {
-            let _ = flushed.await;
-        }
+        self.statements.flush().await;
     }
 }
 
-async fn write_batches(db: Db, mut receiver: mpsc::Receiver<Message>, stop: tokio_util::sync::CancellationToken) {
-    let mut waiting: Vec<Ended> = Vec::new();
-    loop {
-        let message = tokio::select! {
-            message = receiver.recv() => message,
-            () = tokio::time::sleep(Duration::from_millis(500)), if !waiting.is_empty() => {
-                write(&db, &mut waiting).await;
-                continue;
-            }
-            () = stop.cancelled() => None,
-        };
-        match message {
-            Some(Message::Ended(ended)) => {
-                waiting.push(*ended);
-                if waiting.len() >= 500 {
-                    write(&db, &mut waiting).await;
-                }
-            }
-            Some(Message::Flush(done)) => {
-                write(&db, &mut waiting).await;
-                let _ = done.send(());
-            }
-            None => {
-                while let Ok(message) = receiver.try_recv() {
-                    if let Message::Ended(ended) = message {
-                        waiting.push(*ended);
-                    }
-                }
-                write(&db, &mut waiting).await;
-                return;
-            }
-        }
-    }
-}
+struct Table(Db);
 
-async fn write(db: &Db, waiting: &mut Vec<Ended>) {
-    const INSERT: &str = "INSERT INTO statement (id, principal, principal_name, warehouse, text, kind, status, error, \
-         started_at, ended_at, rows_produced, rows_written, reads, source_ip, user_agent) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING";
-    if waiting.is_empty() {
-        return;
-    }
-    #[expect(clippy::disallowed_methods, reason = "the history's writer acts for nobody")]
-    let system = System::task(Task::Record);
-    let written = async {
-        let mut tx = db.write_unaudited(&system).await?;
-        for ended in waiting.iter() {
+impl Sink for Table {
+    type Row = Ended;
+
+    async fn write(&self, statements: &[Ended]) -> Result<(), StoreError> {
+        const INSERT: &str = "INSERT INTO statement (id, principal, principal_name, warehouse, text, kind, status, error, \
+             started_at, ended_at, rows_produced, rows_written, reads, source_ip, user_agent) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING";
+        #[expect(clippy::disallowed_methods, reason = "the history's writer acts for nobody")]
+        let system = System::task(Task::Record);
+        let mut tx = self.0.write_unaudited(&system).await?;
+        for ended in statements {
             let reads: Vec<_> = ended
                 .reads
                 .iter()
@@ -164,9 +117,5 @@ async fn write(db: &Db, waiting: &mut Vec<Ended>) {
             .await?;
         }
         tx.commit().await
-    };
-    if let Err(error) = written.await {
-        tracing::error!(%error, statements = waiting.len(), "the history of statements could not be written");
     }
-    waiting.clear();
 }

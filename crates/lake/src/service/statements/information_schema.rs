@@ -341,7 +341,8 @@ fn table_cells(table: &Table) -> Vec<Cell> {
     cells.extend([table.object.owner.as_str().into(), table.object.comment.clone().into()]);
     let mut cells = made(&table.object, cells);
     let format = table.format.clone().unwrap_or_else(|| "UNKNOWN_DATA_SOURCE_FORMAT".to_owned());
-    cells.extend([format.into(), Cell::Null, table.location.clone().into()]);
+    // Where the files are is for DESCRIBE to tell, to those who may read them.
+    cells.extend([format.into(), Cell::Null, Cell::Null]);
     cells
 }
 
