@@ -182,7 +182,14 @@ impl Server {
         request_id: &str,
     ) -> Result<Reply> {
         let (mut parts, body) = request.into_parts();
-        let host = self.host(&parts.headers, parts.uri.host())?;
+        // HTTP/2 names the host in the address; what reads headers finds it where HTTP/1 has it.
+        if !parts.headers.contains_key(header::HOST)
+            && let Some(Ok(authority)) =
+                parts.uri.authority().map(|authority| HeaderValue::from_str(authority.as_str()))
+        {
+            parts.headers.insert(header::HOST, authority);
+        }
+        let host = self.host(&parts.headers)?;
         let Some(endpoint) = endpoint else {
             return Err(Problem::not_found(format!("no API for {} {}", parts.method, parts.uri.path()))
                 .reason("ENDPOINT_NOT_FOUND")
@@ -263,8 +270,8 @@ impl Server {
     }
 
     /// The host that the client called, if it is one of ours.
-    fn host(&self, headers: &HeaderMap, of_uri: Option<&str>) -> Result<String> {
-        let host = text(headers, header::HOST.as_str()).or(of_uri).unwrap_or("localhost");
+    fn host(&self, headers: &HeaderMap) -> Result<String> {
+        let host = text(headers, header::HOST.as_str()).unwrap_or("localhost");
         let name = match host.rsplit_once(':') {
             Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
             _ => host,

@@ -194,24 +194,42 @@ impl Arbiter {
     }
 
     /// Appends a few rows, together with whatever else waits to be appended to the table.
-    pub async fn append_rows(&self, folder: &Folder, rows: Vec<RecordBatch>, author: Author) -> Result<Committed> {
+    ///
+    /// The group is written by a task of its own: whoever stops waiting takes nobody else's rows along. Rows whose owner
+    /// stopped waiting before their group was taken are not written.
+    pub async fn append_rows(
+        self: &Arc<Self>,
+        folder: &Folder,
+        rows: Vec<RecordBatch>,
+        author: Author,
+    ) -> Result<Committed> {
         let desk = self.desk(folder);
         let count = rows.iter().map(RecordBatch::num_rows).sum();
-        let (done, mut outcome) = oneshot::channel();
+        let (done, outcome) = oneshot::channel();
         lock(&desk.waiting).push(Append { rows, count, author, done });
-        let mut turn = desk.turn.lock().await;
-        // Whoever had the turn before may have taken these rows along.
-        if let Ok(outcome) = outcome.try_recv() {
-            return outcome.map_err(shared);
+        let (arbiter, folder) = (Arc::clone(self), folder.clone());
+        self.tasks.spawn("append", async move { arbiter.append_waiting(&desk, &folder).await });
+        match outcome.await {
+            Ok(outcome) => outcome.map_err(shared),
+            Err(_) => Err(Problem::new(Code::Unavailable, "the server stopped while the rows were appended")
+                .hint("look whether they are there before you append them again")),
         }
+    }
+
+    /// Takes a turn and appends what waits by then; nothing, when another turn took it along.
+    async fn append_waiting(&self, desk: &Desk, folder: &Folder) {
+        let mut turn = desk.turn.lock().await;
         let contended = lock(&desk.waiting).len() > 1;
         if contended && let Some(last) = turn.last_group {
             tokio::time::sleep_until(last + GROUP_PACE).await;
         }
+        let group = take_group(desk);
+        if group.is_empty() {
+            return;
+        }
         turn.last_group = contended.then(Instant::now);
-        let group = take_group(&desk);
         let busy = desk.busy();
-        let result = self.append_group(&desk, &mut turn, folder, &group).await.map_err(Arc::new);
+        let result = self.append_group(desk, &mut turn, folder, &group).await.map_err(Arc::new);
         drop(busy);
         drop(turn);
         if let Ok(committed) = &result {
@@ -220,10 +238,6 @@ impl Arbiter {
         for append in group {
             // Whoever no longer waits was cancelled; the rows are in the table all the same.
             let _ = append.done.send(result.clone());
-        }
-        match outcome.try_recv() {
-            Ok(outcome) => outcome.map_err(shared),
-            Err(_) => Err(Problem::new(Code::Unavailable, "the append was not reached; nothing of it was written")),
         }
     }
 
@@ -393,6 +407,7 @@ async fn winners(turn: &Turn, folder: &Folder, read: i64, newest: i64) -> Result
 
 fn take_group(desk: &Desk) -> Vec<Append> {
     let mut waiting = lock(&desk.waiting);
+    waiting.retain(|append| !append.done.is_closed());
     let (mut rows, mut end) = (0, 0);
     for append in waiting.iter() {
         rows += append.count;

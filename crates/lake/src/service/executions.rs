@@ -3,17 +3,18 @@
 //! A result is kept in memory for an hour after its statement ended, and for its owner alone.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array, RecordBatch};
 use arrow_schema::SchemaRef;
 use crannog_kit::{Tasks, clock};
 use crannog_security::actions::warehouses;
 use crannog_security::{Caller, Permit};
 use crannog_store::params;
 use crannog_types::{Code, Micros, PrincipalId, Problem, Result};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -25,6 +26,8 @@ use crate::grammar::Parameters;
 
 /// Results are kept for this long, in seconds.
 const KEPT_SECONDS: i64 = 3_600;
+/// The largest result; and all results that are kept together, of which the oldest go first.
+const RESULT_BYTES: usize = 1024 * 1024 * 1024;
 /// A chunk of a result ends when it has this many rows or bytes.
 const CHUNK_ROWS: usize = 50_000;
 const CHUNK_BYTES: usize = 8 * 1024 * 1024;
@@ -82,6 +85,11 @@ impl ResultSet {
     pub fn rows(&self) -> usize {
         self.chunks.iter().map(|chunk| chunk.rows).sum()
     }
+
+    /// How much memory it takes.
+    pub fn bytes(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.bytes).sum()
+    }
 }
 
 /// Where a statement is.
@@ -136,6 +144,10 @@ impl Execution {
     /// Where it is now.
     pub fn state(&self) -> State {
         self.state.borrow().clone()
+    }
+
+    fn ended_at(&self) -> Option<Micros> {
+        *self.ended_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until it ended, or for this long.
@@ -217,10 +229,9 @@ impl Executions {
         {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             let now = clock::now();
-            running.retain(|_, execution| {
-                let ended = *execution.ended_at.lock().unwrap_or_else(PoisonError::into_inner);
-                ended.is_none_or(|ended| ended.plus_seconds(KEPT_SECONDS) > now)
-            });
+            running
+                .retain(|_, execution| execution.ended_at().is_none_or(|ended| ended.plus_seconds(KEPT_SECONDS) > now));
+            make_room(&running);
             running.insert(id.clone(), Arc::clone(&execution));
         }
         let work = Work {
@@ -254,6 +265,26 @@ impl Executions {
     }
 }
 
+/// Throws the oldest results away until what is left fits.
+fn make_room(running: &HashMap<String, Arc<Execution>>) {
+    let mut kept: Vec<(Option<Micros>, usize, &Arc<Execution>)> = running
+        .values()
+        .filter_map(|execution| match &*execution.state.borrow() {
+            State::Succeeded(set) => Some((execution.ended_at(), set.bytes(), execution)),
+            _ => None,
+        })
+        .collect();
+    let mut bytes: usize = kept.iter().map(|(_, bytes, _)| bytes).sum();
+    kept.sort_by_key(|(ended_at, _, _)| *ended_at);
+    for (_, size, execution) in kept {
+        if bytes <= RESULT_BYTES {
+            return;
+        }
+        execution.close();
+        bytes -= size;
+    }
+}
+
 fn no_statement(id: &str) -> Problem {
     Problem::not_found(format!("there is no statement {id}"))
         .hint("statements and their results are kept for an hour, for whoever ran them")
@@ -280,7 +311,9 @@ impl Work {
             biased;
             () = self.execution.cancel.cancelled() => None,
             () = self.stop.cancelled() => None,
-            outcome = self.result(&run) => Some(outcome),
+            outcome = AssertUnwindSafe(self.result(&run)).catch_unwind() => Some(outcome.unwrap_or_else(|_| {
+                Err(Problem::internal("the statement failed by a fault of the server", "a panic, which the log has"))
+            })),
         };
         let (status, error, rows, state) = match outcome {
             Some(Ok(result)) => ("FINISHED", None, result.rows(), State::Succeeded(Arc::new(result))),
@@ -330,10 +363,21 @@ async fn collect(answer: Answer, row_limit: Option<u64>, byte_limit: Option<u64>
             batch = batch.slice(0, row_limit - rows);
             set.truncated = true;
         }
-        let size = batch.get_array_memory_size();
+        // What the rows take, not the buffers that a slice shares with others.
+        let size =
+            batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum::<usize>();
         if bytes + size > byte_limit && rows > 0 {
             set.truncated = true;
             break;
+        }
+        if bytes + size > RESULT_BYTES {
+            return Err(Problem::new(
+                Code::ResourceExhausted,
+                format!("the result is larger than {RESULT_BYTES} bytes"),
+            )
+            .reason("RESULT_SIZE_EXCEEDED")
+            .sql_state("54000")
+            .hint("add a LIMIT, or keep it as a table: CREATE TABLE … AS SELECT …"));
         }
         if batch.num_rows() > 0 {
             let row_offset = rows;

@@ -185,3 +185,35 @@ async fn a_foreign_commit_is_seen_and_a_foreign_wrong_one_stops_our_writes_alone
     assert_eq!(refused.code(), Code::DataLoss, "{refused}");
     assert!(refused.next_step().is_some_and(|step| step.contains("RESTORE")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_stops_waiting_takes_nobody_else_along_and_leaves_no_empty_version() {
+    let arbiter = arbiter();
+    let table = table(&arbiter).await;
+    let mut writers = JoinSet::new();
+    for writer in 0..40_i64 {
+        let (arbiter, folder) = (Arc::clone(&arbiter), table.folder.clone());
+        writers.spawn(async move {
+            let append = arbiter.append_rows(&folder, vec![rows(writer, 1)], Author::default());
+            if writer % 2 == 0 {
+                append.await.map(|_| 1)
+            } else {
+                // Polled once, so that its rows wait, and then given up.
+                tokio::select! {
+                    biased;
+                    outcome = append => outcome.map(|_| 1),
+                    () = tokio::task::yield_now() => Ok(0),
+                }
+            }
+        });
+    }
+    let mut acknowledged = 0;
+    while let Some(outcome) = writers.join_next().await {
+        acknowledged += outcome.unwrap().unwrap();
+    }
+    let state = arbiter.open(&table.folder).await.unwrap();
+    let there = state.files.rows().unwrap();
+    assert!((acknowledged..=40).contains(&there), "{acknowledged} acknowledged, {there} there");
+    assert!(acknowledged >= 20);
+    assert!(state.files.iter().all(|add| crannog_lake::model::stats::num_records(add.stats.as_deref()) != Some(0)));
+}

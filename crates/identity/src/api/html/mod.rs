@@ -46,7 +46,8 @@ fn cookie(cx: &Cx, value: &str, seconds: i64) -> String {
 /// Refuses a form that another site's page sent.
 fn from_our_pages(cx: &Cx) -> Result<()> {
     let ours = match cx.header("origin") {
-        Some(origin) => origin.split_once("://").map(|(_, host)| host) == cx.header("host"),
+        // `null`, and anything else that names no host, is another site.
+        Some(origin) => origin.split_once("://").is_some_and(|(_, host)| cx.header("host") == Some(host)),
         None => cx.header("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none"),
     };
     if ours {

@@ -409,7 +409,7 @@ fn answer(cx: &Cx, execution: &Execution, state: &State, format: Format, disposi
     }
     let mut answer = json!({ "statement_id": execution.id, "status": status });
     if let State::Succeeded(set) = state {
-        let inline: usize = set.chunks.iter().map(|chunk| chunk.bytes).sum();
+        let inline = set.bytes();
         if disposition == Disposition::Inline && inline > INLINE_BYTES {
             let message = format!("the result has {inline} bytes, more than the {INLINE_BYTES} of an inline answer");
             let hint = "ask for it with disposition EXTERNAL_LINKS and format ARROW_STREAM, or with a LIMIT";
@@ -491,7 +491,7 @@ fn manifest(set: &ResultSet, format: Format) -> Value {
         "total_chunk_count": set.chunks.len(),
         "chunks": chunks,
         "total_row_count": set.rows(),
-        "total_byte_count": set.chunks.iter().map(|chunk| chunk.bytes).sum::<usize>(),
+        "total_byte_count": set.bytes(),
         "truncated": set.truncated,
     })
 }
