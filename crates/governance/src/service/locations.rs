@@ -137,10 +137,18 @@ pub(crate) async fn finish_deleting(
                 continue;
             }
         }
-        let mut tx = governance.db.write_unaudited(&super::reconcile::system()).await?;
-        close_intent(&mut tx, &intent.id).await?;
-        tx.commit().await?;
+        // The object is gone by now, whatever happens to its intent: a failure here must not be the request's.
+        if let Err(error) = close_alone(governance, &intent.id).await {
+            tracing::warn!(%error, location = intent.location, "the intent of deleted files stays until the next start");
+        }
     }
+    Ok(())
+}
+
+async fn close_alone(governance: &Governance, id: &str) -> Result<()> {
+    let mut tx = governance.db.write_unaudited(&super::reconcile::system()).await?;
+    close_intent(&mut tx, id).await?;
+    tx.commit().await?;
     Ok(())
 }
 

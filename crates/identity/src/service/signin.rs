@@ -90,13 +90,16 @@ impl Identity {
     pub(crate) async fn by_password(&self, name: &str, password: &str, source_ip: Option<&str>) -> Result<Who> {
         let folded = fold(name);
         let account = Suspect::Account(folded.clone());
-        self.wait_for(&[Some(account.clone()), source_ip.map(address)])?;
+        let suspects = [Some(account.clone()), source_ip.map(address)];
+        self.wait_for(&suspects)?;
         let sql = "SELECT p.id, p.name, w.hash FROM principal p JOIN password w ON w.principal = p.id \
              WHERE p.folded = $1 AND p.active = 1 AND p.kind = 'user'";
         let row = self.db.read(&authenticate_task()).row(sql, params![folded]).await?;
         let stored = row.as_ref().map(|row| row.text(2)).transpose()?;
         // A name that is not there costs the same time.
         let right = self.passwords.verify(password, stored).await?;
+        // Guesses that queued up together are not answered any more once enough of them were wrong.
+        self.wait_for(&suspects)?;
         match row.filter(|_| right) {
             Some(row) => {
                 self.limiter.lock().unwrap_or_else(PoisonError::into_inner).succeeded(&account);

@@ -340,6 +340,7 @@ impl Endpoint for PutUploadPart {
                 .header("content-type", "application/xml")
         };
         let Some(place) = self.1.find(&input.secret, self.0.db.now()) else { return Ok(expired()) };
+        cx.writable()?;
         let body = received(cx).await?;
         let size = place.folder.put_part(place.upload, place.number, body).await?;
         // Only now: a part whose connection broke may be sent again to the same address.

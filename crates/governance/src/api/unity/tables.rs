@@ -72,7 +72,7 @@ impl Endpoint for ListTables {
                 && !all
                 && !tables::may_open(cx.caller()?, &Reference::Id(Kind::Table, table.object.id)).await?
             {
-                table.location = None;
+                (table.location, table.view) = (None, None);
             }
             tables.push(TableInfo::of(table, omit, None)?);
         }
@@ -296,7 +296,7 @@ impl Endpoint for GetTable {
             if cx.header("user-agent").is_some_and(|agent| agent.starts_with("UnityCatalog-Java-Client")) {
                 caller.ask::<actions::Select>(NameOf::id(permit.target().id)).await?;
             }
-            table.location = None;
+            (table.location, table.view) = (None, None);
         }
         let browse_only = browse_only(cx, Kind::Table, &permit.target().name).await?;
         Ok(Json(TableInfo::of(table, Omit::default(), Some(browse_only))?))

@@ -263,11 +263,15 @@ impl Run {
         }
         let permit = self.caller.ask::<tables::ReadMetadata>(NameOf::named(name)).await?;
         let mut table = table_verbs::get(&self.lake.governance.db, &permit).await?;
-        if table.view.is_some() {
+        let may_open = table_verbs::may_open(&self.caller, &Reference::Id(Kind::Table, permit.target().id)).await?;
+        if let Some(view) = &mut table.view {
+            if !may_open {
+                "-- shown to those who may select from the view".clone_into(&mut view.text);
+            }
             return Known::from_catalog(table);
         }
         let (_, state) = self.open_table(&permit, &table).await?;
-        if !table_verbs::may_open(&self.caller, &Reference::Id(Kind::Table, permit.target().id)).await? {
+        if !may_open {
             table.location = None;
         }
         Ok(Known::from_catalog(table)?.at(state))
