@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/crannog/target
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop demo-clean test fmt
+.PHONY: help setup demo demo-stop demo-clean test soak fmt
 
 help: ## Lists these targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -25,6 +25,11 @@ demo-clean: demo-stop ## Stops the demo's server and removes ./.demo.
 
 test: ## Runs every check: formatting, lints, Rust tests, then the unmodified clients against the built server.
 	@scripts/test
+
+soak: ## Kills a working server 200 times and looks for anything lost, doubled or left behind. KILLS and SEED change that.
+	@[ -n "$$CRANNOG_BIN" ] || cargo build --locked --package crannog
+	@CRANNOG_KILLS=$${KILLS:-200} CRANNOG_SEED=$${SEED:-$$RANDOM} \
+	  "$$(scripts/setup python test)" -B -m pytest -c tests/pytest.ini -s tests/scenarios/test_killed.py
 
 fmt: ## Formats the Rust code.
 	@cargo fmt --all

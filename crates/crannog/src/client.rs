@@ -17,8 +17,8 @@ use crate::cli::Failure;
 pub(crate) struct Connect {
     /// As it was written; none: this machine's default.
     pub(crate) host: Option<String>,
-    /// A bearer token.
-    pub(crate) token: Option<String>,
+    /// A bearer token, and the flag or the variable that it came from.
+    pub(crate) token: Option<(String, &'static str)>,
     /// Certificates to trust besides the system's.
     pub(crate) ca_file: Option<PathBuf>,
 }
@@ -27,7 +27,7 @@ pub(crate) struct Connect {
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
-    token: Option<String>,
+    token: Option<(String, &'static str)>,
 }
 
 /// An answer that is not a success.
@@ -52,9 +52,6 @@ impl From<Asked> for Failure {
     fn from(asked: Asked) -> Self {
         match asked {
             Asked::Failed(failure) => failure,
-            Asked::Refused(Refused { status: 401, message, .. }) => Failure::new(format!(
-                "{message}; set CRANNOG_TOKEN or --token (the first start wrote one to admin.token in the data folder)"
-            )),
             Asked::Refused(refused) => Failure::new(refused.message),
         }
     }
@@ -101,9 +98,14 @@ impl Connect {
             builder = builder.no_proxy();
         }
         if let Some(file) = &self.ca_file {
-            let unusable = |why: String| Failure::new(format!("{} holds no certificates: {why}", file.display()));
-            let pem = std::fs::read(file).map_err(|error| unusable(error.to_string()))?;
-            for certificate in Certificate::from_pem_bundle(&pem).map_err(|error| unusable(error.to_string()))? {
+            let step = "`crannog trust` on the server's machine writes one";
+            let pem = std::fs::read(file)
+                .map_err(|error| Failure::new(format!("{} cannot be read: {error}; {step}", file.display())))?;
+            let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
+            if certificates.is_empty() {
+                return Err(Failure::new(format!("{} holds no certificate in PEM; {step}", file.display())));
+            }
+            for certificate in certificates {
                 builder = builder.add_root_certificate(certificate);
             }
         }
@@ -132,6 +134,11 @@ impl Client {
     /// The server's address, without a slash at the end.
     pub(crate) fn address(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
+    }
+
+    /// The flag or the variable that the token came from; `None`: there is no token.
+    pub(crate) fn token_from(&self) -> Option<&'static str> {
+        self.token.as_ref().map(|(_, from)| *from)
     }
 
     /// Reads.
@@ -164,16 +171,36 @@ impl Client {
         if (200..300).contains(&status) {
             return Ok(body);
         }
+        if status == 401 {
+            return Err(Asked::Refused(Refused { status, message: self.not_signed_in() }));
+        }
         let text = |name: &str| body.get(name).and_then(Value::as_str);
         let message = text("message").or_else(|| text("detail")).or_else(|| text("error_description"));
         let message = message.map_or_else(|| format!("{} answered {status}", self.address()), str::to_owned);
         Err(Asked::Refused(Refused { status, message }))
     }
 
+    /// What a 401 means to whoever typed the command.
+    fn not_signed_in(&self) -> String {
+        match self.token_from() {
+            None => format!(
+                "{} needs a token and none was given; set CRANNOG_TOKEN or --token (the first start wrote one to \
+                 admin.token in the data folder)",
+                self.address()
+            ),
+            Some(from) => format!(
+                "{} does not accept the token of {from}: it is mistyped, ended or revoked, its owner is not active, or it \
+                 is another server's; where every token is lost, `crannog token create --admin --data DIR` on the \
+                 server's machine makes one",
+                self.address()
+            ),
+        }
+    }
+
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(u16, Value), Failure> {
         let url = format!("{}{path}", self.address());
         let mut request = self.http.request(method, &url).header("accept", "application/json");
-        if let Some(token) = &self.token {
+        if let Some((token, _)) = &self.token {
             request = request.bearer_auth(token);
         }
         if let Some(body) = body {
@@ -183,6 +210,10 @@ impl Client {
             let cause = chain(&error.without_url());
             let hint = if cause.contains("certificate") || cause.contains("UnknownIssuer") {
                 "`crannog trust` on the server's machine gives the file for --ca-file"
+            } else if cause.contains("InvalidContentType") {
+                "this port does not speak TLS: write http:// for it, or give the address of HTTPS that `crannog up` printed"
+            } else if cause.contains("invalid HTTP version") {
+                "does this port speak TLS? write https:// then"
             } else {
                 "is `crannog up` running there? --host or CRANNOG_HOST names another address"
             };

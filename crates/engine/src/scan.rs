@@ -146,7 +146,11 @@ impl DeltaTable {
             Some(columns) => columns.iter().map(|column| self.places[*column]).collect(),
             None => self.places.clone(),
         };
-        let groups = FileGroup::new(files).split_files(session.config().target_partitions().max(1));
+        let mut groups = FileGroup::new(files).split_files(session.config().target_partitions().max(1));
+        if groups.is_empty() {
+            // A plan over nothing still has one partition.
+            groups.push(FileGroup::new(Vec::new()));
+        }
         let config = FileScanConfigBuilder::new(nowhere()?, self.source(session))
             .with_file_groups(groups)
             .with_statistics(statistics)

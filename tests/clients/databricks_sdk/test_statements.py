@@ -97,3 +97,12 @@ def test_an_unknown_warehouse_is_refused(admin):
         admin.client.statement_execution.execute_statement(
             statement="SELECT 1", warehouse_id="no-such", wait_timeout="30s"
         )
+
+
+def test_a_table_without_rows_is_aggregated_like_any_other(admin, catalog):
+    table = f"{catalog}.work.nothing"
+    admin.sql(f"CREATE TABLE {table} (n BIGINT, word STRING)")
+    assert admin.sql(f"SELECT count(*), count(n), sum(n), max(word), count(DISTINCT word) FROM {table}") == [
+        ["0", "0", None, None, "0"]
+    ]
+    assert admin.sql(f"SELECT word, count(n) FROM {table} GROUP BY word") == []

@@ -25,6 +25,20 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Failure> {
+    let metastore = args.kind.eq_ignore_ascii_case("metastore");
+    match &args.name {
+        None if !metastore => {
+            return Err(Failure::new(format!(
+                "which {kind}? its full name is missing: crannog explain {} {kind} NAME",
+                args.action,
+                kind = args.kind
+            )));
+        }
+        Some(name) if metastore => {
+            return Err(Failure::new(format!("there is one metastore, and it has no name; leave {name:?} out")));
+        }
+        _ => {}
+    }
     let client = args.connect.connect(environment).client()?;
     let mut path = format!(
         "/api/2.0/crannog/explain?action={}&securable_type={}",

@@ -1,14 +1,17 @@
 //! `crannog group`: make, list, delete, and who is in them, over SCIM.
 
+use std::collections::BTreeMap;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::user::{all, cells, id_of};
+use super::user::{USERS, all, cells, id_of};
 use super::{ConnectArgs, Environment, Failure};
 use crate::client::{Client, escaped};
 use crate::output::{self, Column, Format, Rows};
 
 const GROUPS: &str = "/api/2.0/preview/scim/v2/Groups";
+const SERVICE_PRINCIPALS: &str = "/api/2.0/preview/scim/v2/ServicePrincipals";
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 #[derive(clap::Args)]
@@ -63,7 +66,7 @@ pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Fai
             client.post(GROUPS, &body).await?;
         }
         What::Add { group, members } => {
-            let id = id_of(&client, GROUPS, "displayName", &group).await?;
+            let id = self::group(&client, &group).await?;
             let mut value = Vec::with_capacity(members.len());
             for member in &members {
                 value.push(json!({ "value": principal(&client, member).await? }));
@@ -72,7 +75,7 @@ pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Fai
             change(&client, &id, vec![operation]).await?;
         }
         What::Remove { group, members } => {
-            let id = id_of(&client, GROUPS, "displayName", &group).await?;
+            let id = self::group(&client, &group).await?;
             let mut operations = Vec::with_capacity(members.len());
             for member in &members {
                 let path = format!("members[value eq \"{}\"]", principal(&client, member).await?);
@@ -81,11 +84,20 @@ pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Fai
             change(&client, &id, operations).await?;
         }
         What::List { output } => {
-            let rows: Rows = all(&client, GROUPS, None).await?.iter().map(row).collect();
+            // SCIM shows members by their display names; `add`, `remove` and GRANT take these.
+            let mut names = BTreeMap::new();
+            for (path, field) in [(USERS, "userName"), (SERVICE_PRINCIPALS, "applicationId")] {
+                for one in all(&client, path, None).await? {
+                    if let [Some(id), Some(name)] = ["id", field].map(|key| one.get(key).and_then(Value::as_str)) {
+                        names.insert(id.to_owned(), name.to_owned());
+                    }
+                }
+            }
+            let rows: Rows = all(&client, GROUPS, None).await?.iter().map(|group| row(group, &names)).collect();
             output::rows(output, &["displayName", "members", "id"].map(Column::text), &rows)?;
         }
         What::Delete { name } => {
-            let id = id_of(&client, GROUPS, "displayName", &name).await?;
+            let id = self::group(&client, &name).await?;
             client.delete(&format!("{GROUPS}/{}", escaped(&id))).await?;
         }
     }
@@ -100,25 +112,37 @@ async fn change(client: &Client, id: &str, operations: Vec<Value>) -> Result<(),
 
 /// The id of a user, a group or a service principal: names are unique over all of them.
 async fn principal(client: &Client, name: &str) -> Result<String, Failure> {
-    for (path, field) in [
-        ("/api/2.0/preview/scim/v2/Users", "userName"),
-        (GROUPS, "displayName"),
-        ("/api/2.0/preview/scim/v2/ServicePrincipals", "applicationId"),
-    ] {
-        if let Ok(id) = id_of(client, path, field, name).await {
+    for (path, field) in [(USERS, "userName"), (GROUPS, "displayName"), (SERVICE_PRINCIPALS, "applicationId")] {
+        if let Some(id) = id_of(client, path, field, name).await? {
             return Ok(id);
         }
     }
-    Err(Failure::new(format!("there is nobody called {name:?}: no user, group or service principal")))
+    Err(Failure::new(format!(
+        "there is no user, group or service principal {name:?}; users have their e-mail addresses as names, service \
+         principals their application ids"
+    )))
 }
 
-fn row(group: &Value) -> Vec<Option<String>> {
+/// The id of the group with this name.
+async fn group(client: &Client, name: &str) -> Result<String, Failure> {
+    let found = id_of(client, GROUPS, "displayName", name).await?;
+    found.ok_or_else(|| Failure::new(format!("there is no group {name:?}; `crannog group list` shows them")))
+}
+
+fn row(group: &Value, names: &BTreeMap<String, String>) -> Vec<Option<String>> {
     let members: Vec<&str> = group
         .get("members")
         .and_then(Value::as_array)
         .into_iter()
         .flatten()
-        .filter_map(|member| member.get("display").or_else(|| member.get("value")).and_then(Value::as_str))
+        .filter_map(|member| {
+            let text = |key: &str| member.get(key).and_then(Value::as_str);
+            text("value")
+                .and_then(|id| names.get(id))
+                .map(String::as_str)
+                .or_else(|| text("display"))
+                .or_else(|| text("value"))
+        })
         .collect();
     let mut cells = cells(group, &["displayName", "id"]);
     cells.insert(1, Some(members.join(", ")));

@@ -20,6 +20,7 @@ use clap::{Parser, Subcommand};
 use crannog_types::Problem;
 use thiserror::Error;
 
+pub(crate) use self::trust::quoted;
 pub(crate) use self::up::configuration;
 use crate::client::Connect;
 
@@ -143,13 +144,13 @@ pub(crate) struct ConnectArgs {
 
 impl ConnectArgs {
     pub(crate) fn connect(self, environment: &Environment) -> Connect {
-        let first = |names: [&str; 2]| {
-            names.iter().find_map(|name| environment.get(*name)).filter(|value| !value.is_empty()).cloned()
-        };
+        // An empty variable is one that is not set.
+        let set = |name: &'static str| Some((environment.get(name).filter(|value| !value.is_empty())?.clone(), name));
+        let first = |names: [&'static str; 2]| names.into_iter().find_map(set);
         Connect {
-            host: self.host.or_else(|| first(["CRANNOG_HOST", "DATABRICKS_HOST"])),
-            token: self.token.or_else(|| first(["CRANNOG_TOKEN", "DATABRICKS_TOKEN"])),
-            ca_file: self.ca_file.or_else(|| environment.get("CRANNOG_CA_FILE").map(Into::into)),
+            host: self.host.or_else(|| Some(first(["CRANNOG_HOST", "DATABRICKS_HOST"])?.0)),
+            token: self.token.map(|token| (token, "--token")).or_else(|| first(["CRANNOG_TOKEN", "DATABRICKS_TOKEN"])),
+            ca_file: self.ca_file.or_else(|| Some(set("CRANNOG_CA_FILE")?.0.into())),
         }
     }
 }
@@ -157,6 +158,15 @@ impl ConnectArgs {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+
+    #[test]
+    fn an_empty_variable_is_no_variable() {
+        let environment = [("CRANNOG_TOKEN", ""), ("DATABRICKS_TOKEN", "t"), ("CRANNOG_CA_FILE", "")];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let connect = super::ConnectArgs { host: None, token: None, ca_file: None }.connect(&environment);
+        assert_eq!(connect.token, Some(("t".to_owned(), "DATABRICKS_TOKEN")));
+        assert_eq!(connect.ca_file, None);
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -1,8 +1,11 @@
 //! `crannog status`: whether the server lives and is ready, and who the token belongs to.
+//!
+//! A probe needs no token: without one the health alone decides. A token that was given and is not accepted is a failure.
 
 use serde_json::{Value, json};
 
 use super::{ConnectArgs, Environment, Failure};
+use crate::client::Asked;
 use crate::output::{self, Column, Format, shown};
 
 #[derive(clap::Args)]
@@ -18,9 +21,17 @@ pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Fai
     let client = args.connect.connect(environment).client()?;
     let (live_status, live) = client.look("/livez").await?;
     let (ready_status, ready) = client.look("/readyz").await?;
+    let mut accepted = true;
     let who = match client.get("/api/2.0/preview/scim/v2/Me").await {
         Ok(me) => me.get("userName").and_then(Value::as_str).unwrap_or("?").to_owned(),
-        Err(_) => "nobody: no token, or one that is not valid".to_owned(),
+        Err(Asked::Refused(refused)) if refused.status == 401 => match client.token_from() {
+            None => "nobody: no token was given; set CRANNOG_TOKEN or --token".to_owned(),
+            Some(from) => {
+                accepted = false;
+                format!("nobody: the token of {from} is not accepted")
+            }
+        },
+        Err(other) => return Err(other.into()),
     };
     let mut rows = vec![line("address", client.address()), line("you", &who)];
     for (part, answer) in [("live", &live), ("ready", &ready)] {
@@ -40,7 +51,7 @@ pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Fai
         }
         format => output::rows(format, &[Column::text("what"), Column::text("is")], &rows)?,
     }
-    if live_status == 200 && ready_status == 200 { Ok(()) } else { Err(Failure::quiet(1)) }
+    if live_status == 200 && ready_status == 200 && accepted { Ok(()) } else { Err(Failure::quiet(1)) }
 }
 
 fn line(what: &str, is: &str) -> Vec<Option<String>> {

@@ -43,7 +43,7 @@ struct Create {
     #[arg(long, value_name = "TEXT")]
     comment: Option<String>,
     /// Seconds until it ends; without it, it does not.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(1..))]
     lifetime: Option<i64>,
     /// For the administrator, written straight into the database of --data; a server may run on it meanwhile.
     #[arg(long, conflicts_with_all = ["user", "service_principal", "comment", "lifetime"])]

@@ -39,13 +39,13 @@ impl clap::Args for Args {
                 if option.default.is_empty() { String::new() } else { format!(" [default: {}]", option.default) };
             let arg = Arg::new(option.key)
                 .long(option.flag())
-                .help(format!("{} [env: {}]{default}", option.about, option.variable()))
+                .help(format!("{} [env: {}]{default}", option.about.trim_end_matches('.'), option.variable()))
                 .action(ArgAction::Set);
             command.arg(match option.kind {
                 Kind::Switch => {
                     arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("true|false")
                 }
-                Kind::Path => arg.value_name("DIR"),
+                Kind::Path => arg.value_name(if option.key.ends_with("_file") { "FILE" } else { "DIR" }),
                 Kind::Address => arg.value_name("ADDRESS"),
                 Kind::List => arg.value_name("LIST"),
                 Kind::Bytes => arg.value_name("SIZE"),

@@ -7,7 +7,7 @@ use super::{ConnectArgs, Environment, Failure};
 use crate::client::{Client, escaped};
 use crate::output::{self, Column, Format, Rows};
 
-const USERS: &str = "/api/2.0/preview/scim/v2/Users";
+pub(super) const USERS: &str = "/api/2.0/preview/scim/v2/Users";
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -56,7 +56,7 @@ pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Fai
             output::rows(output, &USER.map(Column::text), &rows)
         }
         What::Delete { name } => {
-            let id = id_of(&client, USERS, "userName", &name).await?;
+            let id = user(&client, &name).await?;
             client.delete(&format!("{USERS}/{}", escaped(&id))).await?;
             Ok(())
         }
@@ -91,10 +91,15 @@ pub(super) async fn all(client: &Client, path: &str, filter: Option<&str>) -> Re
     }
 }
 
-/// The id of the one resource with this name.
-pub(super) async fn id_of(client: &Client, path: &str, field: &str, name: &str) -> Result<String, Failure> {
+/// The id of the user with this name.
+async fn user(client: &Client, name: &str) -> Result<String, Failure> {
+    let found = id_of(client, USERS, "userName", name).await?;
+    found.ok_or_else(|| Failure::new(format!("there is no user {name:?}; `crannog user list` shows them")))
+}
+
+/// The id of the one resource with this name; `None`: there is none.
+pub(super) async fn id_of(client: &Client, path: &str, field: &str, name: &str) -> Result<Option<String>, Failure> {
     let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
     let found = all(client, path, Some(&format!("{field} eq \"{quoted}\""))).await?;
-    let id = found.first().and_then(|one| one.get("id")).and_then(Value::as_str);
-    id.map(str::to_owned).ok_or_else(|| Failure::new(format!("there is nobody called {name:?}")))
+    Ok(found.first().and_then(|one| one.get("id")).and_then(Value::as_str).map(str::to_owned))
 }

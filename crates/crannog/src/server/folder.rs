@@ -13,6 +13,8 @@ use crate::cli::Failure;
 /// A data folder in use by this process.
 pub(crate) struct DataFolder {
     path: PathBuf,
+    /// Whether this process made it.
+    made: bool,
     /// `None`: another process holds it, and this one only goes through the database.
     _lock: Option<File>,
 }
@@ -24,6 +26,7 @@ impl DataFolder {
     /// When another server uses it, naming its pid.
     pub(crate) fn open(named: &Path) -> Result<Self, Failure> {
         let unusable = |error: std::io::Error| Failure::new(format!("{} cannot be used: {error}", named.display()));
+        let made = !named.exists();
         DirBuilder::new().recursive(true).mode(0o700).create(named).map_err(unusable)?;
         fs::set_permissions(named, Permissions::from_mode(0o700)).map_err(unusable)?;
         let path = fs::canonicalize(named).map_err(unusable)?;
@@ -47,7 +50,15 @@ impl DataFolder {
         };
         let mut write = write;
         write().map_err(unusable)?;
-        Ok(DataFolder { path, _lock: Some(file) })
+        Ok(DataFolder { path, made, _lock: Some(file) })
+    }
+
+    /// Leaves no trace of a start that was refused: a folder that this process made goes, one that was there stays.
+    pub(crate) fn give_up(self) {
+        if self.made {
+            let _ = fs::remove_file(self.path.join("lock"));
+            let _ = fs::remove_dir(&self.path);
+        }
     }
 
     /// The folder of an installation, for a command that may run beside its server.
@@ -68,7 +79,7 @@ impl DataFolder {
         let mut file =
             lock_file(&path).map_err(|error| Failure::new(format!("{} cannot be used: {error}", path.display())))?;
         match file.try_lock() {
-            Ok(()) => Ok(DataFolder { path, _lock: Some(file) }),
+            Ok(()) => Ok(DataFolder { path, made: false, _lock: Some(file) }),
             Err(_) => {
                 let (pid, version) = holder(&mut file);
                 if version != env!("CARGO_PKG_VERSION") {
@@ -77,7 +88,7 @@ impl DataFolder {
                         env!("CARGO_PKG_VERSION")
                     )));
                 }
-                Ok(DataFolder { path, _lock: None })
+                Ok(DataFolder { path, made: false, _lock: None })
             }
         }
     }

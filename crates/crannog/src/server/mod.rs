@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use self::components::Components;
 use self::first_start::Welcome;
 use self::folder::DataFolder;
-use crate::cli::Failure;
+use crate::cli::{Failure, quoted};
 use crate::output::say;
 
 /// How long requests that are under way may take when the server stops, and its background tasks after them.
@@ -37,8 +37,17 @@ const STOP: Duration = Duration::from_secs(10);
 pub(crate) async fn up(config: Config) -> Result<(), Failure> {
     let began = Instant::now();
     let folder = DataFolder::open(&config.data)?;
-    let http = bind(config.listen, "--listen").await?;
-    let https = bind(config.listen_tls, "--listen-tls").await?;
+    let bound = match bind(config.listen, "--listen").await {
+        Ok(http) => bind(config.listen_tls, "--listen-tls").await.map(|https| (http, https)),
+        Err(failure) => Err(failure),
+    };
+    let (http, https) = match bound {
+        Ok(bound) => bound,
+        Err(failure) => {
+            folder.give_up();
+            return Err(failure);
+        }
+    };
     let db = open_database(&config, &folder).await?;
     let tasks = Tasks::new();
     let names = tls::names(folder::hostname().as_deref(), config.allowed_hosts.iter().cloned().chain(ips(&config)));
@@ -200,9 +209,10 @@ fn greet(
         }
         text.push_str(&format!(
             "  the administrator's token is in {data}/admin.token; in another terminal:\n    \
-             export CRANNOG_HOST={base} CRANNOG_TOKEN=$(cat {data}/admin.token)\n    \
+             export CRANNOG_HOST={base} CRANNOG_TOKEN=\"$(cat {token})\"\n    \
              crannog sql -e \"SELECT current_user()\"\n    \
-             crannog user create ana@example.com && crannog token create --user ana@example.com\n"
+             crannog user create ana@example.com && crannog token create --user ana@example.com\n",
+            token = quoted(&format!("{data}/admin.token"))
         ));
     }
     say(&text)

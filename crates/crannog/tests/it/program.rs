@@ -73,9 +73,11 @@ fn a_taken_port_is_told_with_its_pid_and_the_flag() {
     let scratch = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let refused = program().args(["up", "--listen", &address, "--data"]).arg(scratch.path()).output().unwrap();
+    let data = scratch.path().join("new");
+    let refused = program().args(["up", "--listen", &address, "--data"]).arg(&data).output().unwrap();
     let said = text(&refused.stderr);
     assert!(said.contains(&format!("pid {}", std::process::id())) && said.contains("--listen"), "{said}");
+    assert!(!data.exists(), "a refused start leaves no data folder");
 }
 
 #[test]
@@ -202,4 +204,31 @@ fn the_bundle_says_how_each_client_is_told() {
         assert!(said.contains(word), "{word} not in {said}");
     }
     assert!(scratch.path().join("tls/crannog-bundle.pem").is_file());
+}
+
+#[test]
+fn a_token_that_is_not_accepted_is_told_by_where_it_came_from() {
+    let scratch = tempfile::tempdir().unwrap();
+    let server = Running::up(scratch.path());
+    let sql = server.cli(None, &["sql", "--token", "crg_wrong", "-e", "SELECT 1"]);
+    assert!(text(&sql.stderr).contains("does not accept the token of --token"), "{}", text(&sql.stderr));
+    let none = server.cli(None, &["sql", "-e", "SELECT 1"]);
+    assert!(text(&none.stderr).contains("none was given"), "{}", text(&none.stderr));
+    // A probe has no token and asks after the health alone; a wrong token is a failure.
+    assert_eq!(server.cli(None, &["status"]).status.code(), Some(0));
+    assert_eq!(server.cli(None, &["status", "--token", "crg_wrong"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_script_that_fails_says_in_which_statement() {
+    let scratch = tempfile::tempdir().unwrap();
+    let server = Running::up(&scratch.path().join("data"));
+    let token = admin_token(&scratch.path().join("data"));
+    let file = scratch.path().join("script.sql");
+    std::fs::write(&file, "SET TIME ZONE 'Europe/Zurich';\n\nSELEC;\nSELECT 2").unwrap();
+    let failed = server.cli(Some(&token), &["sql", file.to_str().unwrap()]);
+    let said = text(&failed.stderr);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(said.contains("script.sql, statement 2 of 3, which begins in line 3: [PARSE_SYNTAX_ERROR]"), "{said}");
+    assert!(said.contains("keeps no time zone between statements"), "{said}");
 }

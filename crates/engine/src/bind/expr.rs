@@ -227,7 +227,8 @@ impl Binder {
             }
             E::Position { expr, r#in } => {
                 let (needle, hay) = (self.expr(expr, cx)?, self.expr(r#in, cx)?);
-                self.function_call("position", vec![needle, hay], cx)
+                let name = format!("locate({}, {}, 1)", needle.name, hay.name);
+                Ok(self.function_call("position", vec![needle, hay], cx)?.named(name))
             }
             E::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
                 let mut arguments =
@@ -441,8 +442,14 @@ impl Binder {
             B::BitwiseAnd => arithmetic::bitwise(self, arithmetic::Bit::And, left, right),
             B::BitwiseOr => arithmetic::bitwise(self, arithmetic::Bit::Or, left, right),
             B::BitwiseXor | B::PGBitwiseXor => arithmetic::bitwise(self, arithmetic::Bit::Xor, left, right),
-            B::PGBitwiseShiftLeft => self.function_call("shiftleft", vec![left, right], cx),
-            B::PGBitwiseShiftRight => self.function_call("shiftright", vec![left, right], cx),
+            B::PGBitwiseShiftLeft => {
+                let name = format!("({} << {})", left.name, right.name);
+                Ok(self.function_call("shiftleft", vec![left, right], cx)?.named(name))
+            }
+            B::PGBitwiseShiftRight => {
+                let name = format!("({} >> {})", left.name, right.name);
+                Ok(self.function_call("shiftright", vec![left, right], cx)?.named(name))
+            }
             B::StringConcat => self.function_call("concat", vec![left, right], cx),
             other => Err(unsupported(format!("the operator {other}"))),
         }

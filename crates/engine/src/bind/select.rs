@@ -286,9 +286,14 @@ impl Binder {
         match item {
             SelectItem::UnnamedExpr(expr) => {
                 let bound = self.expr(expr, cx)?;
-                // `s.a` and `s.a.b` are called after their last part.
+                // `s.a` and `s.a.b` are called after their last part, and a cast of a column after the column.
                 let bare = match expr {
                     ast::Expr::CompoundIdentifier(parts) => parts.last().map(|part| part.value.clone()),
+                    ast::Expr::Cast { expr, .. } => match expr.as_ref() {
+                        ast::Expr::Identifier(name) => Some(name.value.clone()),
+                        ast::Expr::CompoundIdentifier(parts) => parts.last().map(|part| part.value.clone()),
+                        _ => None,
+                    },
                     _ => None,
                 };
                 Ok(vec![match bare {

@@ -612,7 +612,7 @@ pub(crate) fn plus_months(micros: i64, months: i64, zone: Option<&Zone>) -> i64 
 }
 
 /// A moment and a day-time interval: whole days move the wall clock, the rest the instant.
-fn plus_day_time(micros: i64, interval: i64, zone: Option<&Zone>) -> Option<i64> {
+pub(crate) fn plus_day_time(micros: i64, interval: i64, zone: Option<&Zone>) -> Option<i64> {
     let Some(zone) = zone else { return micros.checked_add(interval) };
     let days = interval / DAY;
     let rest = interval % DAY;

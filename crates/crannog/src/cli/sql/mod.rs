@@ -45,9 +45,14 @@ pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Fai
     let client = args.connect.connect(environment).client()?;
     let warehouse = warehouse(&client, &args.warehouse).await?;
     let mut session = Session { client, warehouse, catalog: args.catalog, schema: args.schema };
+    let mut source = None;
     let script = if !args.execute.is_empty() {
         args.execute.join(";\n")
     } else {
+        source = Some(match args.file.as_deref() {
+            Some(file) if file.as_os_str() != "-" => file.display().to_string(),
+            _ => "standard input".to_owned(),
+        });
         match args.file.as_deref() {
             Some(file) if file.as_os_str() != "-" => std::fs::read_to_string(file)
                 .map_err(|error| Failure::new(format!("{} cannot be read: {error}", file.display())))?,
@@ -67,21 +72,35 @@ pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Fai
     if statements.is_empty() {
         return Err(Failure::new("there is no statement to run"));
     }
-    for (_, text) in &statements {
-        one(&mut session, text, args.output).await?;
+    for (number, (range, text)) in statements.iter().enumerate() {
+        one(&mut session, text, args.output).await.map_err(|failure| {
+            let line = script.get(..range.start).unwrap_or_default().matches('\n').count() + 1;
+            located(failure, source.as_deref(), line, number + 1, statements.len())
+        })?;
     }
     Ok(())
 }
 
-/// Runs one statement and prints what it gave; a failure is told by the caller.
-async fn one(session: &mut Session, text: &str, format: Format) -> Result<usize, Failure> {
+/// A failure with the place of its statement in a script of several: the server counts lines from the statement's start.
+fn located(failure: Failure, source: Option<&str>, line: usize, number: usize, of: usize) -> Failure {
+    match source {
+        _ if failure.is_quiet() || of == 1 => failure,
+        Some(source) => {
+            Failure::new(format!("{source}, statement {number} of {of}, which begins in line {line}: {failure}"))
+        }
+        None => Failure::new(format!("statement {number} of {of}: {failure}")),
+    }
+}
+
+/// Runs one statement and prints what it gave: its rows are counted, if it gives rows. A failure is told by the caller.
+async fn one(session: &mut Session, text: &str, format: Format) -> Result<Option<usize>, Failure> {
     match session.run(text).await? {
         Outcome::Rows { columns, rows } => {
-            let count = rows.len();
-            if !columns.is_empty() {
-                output::rows(format, &columns, &rows)?;
+            if columns.is_empty() {
+                return Ok(None);
             }
-            Ok(count)
+            output::rows(format, &columns, &rows)?;
+            Ok(Some(rows.len()))
         }
         Outcome::Failed(message) => Err(Failure::new(message)),
         Outcome::Interrupted => Err(Failure::quiet(130)),
@@ -101,4 +120,18 @@ async fn warehouse(client: &Client, wanted: &str) -> Result<String, Failure> {
             false => format!("there is no warehouse {wanted:?}; --warehouse takes one of: {}", names.join(", ")),
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_in_a_script_says_where() {
+        let said = |source, of| located(Failure::new("no"), source, 7, 2, of).to_string();
+        assert_eq!(said(Some("a.sql"), 3), "a.sql, statement 2 of 3, which begins in line 7: no");
+        assert_eq!(said(None, 3), "statement 2 of 3: no");
+        assert_eq!(said(Some("a.sql"), 1), "no");
+        assert_eq!(located(Failure::quiet(130), None, 1, 1, 2).code(), 130);
+    }
 }

@@ -102,8 +102,12 @@ pub(super) async fn run(session: &mut Session, format: Format, environment: &Env
                     let began = Instant::now();
                     match super::one(session, statement, format).await {
                         Ok(rows) => {
-                            let word = if rows == 1 { "row" } else { "rows" };
-                            eprintln!("{rows} {word}, {:.2} s", began.elapsed().as_secs_f64());
+                            let what = match rows {
+                                None => "done".to_owned(),
+                                Some(1) => "1 row".to_owned(),
+                                Some(rows) => format!("{rows} rows"),
+                            };
+                            eprintln!("{what}, {:.2} s", began.elapsed().as_secs_f64());
                         }
                         Err(failure) if failure.is_quiet() => break,
                         Err(failure) => {

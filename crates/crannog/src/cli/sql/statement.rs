@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use crannog_lake::grammar::Statement;
-use crannog_lake::grammar::statement::Use;
+use crannog_lake::grammar::statement::{Set, TimeZone, Use};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
@@ -93,12 +93,14 @@ impl Session {
         if answer.pointer("/manifest/truncated").and_then(Value::as_bool) == Some(true) {
             eprintln!("the result was cut at the server's limit: these are its first {} rows", rows.len());
         }
-        self.remember(text);
+        if let Some(note) = self.remember(text) {
+            eprintln!("{note}");
+        }
         Ok(Outcome::Rows { columns, rows })
     }
 
-    /// Keeps what a successful USE said.
-    fn remember(&mut self, text: &str) {
+    /// Keeps what a successful USE said; says so of a setting that cannot be kept.
+    fn remember(&mut self, text: &str) -> Option<String> {
         match crannog_lake::grammar::parse(text) {
             Ok(Statement::Use(Use::Catalog(catalog))) => {
                 self.catalog = Some(catalog);
@@ -109,9 +111,29 @@ impl Session {
                 [catalog, schema] => (self.catalog, self.schema) = (Some(catalog.clone()), Some(schema.clone())),
                 _ => {}
             },
+            Ok(Statement::Set(Set::TimeZone(TimeZone::Named(zone)))) => return ended(&zone),
+            Ok(Statement::Set(Set::Value { key, value }))
+                if ["timezone", "spark.sql.session.timezone"].contains(&key.to_ascii_lowercase().as_str()) =>
+            {
+                return ended(&value);
+            }
             _ => {}
         }
+        None
     }
+}
+
+/// What is said after a time zone was set: the Statement Execution API has fields for the catalog and the schema of a
+/// statement's session, and none for its time zone, so that it cannot be sent along.
+fn ended(zone: &str) -> Option<String> {
+    let kept = ["utc", "etc/utc", "z"].contains(&zone.to_ascii_lowercase().as_str());
+    (!kept).then(|| {
+        format!(
+            "note: the next statement is in UTC again, for the statement API keeps no time zone between statements; convert \
+             in the statement: from_utc_timestamp(…, '{}')",
+            shown(zone)
+        )
+    })
 }
 
 fn text_at<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
@@ -182,8 +204,24 @@ mod tests {
             ("USE CATALOG lab", Some("lab"), None),
             ("SELECT 1", Some("lab"), None),
         ] {
-            session.remember(text);
+            assert_eq!(session.remember(text), None);
             assert_eq!((session.catalog.as_deref(), session.schema.as_deref()), (catalog, schema), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_zone_that_ends_with_its_statement_is_told() {
+        let client = Connect::default().client().unwrap();
+        let mut session = Session { client, warehouse: String::new(), catalog: None, schema: None };
+        for (text, told) in [
+            ("SET TIME ZONE 'Europe/Zurich'", true),
+            ("SET timezone = Europe/Zurich", true),
+            ("SET TIME ZONE 'UTC'", false),
+            ("SET TIME ZONE LOCAL", false),
+            ("SET ansi_mode = true", false),
+            ("SET TIME ZONE", false),
+        ] {
+            assert_eq!(session.remember(text).is_some(), told, "{text}");
         }
     }
 

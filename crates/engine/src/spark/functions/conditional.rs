@@ -112,6 +112,13 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
             if call.args.len() < 2 {
                 return Err(crate::bind::aggregate::wrong_count(name, call.args.len(), "> 1"));
             }
+            let mixed = |ty: &DataType| *ty != DataType::Utf8 && *ty != DataType::Null;
+            if call.args.iter().any(|arg| arg.ty == DataType::Utf8) && call.args.iter().any(|arg| mixed(&arg.ty)) {
+                return Err(spark(
+                    "DATATYPE_MISMATCH.DATA_DIFF_TYPES",
+                    format!("the input of {name} should all be of one type: it takes no string for another type"),
+                ));
+            }
             let (items, ty) = binder.unify(std::mem::take(&mut call.args), name)?;
             extreme(items, ty, name == "greatest")?
         }

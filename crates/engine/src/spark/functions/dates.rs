@@ -420,7 +420,12 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
             let Some(unit) = call.args[0].as_text().map(str::to_owned) else {
                 return Err(spark("NON_FOLDABLE_ARGUMENT", "the field of date_part must be a literal string"));
             };
-            part(binder, &unit, call.args[1].clone(), &text)?
+            let bound = part(binder, &unit, call.args[1].clone(), &text)?;
+            if name == "datepart" {
+                let shown = format!("datepart({unit} FROM {})", call.args[1].name);
+                return Ok(Some(bound.named(shown)));
+            }
+            bound
         }
         "date_format" | "to_varchar" | "to_char"
             if call.args.get(1).is_some_and(|arg| arg.ty == T)

@@ -4,14 +4,21 @@
 //! none of them knows is looked up among the functions of `datafusion-spark`, of which only those listed are used: the
 //! ones whose answers were found to be Spark's.
 
+pub(crate) mod arrays;
 pub(crate) mod conditional;
 pub(crate) mod dates;
 pub(crate) mod encode;
+pub(crate) mod hashes;
+pub(crate) mod json;
 pub(crate) mod like;
+pub(crate) mod lists;
+pub(crate) mod maps;
 pub(crate) mod math;
 pub(crate) mod nested;
 pub(crate) mod pattern;
+pub(crate) mod printf;
 pub(crate) mod rows;
+pub(crate) mod sequence;
 pub(crate) mod strings;
 
 use std::sync::Arc;
@@ -55,6 +62,21 @@ impl Binder {
             return Ok(bound);
         }
         if let Some(bound) = nested::call(self, &mut call)? {
+            return Ok(bound);
+        }
+        if let Some(bound) = arrays::call(self, &mut call)? {
+            return Ok(bound);
+        }
+        if let Some(bound) = maps::call(self, &mut call)? {
+            return Ok(bound);
+        }
+        if let Some(bound) = json::call(self, &mut call)? {
+            return Ok(bound);
+        }
+        if let Some(bound) = printf::call(self, &mut call)? {
+            return Ok(bound);
+        }
+        if let Some(bound) = hashes::call(&mut call)? {
             return Ok(bound);
         }
         if let Some(bound) = strings::call(self, &mut call)? {

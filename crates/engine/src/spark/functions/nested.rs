@@ -195,7 +195,7 @@ fn map_value(binder: &Binder, value: Bound, key: Bound, name: String) -> Result<
 }
 
 /// The place of each row's key among the map's keys.
-fn find_keys(map: &arrow::array::MapArray, keys: &ArrayRef) -> Result<Vec<Option<u32>>> {
+pub(crate) fn find_keys(map: &arrow::array::MapArray, keys: &ArrayRef) -> Result<Vec<Option<u32>>> {
     if map.keys().is_empty() {
         return Ok(vec![None; map.len()]);
     }
