@@ -15,6 +15,7 @@ use crannog_kit::metrics::Metrics;
 use crannog_kit::{Authority, Recorder, Registry, Tasks};
 use crannog_lake::service::arbiter::Arbiter;
 use crannog_lake::service::executions::Executions;
+use crannog_lake::service::follow::Follower;
 use crannog_lake::service::statements::Lake;
 use crannog_lake::service::statements::history::History;
 use crannog_storage::{External, Location, Storage};
@@ -101,7 +102,8 @@ impl Components {
         let arbiter = Arbiter::new(Arc::clone(&engine), tasks.clone());
         let history = History::start(db.clone(), Arc::clone(&recorder), tasks);
         let (commits, remembered) = (Arc::clone(&arbiter), Arc::clone(&history));
-        let lake = Lake { governance: governance.clone(), engine, arbiter, history };
+        let follower = Follower::start(governance.clone(), Arc::clone(&arbiter), tasks).await?;
+        let lake = Lake { governance: governance.clone(), engine, arbiter, history, follower };
         let executions = Executions::new(lake, tasks.clone());
 
         let disk = Disk::of(folder.path(), config.disk);

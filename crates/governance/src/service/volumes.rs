@@ -1,7 +1,7 @@
 //! Volumes: folders of files under grants.
 
 use crannog_security::actions::{Action, schemas, volumes};
-use crannog_security::{Kind, Permit, Visible, kinds};
+use crannog_security::{Caller, Kind, Permit, Reference, Visible, kinds};
 use crannog_storage::{Access, Folder, Location, Managed};
 use crannog_store::{Db, Row, params};
 use crannog_types::{FullName, Page, Paged, Result, SecurableId, check_name, fold};
@@ -83,6 +83,12 @@ pub async fn create(
         }
         (made, _) => made,
     }
+}
+
+/// Whether the caller may read, write or manage a volume, or every volume of a schema: nobody else is told where its files
+/// are.
+pub async fn may_open(caller: &Caller, about: &Reference) -> Result<bool> {
+    service::may_any(caller, [volumes::Read::RULE, volumes::Write::RULE, volumes::Manage::RULE], about).await
 }
 
 /// One volume: any permit on it tells what it is.

@@ -13,6 +13,7 @@ use super::objects::{FilePath, failed, missing, volume_of};
 use super::paths::VolumePath;
 use super::times::http_date;
 use crate::Governance;
+use crate::service::files::FileChange;
 use crate::service::volumes;
 
 /// Makes a directory and those above it. One that is there is no error.
@@ -37,8 +38,12 @@ impl Endpoint for CreateDirectory {
     async fn run(&self, _: &Cx, permit: Permit<actions::Write>, input: FilePath) -> Result<NoContent> {
         let at = VolumePath::parse(&input.path)?;
         let folder = volumes::to_write(&self.0, &permit).await?;
-        folder.make_dir(at.directory()).await.map_err(|error| failed(&at.of(at.directory()), error))?;
-        Ok(NoContent)
+        let change = FileChange::new(&self.0, permit, "filesCreateDirectory", at.of(at.directory()));
+        change.record(None).await?;
+        match folder.make_dir(at.directory()).await {
+            Ok(_) => Ok(NoContent),
+            Err(error) => Err(change.failed(failed(&at.of(at.directory()), error))),
+        }
     }
 
     fn example(fixture: &Fixture) -> Value {
@@ -175,12 +180,15 @@ impl Endpoint for DeleteDirectory {
                 .hint("DROP VOLUME removes a volume with its files"));
         }
         let folder = volumes::to_write(&self.0, &permit).await?;
-        match folder.remove_dir(path).await {
-            Ok(true) => Ok(NoContent),
-            Ok(false) => Err(missing(&at.of(path))),
-            Err(error @ StorageError::NotEmpty(_)) => Err(Problem::from(error).reason("DIRECTORY_NOT_EMPTY")),
-            Err(error) => Err(failed(&at.of(path), error)),
-        }
+        let change = FileChange::new(&self.0, permit, "filesDeleteDirectory", at.of(path));
+        change.record(None).await?;
+        let problem = match folder.remove_dir(path).await {
+            Ok(true) => return Ok(NoContent),
+            Ok(false) => missing(&at.of(path)),
+            Err(error @ StorageError::NotEmpty(_)) => Problem::from(error).reason("DIRECTORY_NOT_EMPTY"),
+            Err(error) => failed(&at.of(path), error),
+        };
+        Err(change.failed(problem))
     }
 
     fn example(fixture: &Fixture) -> Value {

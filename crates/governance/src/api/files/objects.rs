@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::paths::VolumePath;
 use super::times::{changed_since, http_date};
 use crate::Governance;
+use crate::service::files::FileChange;
 use crate::service::volumes;
 
 /// A path.
@@ -69,18 +70,21 @@ impl Endpoint for PutFile {
         let at = VolumePath::parse(&input.path)?;
         let file = at.file()?;
         let folder = volumes::to_write(&self.0, &permit).await?;
-        let body = received(cx).await?;
-        if input.overwrite.unwrap_or(true) {
-            folder.put(file, body).await.map_err(|error| failed(&at.of(file), error))?;
-        } else {
-            // Before the body is read: nobody wants to send a gigabyte to learn this.
-            if folder.head(file).await.map_err(|error| failed(&at.of(file), error))?.is_some()
-                || !folder.put_if_absent(file, body).await.map_err(|error| failed(&at.of(file), error))?
-            {
-                return Err(exists(&at.of(file)));
-            }
+        let wrong = |error| failed(&at.of(file), error);
+        let replace = input.overwrite.unwrap_or(true);
+        // Before the body is read: nobody wants to send a gigabyte to learn this.
+        if !replace && folder.head(file).await.map_err(wrong)?.is_some() {
+            return Err(exists(&at.of(file)));
         }
-        Ok(NoContent)
+        let change = FileChange::new(&self.0, permit, "filesPut", at.of(file));
+        let body = change.recorded(received(cx).await?);
+        let put =
+            if replace { folder.put(file, body).await.map(|_| true) } else { folder.put_if_absent(file, body).await };
+        match put {
+            Ok(true) => Ok(NoContent),
+            Ok(false) => Err(change.failed(exists(&at.of(file)))),
+            Err(error) => Err(change.failed(wrong(error))),
+        }
     }
 
     fn example(fixture: &Fixture) -> Value {
@@ -188,9 +192,13 @@ impl Endpoint for DeleteFile {
         let at = VolumePath::parse(&input.path)?;
         let file = at.file()?;
         let folder = volumes::to_write(&self.0, &permit).await?;
-        match folder.delete(file).await.map_err(|error| failed(&at.of(file), error))? {
-            true => Ok(NoContent),
-            false => Err(missing(&at.of(file))),
+        head(&folder, &at).await?;
+        let change = FileChange::new(&self.0, permit, "filesDelete", at.of(file));
+        change.record(None).await?;
+        match folder.delete(file).await {
+            Ok(true) => Ok(NoContent),
+            Ok(false) => Err(change.failed(missing(&at.of(file)))),
+            Err(error) => Err(change.failed(failed(&at.of(file), error))),
         }
     }
 

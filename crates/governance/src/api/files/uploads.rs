@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::objects::{exists, failed, received, volume_of};
 use super::paths::VolumePath;
 use crate::Governance;
+use crate::service::files::FileChange;
 use crate::service::volumes;
 
 /// How long an address is good, in seconds.
@@ -195,7 +196,10 @@ impl Endpoint for ChangeUpload {
                 if !parts.is_sorted_by(|before, after| before < after) {
                     return Err(Problem::invalid("parts are not in the order of their numbers, each once"));
                 }
-                folder.complete_upload(session.upload, &parts, session.overwrite).await.map_err(wrong)?;
+                let change = FileChange::new(&self.0, permit, "filesPut", at.of(file));
+                change.record(None).await?;
+                let completed = folder.complete_upload(session.upload, &parts, session.overwrite).await;
+                completed.map_err(|error| change.failed(wrong(error)))?;
                 self.1.forget(session.upload);
             }
             "abort-upload" => {

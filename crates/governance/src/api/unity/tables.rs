@@ -68,7 +68,7 @@ impl Endpoint for ListTables {
         let all = tables::may_open(cx.caller()?, &Reference::Id(Kind::Schema, visible.scope().id)).await?;
         let mut tables = Vec::with_capacity(found.rows.len());
         for mut table in found.rows {
-            if table.location.is_some()
+            if (table.location.is_some() || table.view.is_some())
                 && !all
                 && !tables::may_open(cx.caller()?, &Reference::Id(Kind::Table, table.object.id)).await?
             {

@@ -2,7 +2,7 @@
 
 use crannog_kit::{Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Route};
 use crannog_security::actions::{metastore, schemas, volumes as actions};
-use crannog_security::{Either, Kind, List, NameOf, Permit, ScopeOf, Visible};
+use crannog_security::{Either, Kind, List, NameOf, Permit, Reference, ScopeOf, Visible};
 use crannog_storage::Location;
 use crannog_types::{Page, Problem, Result};
 use schemars::JsonSchema;
@@ -47,13 +47,21 @@ impl Endpoint for ListVolumes {
 
     async fn run(
         &self,
-        _: &Cx,
+        cx: &Cx,
         visible: Visible<actions::ReadMetadata>,
         input: ListVolumesIn,
     ) -> Result<Json<ListVolumesOut>> {
         let page = Page::of(input.max_results, input.page_token.as_deref())?;
-        let found = volumes::list(&self.0.db, &visible, &page).await?.map(|volume| VolumeInfo::of(volume, None));
-        Ok(Json(ListVolumesOut { volumes: found.rows, next_page_token: found.next }))
+        let found = volumes::list(&self.0.db, &visible, &page).await?;
+        let caller = cx.caller()?;
+        // Who may open all of the schema is not asked volume by volume.
+        let all = volumes::may_open(caller, &Reference::Id(Kind::Schema, visible.scope().id)).await?;
+        let mut volumes = Vec::with_capacity(found.rows.len());
+        for volume in found.rows {
+            let may_open = all || volumes::may_open(caller, &Reference::Id(Kind::Volume, volume.object.id)).await?;
+            volumes.push(VolumeInfo::of(volume, may_open, None));
+        }
+        Ok(Json(ListVolumesOut { volumes, next_page_token: found.next }))
     }
 
     fn example(fixture: &Fixture) -> Value {
@@ -127,7 +135,7 @@ impl Endpoint for CreateVolume {
         }
         let comment = input.comment.as_deref().filter(|comment| !comment.is_empty());
         let made = volumes::create(&self.0, &permit, &input.name, comment, location.as_ref()).await?;
-        Ok(Json(VolumeInfo::of(made, Some(false))))
+        Ok(Json(VolumeInfo::of(made, true, Some(false))))
     }
 
     fn example(fixture: &Fixture) -> Value {
@@ -163,7 +171,8 @@ impl Endpoint for GetVolume {
     async fn run(&self, cx: &Cx, permit: Permit<actions::ReadMetadata>, _: VolumeFullName) -> Result<Json<VolumeInfo>> {
         let volume = volumes::get(&self.0.db, &permit).await?;
         let browse_only = browse_only(cx, Kind::Volume, &permit.target().name).await?;
-        Ok(Json(VolumeInfo::of(volume, Some(browse_only))))
+        let may_open = volumes::may_open(cx.caller()?, &Reference::Id(Kind::Volume, permit.target().id)).await?;
+        Ok(Json(VolumeInfo::of(volume, may_open, Some(browse_only))))
     }
 
     fn example(fixture: &Fixture) -> Value {
@@ -196,7 +205,7 @@ impl Endpoint for UpdateVolume {
 
     async fn run(&self, _: &Cx, permit: Permit<actions::Manage>, input: UpdateVolumeIn) -> Result<Json<VolumeInfo>> {
         let change = Change { new_name: input.new_name, owner: input.owner, comment: input.comment, properties: None };
-        Ok(Json(VolumeInfo::of(volumes::update(&self.0.db, &permit, &change).await?, Some(false))))
+        Ok(Json(VolumeInfo::of(volumes::update(&self.0.db, &permit, &change).await?, true, Some(false))))
     }
 
     fn example(fixture: &Fixture) -> Value {

@@ -214,7 +214,7 @@ pub(crate) struct VolumeInfo {
     full_name: String,
     volume_id: String,
     volume_type: &'static str,
-    storage_location: String,
+    storage_location: Option<String>,
     comment: Option<String>,
     owner: String,
     access_point: Option<String>,
@@ -227,7 +227,8 @@ pub(crate) struct VolumeInfo {
 }
 
 impl VolumeInfo {
-    pub(super) fn of(volume: Volume, browse_only: Option<bool>) -> Self {
+    /// Where its files are is told to those who may open them.
+    pub(super) fn of(volume: Volume, may_open: bool, browse_only: Option<bool>) -> Self {
         let object = volume.object;
         VolumeInfo {
             name: object.name.last().to_owned(),
@@ -236,7 +237,7 @@ impl VolumeInfo {
             full_name: object.name.to_string(),
             volume_id: object.id.to_string(),
             volume_type: if volume.managed { "MANAGED" } else { "EXTERNAL" },
-            storage_location: volume.location,
+            storage_location: may_open.then_some(volume.location),
             comment: object.comment,
             owner: object.owner,
             access_point: None,
