@@ -233,7 +233,7 @@ impl Cx {
         self.disk.as_ref().map_or(Ok(()), Disk::writable)
     }
 
-    /// The path of the request as it was sent.
+    /// The path of the request as it was sent, without the base path of `public_url`.
     pub fn path(&self) -> &str {
         &self.path
     }

@@ -80,7 +80,7 @@ on_each! {
 /// Checking a known token is one hash and one look into memory.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn checking_a_token_is_fast() {
-    let world = crate::world::World::start(&None).await;
+    let world = crate::world::World::start(crannog_store::testing::Kind::Sqlite).await;
     let token = Credentials::Bearer(world.admin());
     let mut times = Vec::new();
     for _ in 0..20_000 {

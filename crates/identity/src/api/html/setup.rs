@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::pages::{clients, escape, page, problem};
-use super::{from_our_pages, with_session};
+use super::{from_our_pages, here, with_session};
 use crate::errors::IdentityError;
 use crate::service::passwords::LEAST;
 use crate::{Identity, PrincipalKind};
@@ -22,10 +22,10 @@ pub(super) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
     registry.add(CreateSetupLink(Arc::clone(identity)));
 }
 
-fn form(code: &str, name: &str, failed: Option<&str>) -> Reply {
+fn form(cx: &Cx, code: &str, name: &str, failed: Option<&str>) -> Reply {
     let body = format!(
         "<p>Welcome, <strong>{}</strong>. Choose a password of at least {LEAST} characters. This link works once.</p>\n\
-         {}<form method=\"post\" action=\"setup\">\n\
+         {}<form method=\"post\" action=\"{}\">\n\
          <input type=\"hidden\" name=\"code\" value=\"{}\">\n\
          <input type=\"hidden\" name=\"name\" value=\"{}\" autocomplete=\"username\">\n\
          <label for=\"password\">Password</label>\n\
@@ -36,6 +36,7 @@ fn form(code: &str, name: &str, failed: Option<&str>) -> Reply {
          <button>Set the password</button>\n</form>",
         escape(name),
         problem(failed),
+        here(cx, "/setup"),
         escape(code),
         escape(name),
     );
@@ -78,7 +79,7 @@ impl Endpoint for SetupPage {
     async fn run(&self, cx: &Cx, (): (), input: SetupPageIn) -> Result<Reply> {
         let code = input.code.unwrap_or_default();
         match self.0.setup_owner(&code, cx.origin().source_ip.as_deref()).await {
-            Ok(who) => Ok(form(&code, &who.name, None)),
+            Ok(who) => Ok(form(cx, &code, &who.name, None)),
             Err(failed) if about_the_code(&failed) => Ok(refused(&failed)),
             Err(failed) => Err(failed),
         }
@@ -121,7 +122,7 @@ impl Endpoint for Setup {
             Err(failed) => return Err(failed),
         };
         let again = |why: &str| {
-            let mut reply = form(&input.code, &who.name, Some(why));
+            let mut reply = form(cx, &input.code, &who.name, Some(why));
             reply.status = StatusCode::BAD_REQUEST;
             reply
         };
@@ -131,11 +132,14 @@ impl Endpoint for Setup {
         match self.0.set_up(&input.code, &input.password, cx.origin()).await {
             Ok(done) => {
                 let body = format!(
-                    "<p>The password of <strong>{}</strong> is set, and you are signed in. This is your first token. It \
-                     is shown only now.</p>\n<pre>{}</pre>\n{}",
+                    "<p>The password of <strong>{}</strong> is set, and you are signed in.</p>\n\
+                     <h2>Your first token</h2>\n\
+                     <p>It is shown only now. Keep it like a password.</p>\n<pre>{}</pre>\n{}\n\
+                     <p><a href=\"{}\">To the start page</a></p>",
                     escape(&done.who.name),
                     escape(done.token.reveal()),
                     clients(cx.base_url(), Some(done.token.reveal())),
+                    here(cx, "/"),
                 );
                 Ok(with_session(page("You are set up", &body), cx, &done.session))
             }

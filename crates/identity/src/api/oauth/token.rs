@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::Identity;
-use crate::service::oauth::ACCESS_SECONDS;
+use crate::service::oauth::{ACCESS_SECONDS, scopes};
 
 pub(super) struct IssueToken(pub(super) Arc<Identity>);
 
@@ -97,9 +97,9 @@ impl Endpoint for IssueToken {
         let origin = cx.origin();
         let issued = match input.grant_type.as_deref() {
             Some("client_credentials") => {
-                let scope = input.scope.as_deref().unwrap_or("all-apis");
+                let scope = scopes(input.scope.as_deref())?;
                 let secret = secret.ok_or_else(|| missing("client_secret"))?;
-                self.0.client_credentials(&client, &secret, scope, origin).await?
+                self.0.client_credentials(&client, &secret, &scope, origin).await?
             }
             Some("authorization_code") => {
                 let code = input.code.ok_or_else(|| missing("code"))?;
