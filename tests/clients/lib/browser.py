@@ -32,10 +32,10 @@ def browser():
 
 
 @contextmanager
-def visitor(running, size=DESK, scheme="light"):
+def visitor(running, size=DESK, scheme="light", **options):
     """A page of somebody new, with cookies of their own. Errors in its console and failures of the
     Content-Security-Policy fail the test when the block ends."""
-    context = running.new_context(viewport=size, color_scheme=scheme)
+    context = running.new_context(viewport=size, color_scheme=scheme, **options)
     page = context.new_page()
     page.set_default_timeout(60_000)
     complaints = []

@@ -96,6 +96,24 @@ def test_a_browser_is_led_to_sign_in_and_out(server, chromium):
         assert page.url == f"{server.url}/login"
 
 
+def test_signing_in_over_tls_and_http_2(server, chromium):
+    name, link = invited(server)
+    secure = f"https://127.0.0.1:{server.tls_port}"
+    with visitor(chromium, ignore_https_errors=True) as page:
+        set_password(page, link.replace(server.url, secure))
+        page.context.clear_cookies()
+        page.goto(secure)
+        sign_in(page, name)
+        page.get_by_text(f"Signed in as {name}").wait_for()
+        assert page.url == f"{secure}/"
+        assert page.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol") == "h2"
+        [session] = page.context.cookies()
+        assert session["secure"] and session["httpOnly"] and session["sameSite"] == "Lax"
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_role("heading", name="Sign in").wait_for()
+        assert page.context.cookies() == []
+
+
 ASK = (
     "/oidc/v1/authorize?response_type=code&client_id=databricks-cli&redirect_uri=http%3A%2F%2Flocalhost%3A8020"
     "&scope=all-apis%20offline_access&state=s&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
