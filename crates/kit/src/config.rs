@@ -120,8 +120,8 @@ pub const OPTIONS: &[Opt] = &[
         "root_key_file",
         Kind::Path,
         "",
-        "The key that stored secrets are encrypted under; without it, keys/root.key in the data folder, which backups of \
-         the folder should leave out.",
+        "The key that stored secrets are encrypted under; without it, a file beside the data folder, named like it with \
+         .root.key at the end.",
     ),
     opt("query_memory", Kind::Bytes, "1GiB", "What all queries together may use before they spill to disk."),
     opt("disk.warn_below", Kind::Bytes, "1GiB", "With less than this free on the data folder's disk, /readyz warns."),
@@ -156,7 +156,7 @@ pub struct Config {
     pub database_url: Option<String>,
     /// Folders that external tables and volumes may lie in.
     pub external_locations: Vec<PathBuf>,
-    /// The file of the root key, where it is not the data folder's.
+    /// The file of the root key, where it is not the one beside the data folder.
     pub root_key_file: Option<PathBuf>,
     /// Bytes that all queries together may use.
     pub query_memory: u64,

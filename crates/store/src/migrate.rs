@@ -19,6 +19,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("governance", include_str!("../migrations/0003_governance.sql")),
     ("lake", include_str!("../migrations/0004_lake.sql")),
     ("written", include_str!("../migrations/0005_written.sql")),
+    ("authorization", include_str!("../migrations/0006_authorization.sql")),
 ];
 
 /// The newest migration's number: what a database of this version is at.

@@ -60,8 +60,10 @@ pub(crate) fn scopes(asked: Option<&str>) -> Result<String> {
             OFFLINE => offline = true,
             // The text goes into addresses too, where RFC 6749 §4.1.2.1 allows few signs: the scope is not repeated.
             _ => {
-                return Err(Problem::invalid(format!("the scopes are {EVERYTHING} and {OFFLINE}; another was asked for"))
-                    .reason("invalid_scope"));
+                return Err(Problem::invalid(format!(
+                    "the scopes are {EVERYTHING} and {OFFLINE}; another was asked for"
+                ))
+                .reason("invalid_scope"));
             }
         }
     }

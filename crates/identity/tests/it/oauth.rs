@@ -26,7 +26,8 @@ fn authorize(redirect: &str, state: &str) -> String {
 
 /// The hidden fields of the page that asks.
 fn hidden(page: &str) -> Vec<(String, String)> {
-    let unescape = |text: &str| text.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+    let unescape =
+        |text: &str| text.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
     let fields = page.split("<input type=\"hidden\" name=\"").skip(1).map(|rest| {
         let (name, rest) = rest.split_once("\" value=\"").unwrap();
         (name.to_owned(), unescape(rest.split_once('"').unwrap().0))

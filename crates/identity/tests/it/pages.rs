@@ -87,6 +87,7 @@ on_each! {
     /// Five wrong passwords lock the page, not the token; setting a new password ends older sessions.
     async fn wrong_passwords_lock_the_page(world: &World) {
         let (cookie, _) = world.set_up("correct horse battery").await;
+        world.hold_the_clock();
         for n in 0..6 {
             let answer = world.form("/login", None, &[("name", "admin"), ("password", "wrong")]).await;
             assert_eq!(answer.status, if n < 5 { 401 } else { 429 }, "{n}");
@@ -104,5 +105,29 @@ on_each! {
         assert_eq!(world.form("/setup", None, &new).await.status, 200);
         assert_eq!(world.send("GET", ME, &[("Cookie", &cookie)], "").await.status, 401);
         assert_eq!(world.form("/login", None, &right).await.status, 401);
+    }
+
+    /// Each failure after a lock locks for twice as long, up to fifteen minutes; a right token passes all the while; fifteen
+    /// quiet minutes forget it all.
+    async fn locks_double_to_fifteen_minutes(world: &World) {
+        world.set_up("correct horse battery").await;
+        world.hold_the_clock();
+        let wrong = [("name", "admin"), ("password", "wrong")];
+        for _ in 0..4 {
+            assert_eq!(world.form("/login", None, &wrong).await.status, 401);
+        }
+        for seconds in [15, 30, 60, 120, 240, 480, 900, 900] {
+            assert_eq!(world.form("/login", None, &wrong).await.status, 401, "the one that locks for {seconds} s");
+            let locked = world.form("/login", None, &wrong).await;
+            assert_eq!(locked.status, 429);
+            assert_eq!(locked.header("retry-after"), Some(seconds.to_string().as_str()));
+            assert_eq!(world.get(&world.admin(), ME).await.status, 200);
+            world.later(seconds);
+        }
+        world.later(901);
+        for _ in 0..5 {
+            assert_eq!(world.form("/login", None, &wrong).await.status, 401);
+        }
+        assert_eq!(world.form("/login", None, &wrong).await.header("retry-after"), Some("15"));
     }
 }

@@ -23,6 +23,7 @@ pub(crate) struct World {
     pub(crate) folder: Arc<TempDir>,
     pub(crate) address: String,
     ahead: Arc<AtomicI64>,
+    held: Arc<AtomicI64>,
     tasks: Tasks,
 }
 
@@ -71,15 +72,22 @@ impl World {
         crate::capture::listen();
         let folder = tempfile::tempdir().unwrap();
         let ahead = Arc::new(AtomicI64::new(0));
-        let moved = Arc::clone(&ahead);
-        let now = move || Micros(clock::now().0 + moved.load(Ordering::Relaxed));
+        let held = Arc::new(AtomicI64::new(0));
+        let (moved, holding) = (Arc::clone(&ahead), Arc::clone(&held));
+        let now = move || {
+            let base = match holding.load(Ordering::Relaxed) {
+                0 => clock::now().0,
+                held => held,
+            };
+            Micros(base + moved.load(Ordering::Relaxed))
+        };
         let db = fresh(kind, folder.path(), now).await.unwrap_or_else(|error| panic!("{error}"));
         let first = bootstrap(&db, "admin").await.unwrap().expect("an empty database");
         assert!(bootstrap(&db, "admin").await.unwrap().is_none(), "a second start makes nothing");
         let identity = Self::open(&db, &folder).await;
         let tasks = Tasks::new();
         let address = Self::serve(&db, &identity, &tasks).await;
-        World { db, identity, first: Arc::new(first), folder: Arc::new(folder), address, ahead, tasks }
+        World { db, identity, first: Arc::new(first), folder: Arc::new(folder), address, ahead, held, tasks }
     }
 
     async fn open(db: &Db, folder: &TempDir) -> Arc<Identity> {
@@ -106,9 +114,10 @@ impl World {
     pub(crate) async fn again(&self) -> World {
         let identity = Self::open(&self.db, &self.folder).await;
         let address = Self::serve(&self.db, &identity, &self.tasks).await;
-        let (db, tasks, ahead) = (self.db.clone(), self.tasks.clone(), Arc::clone(&self.ahead));
+        let (db, tasks) = (self.db.clone(), self.tasks.clone());
+        let (ahead, held) = (Arc::clone(&self.ahead), Arc::clone(&self.held));
         let (first, folder) = (Arc::clone(&self.first), Arc::clone(&self.folder));
-        World { db, identity, first, folder, address, ahead, tasks }
+        World { db, identity, first, folder, address, ahead, held, tasks }
     }
 
     fn root_key(folder: &TempDir) -> PathBuf {
@@ -118,6 +127,11 @@ impl World {
     pub(crate) async fn stop(&self) {
         self.tasks.stop().await;
         self.db.close().await;
+    }
+
+    /// Holds the clock: from now on only [`World::later`] moves it, however long things take.
+    pub(crate) fn hold_the_clock(&self) {
+        self.held.store(clock::now().0, Ordering::Relaxed);
     }
 
     /// Moves the clock.

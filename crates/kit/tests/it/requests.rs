@@ -94,7 +94,8 @@ async fn a_proxy_may_pass_the_base_path_on_or_not() {
         assert_eq!(world.get(path, "").await.json()["name"], "x", "{path}");
         assert_eq!(world.send(&format!("DELETE {path}"), "", &[], "").await.status, 405, "{path}");
     }
-    for path in ["/our/lake", "/our/lake/", "/our/lake/none", "/our", "/ourlake/api/2.0/echo/x", "/lake/api/2.0/echo/x"] {
+    for path in ["/our/lake", "/our/lake/", "/our/lake/none", "/our", "/ourlake/api/2.0/echo/x", "/lake/api/2.0/echo/x"]
+    {
         let missing = world.get(path, "").await;
         assert_eq!((missing.status, missing.error_code().as_str()), (404, "ENDPOINT_NOT_FOUND"), "{path}");
     }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::pages::{clients, escape, page, problem};
 use super::{from_our_pages, here, with_session};
 use crate::errors::IdentityError;
+use crate::model::credentials::Secret;
 use crate::service::passwords::LEAST;
 use crate::{Identity, PrincipalKind};
 
@@ -131,14 +132,20 @@ impl Endpoint for Setup {
         }
         match self.0.set_up(&input.code, &input.password, cx.origin()).await {
             Ok(done) => {
+                let token = done.token.as_ref().map(Secret::reveal);
+                let shown = token.map(|token| {
+                    format!(
+                        "<h2>Your first token</h2>\n<p>It is shown only now. Keep it like a password.</p>\n\
+                         <pre>{}</pre>\n",
+                        escape(token)
+                    )
+                });
                 let body = format!(
-                    "<p>The password of <strong>{}</strong> is set, and you are signed in.</p>\n\
-                     <h2>Your first token</h2>\n\
-                     <p>It is shown only now. Keep it like a password.</p>\n<pre>{}</pre>\n{}\n\
+                    "<p>The password of <strong>{}</strong> is set, and you are signed in.</p>\n{}{}\n\
                      <p><a href=\"{}\">To the start page</a></p>",
                     escape(&done.who.name),
-                    escape(done.token.reveal()),
-                    clients(cx.base_url(), Some(done.token.reveal())),
+                    shown.unwrap_or_default(),
+                    clients(cx.base_url(), token),
                     here(cx, "/"),
                 );
                 Ok(with_session(page("You are set up", &body), cx, &done.session))
