@@ -42,8 +42,8 @@ pub(super) fn place(configured: Option<&Path>, folder: &DataFolder, settle: bool
     };
     let here = |notice| Ok(RootKey { file: inside.clone(), notice });
     let there = |file: PathBuf, notice| Ok(RootKey { file, notice });
-    let advice = "make a folder for it that backups of the data folder do not take, and name it with root_key_file: the next \
-         start moves the key there";
+    let advice = "name a file elsewhere with root_key_file, where those backups do not take it, and the next start moves the \
+         key there";
     match outside {
         Some(file) if !inside.exists() && (safe || file.exists()) => there(file, None),
         Some(file) if inside.exists() && file.exists() => {
