@@ -11,4 +11,3 @@ pub(crate) mod secrets;
 pub(crate) mod sessions;
 pub(crate) mod signin;
 pub(crate) mod tokens;
-pub(crate) mod ways;

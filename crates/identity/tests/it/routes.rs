@@ -6,8 +6,7 @@ use crannog_identity::endpoints;
 use crannog_kit::Registry;
 
 /// Routes that need no token, all of them.
-const PUBLIC: [&str; 11] = [
-    "GET /",
+const PUBLIC: [&str; 9] = [
     "GET /.well-known/databricks-config",
     "GET /login",
     "GET /oidc/.well-known/oauth-authorization-server",
@@ -15,7 +14,6 @@ const PUBLIC: [&str; 11] = [
     "GET /setup",
     "POST /login",
     "POST /logout",
-    "POST /oidc/v1/consent",
     "POST /oidc/v1/token",
     "POST /setup",
 ];

@@ -1,6 +1,5 @@
-//! Databricks' REST for tokens, client secrets, stored secrets, permissions, and who may use tokens and passwords.
+//! Databricks' REST for tokens, client secrets, stored secrets and permissions.
 
-mod authorization;
 mod client_secrets;
 mod permissions;
 mod secret_acls;
@@ -21,5 +20,4 @@ pub(crate) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
     secrets::endpoints(registry, identity);
     secret_acls::endpoints(registry, identity);
     permissions::endpoints(registry, identity);
-    authorization::endpoints(registry, identity);
 }

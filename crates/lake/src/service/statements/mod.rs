@@ -27,7 +27,6 @@ use uuid::Uuid;
 use self::answer::Answer;
 use self::history::History;
 use super::arbiter::{Arbiter, Author};
-use super::follow::Follower;
 use crate::grammar::statement::{Set, TimeZone, Use};
 use crate::grammar::{self, Name, Parameters, Statement};
 use crate::ports::{Engine, Session};
@@ -46,8 +45,6 @@ pub struct Lake {
     pub arbiter: Arc<Arbiter>,
     /// Who asked what.
     pub history: Arc<History>,
-    /// What keeps the catalog up with tables' logs.
-    pub follower: Arc<Follower>,
 }
 
 /// What a statement starts with.
@@ -67,15 +64,6 @@ impl Default for Context {
     }
 }
 
-/// The tables that a statement touched.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Touched {
-    /// Those that it read.
-    pub reads: Vec<TableRead>,
-    /// Those that it wrote or changed.
-    pub writes: Vec<TableWrite>,
-}
-
 /// One table or view that a statement read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableRead {
@@ -83,17 +71,6 @@ pub struct TableRead {
     pub name: FullName,
     /// The columns that were read of it; empty until it is planned.
     pub columns: Vec<String>,
-    /// The view that the statement named, when it read this with the rights of the view's owner: the reader is not told.
-    pub via: Option<FullName>,
-}
-
-/// One table that a statement wrote.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableWrite {
-    /// Its full name.
-    pub name: FullName,
-    /// Rows that were written; `None` where none were counted.
-    pub rows: Option<i64>,
 }
 
 /// One statement under way.
@@ -101,7 +78,7 @@ pub struct Run {
     lake: Lake,
     caller: Caller,
     session: Session,
-    touched: Arc<Mutex<Touched>>,
+    reads: Arc<Mutex<Vec<TableRead>>>,
     /// What USE and SET leave to the statements after it.
     context: Mutex<Context>,
 }
@@ -117,7 +94,7 @@ impl Run {
             groups,
             now,
         };
-        Run { lake: lake.clone(), caller, session, touched: Arc::default(), context: Mutex::new(context.clone()) }
+        Run { lake: lake.clone(), caller, session, reads: Arc::default(), context: Mutex::new(context.clone()) }
     }
 
     /// Parses and does it.
@@ -130,9 +107,9 @@ impl Run {
         self.statement(statement).await
     }
 
-    /// The tables that it touched so far.
-    pub fn touched(&self) -> Arc<Mutex<Touched>> {
-        Arc::clone(&self.touched)
+    /// The tables that it read so far.
+    pub fn reads(&self) -> Arc<Mutex<Vec<TableRead>>> {
+        Arc::clone(&self.reads)
     }
 
     /// What it leaves to the statements after it in the same session.
@@ -281,13 +258,7 @@ impl Run {
     /// `commitInfo`'s author.
     fn author(&self) -> Author {
         let who = self.caller.who();
-        let statement = self.caller.origin().statement_id.clone();
-        Author { id: who.id.to_string(), name: who.name.to_string(), statement }
-    }
-
-    fn note_written(&self, name: &FullName, rows: Option<i64>) {
-        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
-        touched.writes.push(TableWrite { name: name.clone(), rows });
+        Author { id: who.id.to_string(), name: who.name.to_string() }
     }
 
     /// A name completed to three parts with the session's catalog and schema.
