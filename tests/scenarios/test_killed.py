@@ -339,6 +339,21 @@ def look(server: Server, work: Work) -> list[str]:
     for audit, count in ledger.audits.items():
         if audits.get(audit, 0) != count:
             wrong.append(f"audit {audit}: {audits.get(audit, 0)} rows for {count} changes")
+    return wrong + look_at_commits(door, work)
+
+
+def look_at_commits(door: Door, work: Work) -> list[str]:
+    """Every version of every table is in the audit, under the name of a person: the server knows its commits again."""
+    wrong = []
+    for table in ("rows", "overwritten", "copied"):
+        full = f"{work.main}.{table}"
+        committed = {int(row[0]) for row in door.sql(f"DESCRIBE HISTORY {full}")} - {0}
+        told = door.sql(
+            "SELECT DISTINCT request_params['version'] FROM system.access.audit WHERE action_name = 'modifyTable' "
+            f"AND request_params['full_name_arg'] = '{full}' AND user_identity.email <> 'System-User'"
+        )
+        if (told := {int(version) for (version,) in told}) != committed:
+            wrong.append(f"{full}: commits without audit {committed - told}, audit without commits {told - committed}")
     return wrong
 
 

@@ -34,6 +34,9 @@ pub enum IdentityError {
     /// Not a name that a principal can have.
     #[error("{0:?} cannot be the name of a principal")]
     BadName(String),
+    /// Users are named by their e-mail address.
+    #[error("{0:?} is not an e-mail address, which the name of a user is")]
+    NotAnAddress(String),
     /// A principal that owns objects stays, or the objects would have no owner.
     #[error("{name} owns {count} objects, among them {example}")]
     Owns {
@@ -109,6 +112,7 @@ impl From<IdentityError> for Problem {
             E::BadName(_) => {
                 Problem::invalid(text).hint("names have 1 to 255 bytes, no control characters, no blanks at the ends")
             }
+            E::NotAnAddress(_) => Problem::invalid(text).hint("use a name such as ana@example.com"),
             E::Owns { .. } => Problem::new(Code::FailedPrecondition, text)
                 .hint("give them another owner first, or deactivate instead"),
             E::Cycle { .. } | E::TooDeep(_) => Problem::invalid(text),

@@ -28,6 +28,7 @@ pub use service::permissions::{Level, ObjectAcl};
 pub use service::principals::{Changes, Membership, NewPrincipal};
 pub use service::secrets::{ScopeAcl, SecretInfo};
 pub use service::tokens::TokenInfo;
+pub use service::ways::Way;
 
 use model::limiter::Limiter;
 use service::passwords::Passwords;

@@ -120,8 +120,8 @@ pub const OPTIONS: &[Opt] = &[
         "root_key_file",
         Kind::Path,
         "",
-        "The key that stored secrets are encrypted under; without it, keys/root.key in the data folder, which backups of \
-         the folder should leave out.",
+        "The key that stored secrets are encrypted under; without it, a file beside the data folder, named like it with \
+         .root.key at the end.",
     ),
     opt("query_memory", Kind::Bytes, "1GiB", "What all queries together may use before they spill to disk."),
     opt("disk.warn_below", Kind::Bytes, "1GiB", "With less than this free on the data folder's disk, /readyz warns."),
@@ -156,7 +156,7 @@ pub struct Config {
     pub database_url: Option<String>,
     /// Folders that external tables and volumes may lie in.
     pub external_locations: Vec<PathBuf>,
-    /// The file of the root key, where it is not the data folder's.
+    /// The file of the root key, where it is not the one beside the data folder.
     pub root_key_file: Option<PathBuf>,
     /// Bytes that all queries together may use.
     pub query_memory: u64,
@@ -315,7 +315,7 @@ fn bytes(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(1 << unit)
 }
 
-/// The host of `https://host:port/base`, in lower case.
+/// The host of `https://host:port/base`, in lower case; `None` when that is not what it is.
 fn host_of(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split('/').next().unwrap_or_default();
@@ -324,7 +324,11 @@ fn host_of(url: &str) -> Option<String> {
     } else {
         authority.split(':').next().unwrap_or_default()
     };
-    (matches!(scheme, "http" | "https") && !host.is_empty() && !authority.contains('@')).then(|| host.to_lowercase())
+    // The base path becomes part of every route, where braces would mean something.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    let base = &rest[authority.len()..];
+    let usable = matches!(scheme, "http" | "https") && !host.is_empty() && !authority.contains('@');
+    (usable && base.bytes().all(plain) && !base.contains("//")).then(|| host.to_lowercase())
 }
 
 /// The options of a file by key, as texts.
@@ -409,7 +413,9 @@ mod tests {
         assert!(said(&[("disk-warn-below", "x"), ("disk.warn_below", "1GB")], &[], "").contains("200MiB or 1GiB"));
         assert!(said(&[("listen", "0.0.0.0:80")], &[], "").contains("--allow-plain-http"));
         assert!(said(&[("listen", "off"), ("listen_tls", "off")], &[], "").contains("nothing to serve on"));
-        assert!(said(&[("public_url", "lake.example.com")], &[], "").contains("public_url"));
+        for url in ["lake.example.com", "https://x/{base}", "https://x/a?b=c", "https://x/a//b", "https://a@x"] {
+            assert!(said(&[("public_url", url)], &[], "").contains("public_url"), "{url}");
+        }
         assert!(said(&[("trusted_proxies", "proxy")], &[], "").contains("IP addresses"));
         assert!(read(&[("listen", "0.0.0.0:80"), ("allow_plain_http", "true")], &[], "").is_ok());
     }

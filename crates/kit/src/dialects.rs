@@ -12,11 +12,14 @@ use crate::endpoint::Dialect;
 /// The HTTP status of a code in a dialect.
 pub fn status(code: Code, dialect: Dialect) -> StatusCode {
     match code {
-        // What is asked for and not there yet is the caller's to leave out: 5xx are faults of ours alone.
-        Code::InvalidArgument | Code::FailedPrecondition | Code::Unimplemented => StatusCode::BAD_REQUEST,
+        Code::InvalidArgument | Code::FailedPrecondition => StatusCode::BAD_REQUEST,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::Unauthenticated => StatusCode::UNAUTHORIZED,
         Code::PermissionDenied => StatusCode::FORBIDDEN,
+        // RFC 6749 §5.2: 400 but for a client that is not who it says.
+        Code::NotFound | Code::AlreadyExists | Code::Unimplemented if dialect == Dialect::OAuth => {
+            StatusCode::BAD_REQUEST
+        }
         Code::NotFound => StatusCode::NOT_FOUND,
         // Unity Catalog's own servers say 400 for a name that is taken, and its clients look for that.
         Code::AlreadyExists if matches!(dialect, Dialect::Unity | Dialect::Databricks) => StatusCode::BAD_REQUEST,
@@ -24,6 +27,7 @@ pub fn status(code: Code, dialect: Dialect) -> StatusCode {
         Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
         Code::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
         Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+        Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::DataLoss | Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -88,16 +92,31 @@ pub fn render(problem: &Problem, dialect: Dialect, request_id: &str) -> (StatusC
             body
         }
         Dialect::OAuth => {
-            let error = problem.vendor_reason().unwrap_or(match problem.code() {
-                Code::Unauthenticated => "invalid_client",
-                Code::Internal | Code::Unavailable => "server_error",
-                _ => "invalid_request",
-            });
+            let error = problem.vendor_reason().unwrap_or(oauth_error(problem.code()));
             json!({ "error": error, "error_description": message })
         }
         Dialect::Html => json!(message),
     };
     (status, body)
+}
+
+/// The word of RFC 6749 (§5.2, and §4.1.2.1 for what is not the client's fault).
+fn oauth_error(code: Code) -> &'static str {
+    match code {
+        Code::Unauthenticated => "invalid_client",
+        Code::PermissionDenied => "access_denied",
+        Code::InvalidArgument
+        | Code::TooLarge
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::FailedPrecondition
+        | Code::Unimplemented
+        | Code::Cancelled => "invalid_request",
+        Code::Aborted | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Unavailable => {
+            "temporarily_unavailable"
+        }
+        Code::DataLoss | Code::Internal => "server_error",
+    }
 }
 
 fn details(problem: &Problem, error_code: &str, request_id: &str) -> Value {

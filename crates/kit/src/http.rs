@@ -62,6 +62,23 @@ pub struct HttpConfig {
     pub metrics: Metrics,
 }
 
+impl HttpConfig {
+    /// `/base` of `https://lake.example.com/base`, else nothing. A proxy may pass it on or take it off: both arrive.
+    fn base_path(&self) -> &str {
+        let (_, rest) = self.public_url.as_deref().and_then(|url| url.split_once("://")).unwrap_or_default();
+        rest.find('/').map_or("", |slash| rest[slash..].trim_end_matches('/'))
+    }
+
+    /// A request's path without the base path.
+    fn without_base<'a>(&self, path: &'a str) -> &'a str {
+        match path.strip_prefix(self.base_path()) {
+            Some("") => "/",
+            Some(rest) if rest.starts_with('/') => rest,
+            _ => path,
+        }
+    }
+}
+
 /// Everything that a request needs.
 pub struct Server {
     config: HttpConfig,
@@ -91,6 +108,7 @@ impl Server {
                 paths.insert(path, (methods, routes.merge(on(filter(route.method), handler))));
             }
         }
+        let base = self.config.base_path();
         let (missing, wrong_method) = (Arc::clone(self), Arc::clone(self));
         let mut router = Router::new();
         for (path, (mut methods, routes)) in paths {
@@ -99,12 +117,16 @@ impl Server {
                 methods.insert("HEAD");
             }
             let allow: Arc<str> = methods.into_iter().collect::<Vec<_>>().join(", ").into();
-            router = router.route(
-                path,
-                routes.fallback(move |request: Request| async move {
-                    server.answer(Asked::OtherMethods(allow), request).await
-                }),
-            );
+            let routes = routes.fallback(move |request: Request| async move {
+                server.answer(Asked::OtherMethods(allow), request).await
+            });
+            if !base.is_empty() {
+                router = router.route(&format!("{base}{path}"), routes.clone());
+                if path == "/" {
+                    router = router.route(base, routes.clone());
+                }
+            }
+            router = router.route(path, routes);
         }
         router.fallback(move |request: Request| async move { missing.answer(Asked::Nothing, request).await })
     }
@@ -191,7 +213,8 @@ impl Server {
         }
         let host = self.host(&parts.headers)?;
         let Some(endpoint) = endpoint else {
-            return Err(Problem::not_found(format!("no API for {} {}", parts.method, parts.uri.path()))
+            let path = self.config.without_base(parts.uri.path());
+            return Err(Problem::not_found(format!("no API for {} {path}", parts.method))
                 .reason("ENDPOINT_NOT_FOUND")
                 .hint("`crannog endpoints` lists what is served"));
         };
@@ -225,7 +248,7 @@ impl Server {
         if let Some(query) = parts.uri.query() {
             input::read_pairs(query, &spec.input, &mut found)?;
         }
-        let path = parts.uri.path().to_owned();
+        let path = self.config.without_base(parts.uri.path()).to_owned();
         let params = RawPathParams::from_request_parts(&mut parts, &())
             .await
             .map_err(|error| Problem::invalid(format!("the path cannot be read: {error}")))?;

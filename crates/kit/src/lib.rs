@@ -9,7 +9,6 @@ pub mod clock;
 pub mod config;
 pub mod dialects;
 pub mod endpoint;
-pub mod fixture;
 pub mod health;
 pub mod http;
 pub mod input;
@@ -25,10 +24,9 @@ pub use authority::Authority;
 pub use axum::Router;
 pub use axum::http::StatusCode;
 pub use endpoint::{
-    Answer, Authenticate, Body, Credentials, Cx, Dialect, Empty, Endpoint, Json, Method, NoContent, Output, Reply,
+    Authenticate, Body, Credentials, Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, NoContent, Output, Reply,
     ReplyBody, Route, Spelling,
 };
-pub use fixture::Fixture;
 pub use recorder::Recorder;
 pub use registry::Registry;
 pub use tasks::Tasks;

@@ -18,6 +18,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("identity", include_str!("../migrations/0002_identity.sql")),
     ("governance", include_str!("../migrations/0003_governance.sql")),
     ("lake", include_str!("../migrations/0004_lake.sql")),
+    ("written", include_str!("../migrations/0005_written.sql")),
+    ("authorization", include_str!("../migrations/0006_authorization.sql")),
 ];
 
 /// The newest migration's number: what a database of this version is at.

@@ -15,6 +15,7 @@ use crannog_kit::metrics::Metrics;
 use crannog_kit::{Authority, Recorder, Registry, Tasks};
 use crannog_lake::service::arbiter::Arbiter;
 use crannog_lake::service::executions::Executions;
+use crannog_lake::service::follow::Follower;
 use crannog_lake::service::statements::Lake;
 use crannog_lake::service::statements::history::History;
 use crannog_storage::{External, Location, Storage};
@@ -22,6 +23,7 @@ use crannog_store::Db;
 
 use super::folder::{DataFolder, hostname};
 use super::openapi::{Described, OpenApi};
+use super::root_key::{self, Notice};
 use crate::cli::Failure;
 
 /// A commit that takes longer than this hangs: it writes one small file, or one Parquet file of at most 100,000 rows.
@@ -32,18 +34,11 @@ pub(super) struct Components {
     pub(super) authority: Arc<Authority>,
     pub(super) identity: Arc<Identity>,
     pub(super) governance: Governance,
+    /// What is to be said about the root key at every start.
+    pub(super) root_key: Option<Notice>,
     executions: Arc<Executions>,
     health: Arc<Health>,
     http: HttpConfig,
-}
-
-/// Where identity keeps what it keeps in files.
-pub(super) fn identity_config(config: &Config, folder: &DataFolder) -> Result<IdentityConfig, Failure> {
-    let root_key_file = match &config.root_key_file {
-        Some(file) => file.clone(),
-        None => folder.private_folder("keys")?.join("root.key"),
-    };
-    Ok(IdentityConfig { root_key_file })
 }
 
 /// Which folders external tables and volumes may lie in.
@@ -92,7 +87,8 @@ impl Components {
     pub(super) async fn open(config: &Config, folder: &DataFolder, db: Db, tasks: &Tasks) -> Result<Self, Failure> {
         let recorder = Recorder::start(db.clone(), tasks);
         let authority = Authority::new(db.clone(), Arc::clone(&recorder));
-        let identity = Identity::open(db.clone(), identity_config(config, folder)?).await?;
+        let root_key = root_key::place(config.root_key_file.as_deref(), folder, true)?;
+        let identity = Identity::open(db.clone(), IdentityConfig { root_key_file: root_key.file }).await?;
         let storage =
             Storage::new(folder.path(), external(config)?).map_err(|error| Failure::new(super::chain(&error)))?;
         let governance = Governance { db: db.clone(), storage: Arc::new(storage), authority: Arc::clone(&authority) };
@@ -101,7 +97,8 @@ impl Components {
         let arbiter = Arbiter::new(Arc::clone(&engine), tasks.clone());
         let history = History::start(db.clone(), Arc::clone(&recorder), tasks);
         let (commits, remembered) = (Arc::clone(&arbiter), Arc::clone(&history));
-        let lake = Lake { governance: governance.clone(), engine, arbiter, history };
+        let follower = Follower::start(governance.clone(), Arc::clone(&arbiter), tasks).await?;
+        let lake = Lake { governance: governance.clone(), engine, arbiter, history, follower };
         let executions = Executions::new(lake, tasks.clone());
 
         let disk = Disk::of(folder.path(), config.disk);
@@ -149,7 +146,7 @@ impl Components {
             disk: Some(disk),
             metrics: figures(&authority),
         };
-        Ok(Components { authority, identity, governance, executions, health, http })
+        Ok(Components { authority, identity, governance, root_key: root_key.notice, executions, health, http })
     }
 
     /// Every route, in one registry.

@@ -9,6 +9,7 @@ mod folder;
 pub(crate) mod offline;
 mod openapi;
 mod ports;
+mod root_key;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use self::components::Components;
 use self::first_start::Welcome;
 use self::folder::DataFolder;
+use self::root_key::Notice;
 use crate::cli::{Failure, quoted};
 use crate::output::say;
 
@@ -83,7 +85,7 @@ pub(crate) async fn up(config: Config) -> Result<(), Failure> {
         };
         (address, serve)
     };
-    greet(&config, &folder, plain.0, secure.0, began.elapsed(), welcome.as_ref())?;
+    greet(&config, &folder, plain.0, secure.0, began.elapsed(), welcome.as_ref(), components.root_key.as_ref())?;
 
     let mut signals = Signals::new()?;
     let serving = async { tokio::try_join!(plain.1, secure.1) };
@@ -187,6 +189,7 @@ fn greet(
     https: Option<SocketAddr>,
     took: Duration,
     welcome: Option<&Welcome>,
+    root_key: Option<&Notice>,
 ) -> Result<(), Failure> {
     let plain = http.map(|address| format!("http://{address}"));
     let secure = https.map(|address| format!("https://{address}"));
@@ -199,6 +202,17 @@ fn greet(
         }
     }
     text.push_str(&format!("  data   {data}\n"));
+    match root_key {
+        Some(Notice::Moved(notice)) => {
+            tracing::info!("{notice}");
+            text.push_str(&format!("\n{notice}\n"));
+        }
+        Some(Notice::Inside(notice)) => {
+            tracing::warn!("{notice}");
+            text.push_str(&format!("\nwarning: {notice}\n"));
+        }
+        None => {}
+    }
     if let Some(welcome) = welcome {
         text.push_str("\nthis is its first start\n");
         if let Some(code) = &welcome.setup_code {

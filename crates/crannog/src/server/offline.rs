@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crannog_identity::{Identity, Secret};
+use crannog_identity::{Identity, IdentityConfig, Secret};
 
-use super::components::identity_config;
 use super::folder::DataFolder;
+use super::root_key;
 use crate::cli::{Environment, Failure, configuration};
 
 /// A new token of the administrator, written through the database; `admin.token` then holds it too.
@@ -21,7 +21,8 @@ pub(crate) async fn admin_token(
     let given: BTreeMap<String, String> = given.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     let config = configuration(config.map(Path::to_owned), &given, environment)?;
     let db = super::open_database(&config, &folder).await?;
-    let identity = Identity::open(db.clone(), identity_config(&config, &folder)?).await?;
+    let root_key_file = root_key::place(config.root_key_file.as_deref(), &folder, false)?.file;
+    let identity = Identity::open(db.clone(), IdentityConfig { root_key_file }).await?;
     let token = identity.create_admin_token().await?;
     folder.write_private("admin.token", &format!("{}\n", token.reveal()))?;
     db.close().await;

@@ -5,8 +5,6 @@ mod golden;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
-mod routes;
-#[cfg(test)]
 mod running;
 #[cfg(test)]
 mod workspace;

@@ -12,6 +12,9 @@ use uuid::Uuid;
 
 use crate::Governance;
 
+/// A process that took an intent over has this long to finish it before the next may take it.
+const TAKEN_SECONDS: i64 = 600;
+
 /// An intent that is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intent {
@@ -42,7 +45,25 @@ pub async fn begin_managed(governance: &Governance, permit: &dyn Evidence, kind:
 /// Makes the place the object's own, in the transaction of its row.
 pub(crate) async fn keep(tx: &mut Tx, place: &NewPlace) -> Result<()> {
     claim(tx, place.id, &place.location.to_string()).await?;
-    close_intent(tx, &place.intent.id).await
+    const CLOSE: &str = "DELETE FROM intent WHERE id = $1 AND claimed_at IS NULL";
+    if tx.run(CLOSE, params![place.intent.id.clone()]).await? == 1 {
+        return Ok(());
+    }
+    // Another process was started meanwhile, took this one for dead and deletes the files.
+    Err(Problem::new(Code::Aborted, "the new object's files were given up while it was made")
+        .reason("ABORTED")
+        .hint("another server was started on the same database; run the statement again"))
+}
+
+/// Takes an intent over: from now on whoever opened it cannot close it with a row of its own. `false` when it is closed,
+/// or somebody else took it a moment ago.
+pub(crate) async fn take_over(governance: &Governance, id: &str) -> Result<bool> {
+    const TAKE: &str = "UPDATE intent SET claimed_at = $2 WHERE id = $1 AND (claimed_at IS NULL OR claimed_at < $3)";
+    let mut tx = governance.db.write_unaudited(&super::reconcile::system()).await?;
+    let now = tx.now();
+    let taken = tx.run(TAKE, params![id, now, now.plus_seconds(-TAKEN_SECONDS)]).await?;
+    tx.commit().await?;
+    Ok(taken == 1)
 }
 
 /// Gives a place up after a failure: deletes its files and closes the intent.

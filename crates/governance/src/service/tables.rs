@@ -1,7 +1,7 @@
 //! Tables and views: their rows in the catalog. Their Delta logs are `lake`'s work.
 
 use crannog_security::actions::{Action, schemas, tables};
-use crannog_security::{Caller, Decision, Kind, Permit, Reference, Visible, kinds};
+use crannog_security::{Caller, Kind, Permit, Reference, Visible, kinds};
 use crannog_storage::Location;
 use crannog_store::{Db, Row, params};
 use crannog_types::{FullName, Page, Paged, Problem, Result, SecurableId, check_name, fold};
@@ -133,12 +133,7 @@ pub async fn create(db: &Db, permit: &Permit<schemas::CreateTable>, new: NewTabl
 /// Whether the caller may read, write or manage a table, or everything in a schema. Nobody else is told where the files
 /// are: clients like polars open a location by themselves when they are refused credentials for it.
 pub async fn may_open(caller: &Caller, about: &Reference) -> Result<bool> {
-    for rule in [tables::Select::RULE, tables::Modify::RULE, tables::Manage::RULE] {
-        if let (_, Decision::Allowed(_)) = caller.explain(rule, about).await? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    service::may_any(caller, [tables::Select::RULE, tables::Modify::RULE, tables::Manage::RULE], about).await
 }
 
 /// One table or view: any permit on it tells what it is.
@@ -202,27 +197,6 @@ pub async fn replace_view(db: &Db, permit: &Permit<tables::Manage>, new: &NewTab
     let row = tx.row(ONE, params![target.id]).await?.ok_or_else(gone)?;
     tx.commit().await?;
     table(&row, &sql::above(&target.name))
-}
-
-/// Copies what a version of the log says of a table. Older news than what is there is dropped.
-pub async fn note_version<A: Action<On = kinds::Table>>(
-    db: &Db,
-    permit: &Permit<A>,
-    version: i64,
-    schema_json: &str,
-    partition_columns: &[String],
-    properties: &Properties,
-) -> Result<()> {
-    let partitions = serde_json::to_string(partition_columns).unwrap_or_else(|_| "[]".to_owned());
-    let mut tx = db.write(permit, sql::audit("updateTable", &permit.target().name)).await?;
-    tx.run(
-        "UPDATE table_info SET columns = $1, partition_columns = $2, properties = $3, table_version = $4 \
-         WHERE id = $5 AND coalesce(table_version, -1) < $4",
-        params![schema_json, partitions, sql::to_json(properties), version, permit.target().id],
-    )
-    .await?;
-    sql::touch(&mut tx, permit.target().id).await?;
-    Ok(tx.commit().await?)
 }
 
 /// Drops a table or view; the files of a managed table too.

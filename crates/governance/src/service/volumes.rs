@@ -1,9 +1,9 @@
 //! Volumes: folders of files under grants.
 
 use crannog_security::actions::{Action, schemas, volumes};
-use crannog_security::{Kind, Permit, Visible, kinds};
+use crannog_security::{Caller, Kind, Permit, Reference, Visible, kinds};
 use crannog_storage::{Access, Folder, Location, Managed};
-use crannog_store::{Audit, Db, Row, params};
+use crannog_store::{Db, Row, params};
 use crannog_types::{FullName, Page, Paged, Result, SecurableId, check_name, fold};
 
 use super::catalogs::gone;
@@ -85,16 +85,10 @@ pub async fn create(
     }
 }
 
-/// Keeps in the audit what was changed among a volume's files, before the caller is told that it was.
-pub async fn changed(
-    governance: &Governance,
-    permit: &Permit<volumes::Write>,
-    action: &'static str,
-    path: &str,
-) -> Result<()> {
-    let audit = Audit::of("filesystem", action).with("path", path).with("volume", permit.target().name.to_string());
-    governance.db.write(permit, audit).await?.commit().await?;
-    Ok(())
+/// Whether the caller may read, write or manage a volume, or every volume of a schema: nobody else is told where its files
+/// are.
+pub async fn may_open(caller: &Caller, about: &Reference) -> Result<bool> {
+    service::may_any(caller, [volumes::Read::RULE, volumes::Write::RULE, volumes::Manage::RULE], about).await
 }
 
 /// One volume: any permit on it tells what it is.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crannog_store::testing::Kind;
+
 use crate::world::{World, tree};
 
 /// Pieces that have broken others (`../`, encodings, overlong UTF-8, separators of other systems, names of devices).
@@ -70,61 +72,67 @@ const PLACES: [&str; 9] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_path_leaves_its_volume() {
-    let world = World::flights().await;
-    let canary = "a-secret-that-no-answer-may-hold";
-    std::fs::write(world.dir.join("secret.txt"), canary).unwrap();
-    std::fs::write(world.dir.join("data/secret.txt"), canary).unwrap();
-    std::fs::write(world.dir.join("data/storage/secret.txt"), canary).unwrap();
-    let volume = world.get("admin", "/api/2.1/unity-catalog/volumes/main.flights.raw").await.ok();
-    let volume = world.folder_of(&volume["storage_location"]);
-    let outside = |world: &World| -> BTreeMap<PathBuf, Vec<u8>> {
-        let meta = world.dir.join("meta.db").display().to_string();
-        let others = |path: &PathBuf| !path.starts_with(&volume) && !path.display().to_string().starts_with(&meta);
-        tree(&world.dir).into_iter().filter(|(path, _)| others(path)).collect()
-    };
-    let before = outside(&world);
-    let mut long = vec!["x".repeat(256), "x/".repeat(1_600), format!("{}y", "../".repeat(400))];
-    long.extend(PIECES.iter().map(|piece| (*piece).to_owned()));
-    let mut asked = 0;
-    for piece in &long {
-        for place in PLACES {
-            let path = place.replace('P', piece);
-            for (method, door) in [("PUT", "files"), ("GET", "files"), ("GET", "directories"), ("DELETE", "files")] {
-                let answer = world.send("admin", method, &format!("/api/2.0/fs/{door}/{path}"), &[], b"written").await;
-                asked += 1;
-                assert!(answer.status < 500, "{method} {door} {path}: {}", answer.status);
-                let body = String::from_utf8_lossy(&answer.body);
-                assert!(!body.contains(canary) && !body.contains("root:x:"), "{method} {door} {path}: {body}");
-                assert!(!answer.headers.contains_key("x-evil"), "{path}");
+    for kind in Kind::ALL {
+        let world = World::flights(kind).await;
+        let canary = "a-secret-that-no-answer-may-hold";
+        std::fs::write(world.dir.join("secret.txt"), canary).unwrap();
+        std::fs::write(world.dir.join("data/secret.txt"), canary).unwrap();
+        std::fs::write(world.dir.join("data/storage/secret.txt"), canary).unwrap();
+        let volume = world.get("admin", "/api/2.1/unity-catalog/volumes/main.flights.raw").await.ok();
+        let volume = world.folder_of(&volume["storage_location"]);
+        let outside = |world: &World| -> BTreeMap<PathBuf, Vec<u8>> {
+            let meta = world.dir.join("meta.db").display().to_string();
+            let others = |path: &PathBuf| !path.starts_with(&volume) && !path.display().to_string().starts_with(&meta);
+            tree(&world.dir).into_iter().filter(|(path, _)| others(path)).collect()
+        };
+        let before = outside(&world);
+        let mut long = vec!["x".repeat(256), "x/".repeat(1_600), format!("{}y", "../".repeat(400))];
+        long.extend(PIECES.iter().map(|piece| (*piece).to_owned()));
+        let mut asked = 0;
+        for piece in &long {
+            for place in PLACES {
+                let path = place.replace('P', piece);
+                for (method, door) in [("PUT", "files"), ("GET", "files"), ("GET", "directories"), ("DELETE", "files")]
+                {
+                    let answer =
+                        world.send("admin", method, &format!("/api/2.0/fs/{door}/{path}"), &[], b"written").await;
+                    asked += 1;
+                    assert!(answer.status < 500, "{method} {door} {path}: {}", answer.status);
+                    let body = String::from_utf8_lossy(&answer.body);
+                    assert!(!body.contains(canary) && !body.contains("root:x:"), "{method} {door} {path}: {body}");
+                    assert!(!answer.headers.contains_key("x-evil"), "{path}");
+                }
             }
         }
+        assert!(asked >= 1_600, "{asked}");
+        assert_eq!(outside(&world), before, "something was written outside of the volume");
+        world.stop().await;
     }
-    assert!(asked >= 1_600, "{asked}");
-    assert_eq!(outside(&world), before, "something was written outside of the volume");
-    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn links_in_a_volume_lead_nowhere() {
-    let world = World::flights().await;
-    std::fs::write(world.dir.join("secret.txt"), "secret").unwrap();
-    let volume = world.get("admin", "/api/2.1/unity-catalog/volumes/main.flights.raw").await.ok();
-    let volume = world.folder_of(&volume["storage_location"]);
-    std::os::unix::fs::symlink(&world.dir, volume.join("link")).unwrap();
-    std::os::unix::fs::symlink(world.dir.join("secret.txt"), volume.join("file")).unwrap();
-    for (method, path) in [
-        ("GET", "files/Volumes/main/flights/raw/link/secret.txt"),
-        ("PUT", "files/Volumes/main/flights/raw/link/new.txt"),
-        ("DELETE", "files/Volumes/main/flights/raw/link/secret.txt"),
-        ("GET", "files/Volumes/main/flights/raw/file"),
-        ("GET", "directories/Volumes/main/flights/raw/link"),
-        ("PUT", "directories/Volumes/main/flights/raw/link/new"),
-    ] {
-        let answer = world.send("admin", method, &format!("/api/2.0/fs/{path}"), &[], b"x").await;
-        assert!((400..500).contains(&answer.status), "{method} {path}: {}", answer.status);
-        assert!(!String::from_utf8_lossy(&answer.body).contains("secret\n"));
+    for kind in Kind::ALL {
+        let world = World::flights(kind).await;
+        std::fs::write(world.dir.join("secret.txt"), "secret").unwrap();
+        let volume = world.get("admin", "/api/2.1/unity-catalog/volumes/main.flights.raw").await.ok();
+        let volume = world.folder_of(&volume["storage_location"]);
+        std::os::unix::fs::symlink(&world.dir, volume.join("link")).unwrap();
+        std::os::unix::fs::symlink(world.dir.join("secret.txt"), volume.join("file")).unwrap();
+        for (method, path) in [
+            ("GET", "files/Volumes/main/flights/raw/link/secret.txt"),
+            ("PUT", "files/Volumes/main/flights/raw/link/new.txt"),
+            ("DELETE", "files/Volumes/main/flights/raw/link/secret.txt"),
+            ("GET", "files/Volumes/main/flights/raw/file"),
+            ("GET", "directories/Volumes/main/flights/raw/link"),
+            ("PUT", "directories/Volumes/main/flights/raw/link/new"),
+        ] {
+            let answer = world.send("admin", method, &format!("/api/2.0/fs/{path}"), &[], b"x").await;
+            assert!((400..500).contains(&answer.status), "{method} {path}: {}", answer.status);
+            assert!(!String::from_utf8_lossy(&answer.body).contains("secret\n"));
+        }
+        assert_eq!(std::fs::read(world.dir.join("secret.txt")).unwrap(), b"secret");
+        assert!(!world.dir.join("new.txt").exists() && !world.dir.join("new").exists());
+        world.stop().await;
     }
-    assert_eq!(std::fs::read(world.dir.join("secret.txt")).unwrap(), b"secret");
-    assert!(!world.dir.join("new.txt").exists() && !world.dir.join("new").exists());
-    world.stop().await;
 }

@@ -14,6 +14,7 @@ use crannog_kit::{Authenticate, Authority, Credentials, Recorder, Registry, Task
 use crannog_security::actions::schemas;
 use crannog_security::{Caller, NameOf, Origin, Permit, System, Task, Who};
 use crannog_storage::{Access, External, Location, Managed, Storage};
+use crannog_store::testing::{Kind, fresh};
 use crannog_store::{Audit, Db, Row, params};
 use crannog_types::{Code, FullName, PrincipalId, Problem, Result, SecurableId, fold};
 use serde_json::Value;
@@ -105,10 +106,10 @@ fn system() -> System {
 
 impl World {
     /// A server with the people, a metastore that `admin` owns, and nothing in it.
-    pub(crate) async fn empty() -> World {
+    pub(crate) async fn empty(kind: Kind) -> World {
         let dir = std::env::temp_dir().join(format!("crannog-governance-{}", uuid::Uuid::new_v4().simple()));
         std::fs::create_dir_all(&dir).unwrap();
-        let db = Db::sqlite(&dir.join("meta.db"), crannog_kit::clock::now).await.unwrap();
+        let db = fresh(kind, &dir, crannog_kit::clock::now).await.unwrap();
         ground(&db).await;
         let tasks = Tasks::new();
         let recorder = Recorder::start(db.clone(), &tasks);
@@ -130,8 +131,8 @@ impl World {
     }
 
     /// The same with `main.flights` in it: tables `flights` and `planes`, a view `flights_public`, a volume `raw`.
-    pub(crate) async fn flights() -> World {
-        let world = World::empty().await;
+    pub(crate) async fn flights(kind: Kind) -> World {
+        let world = World::empty(kind).await;
         world.post("admin", "/api/2.1/unity-catalog/catalogs", serde_json::json!({ "name": "main" })).await.ok();
         let schema = serde_json::json!({ "name": "flights", "catalog_name": "main" });
         world.post("admin", "/api/2.1/unity-catalog/schemas", schema).await.ok();
@@ -281,7 +282,7 @@ impl Drop for World {
     }
 }
 
-fn new_table(name: &str, files: Files) -> NewTable {
+pub(crate) fn new_table(name: &str, files: Files) -> NewTable {
     let schema = serde_json::json!({ "type": "struct", "fields": [
         { "name": "id", "type": "long", "nullable": false, "metadata": {} },
         { "name": "price", "type": "decimal(10,2)", "nullable": true, "metadata": { "comment": "in euro" } },

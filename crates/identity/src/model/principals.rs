@@ -113,6 +113,14 @@ pub(crate) fn check_name(name: &str) -> Result<(), IdentityError> {
     if fine { Ok(()) } else { Err(IdentityError::BadName(name.to_owned())) }
 }
 
+/// Checks the name of a user: an e-mail address, as in Databricks. Only its form: one @ with something before and after it
+/// and no blanks, so that no user can be taken for a group or a service principal in a GRANT.
+pub(crate) fn check_user_name(name: &str) -> Result<(), IdentityError> {
+    let parts: Vec<&str> = name.split('@').collect();
+    let fine = parts.len() == 2 && parts.iter().all(|part| !part.is_empty()) && !name.contains(char::is_whitespace);
+    if fine { Ok(()) } else { Err(IdentityError::NotAnAddress(name.to_owned())) }
+}
+
 /// A random positive decimal of 15 or 16 digits below 2^53.
 pub(crate) fn random_id() -> Result<i64, IdentityError> {
     const LEAST: u64 = 100_000_000_000_000;

@@ -11,6 +11,7 @@ use crate::model::credentials::{CredentialKind, Secret};
 use crate::model::principals::{Principal, PrincipalKind, check_name, random_id};
 use crate::service::membership;
 use crate::service::tokens::{NewToken, insert_token};
+use crate::service::ways::{Way, allow};
 
 /// How long a set-up code is good.
 const SETUP_LIFETIME: i64 = 7 * 24 * 3_600;
@@ -104,6 +105,11 @@ pub async fn bootstrap(db: &Db, admin: &str) -> Result<Option<FirstStart>> {
         membership::settle(&mut tx, &ground, principal).await?;
     }
     membership::join(&mut tx, &ground, &admins, &person).await?;
+    for way in [Way::Tokens, Way::Passwords] {
+        for group in [ground.account_users, ground.admins] {
+            allow(&mut tx, way, group).await?;
+        }
+    }
     let root = "INSERT INTO securable (id, kind, parent, name, folded, path, owner, comment, created_at, created_by, \
          updated_at, updated_by) VALUES ($1, 'metastore', NULL, 'metastore', 'metastore', '', $2, NULL, $3, $4, $3, $4)";
     let author = tx.author();

@@ -11,3 +11,4 @@ pub(crate) mod secrets;
 pub(crate) mod sessions;
 pub(crate) mod signin;
 pub(crate) mod tokens;
+pub(crate) mod ways;

@@ -39,7 +39,35 @@ pub(crate) struct Issued {
 pub(crate) struct Authorization<'a> {
     pub(crate) redirect_uri: &'a str,
     pub(crate) challenge: &'a str,
-    pub(crate) scope: &'a str,
+    /// Of [`scopes`].
+    pub(crate) scope: String,
+}
+
+/// Asks for a refresh token.
+pub(crate) const OFFLINE: &str = "offline_access";
+const EVERYTHING: &str = "all-apis";
+
+/// The scopes that a token gets for those that were asked for. Every token may do what its owner may, so `all-apis` is
+/// always among them.
+///
+/// # Errors
+/// `invalid_scope` for one that there is not: a client that asks for less must not get more without knowing.
+pub(crate) fn scopes(asked: Option<&str>) -> Result<String> {
+    let mut offline = false;
+    for scope in asked.unwrap_or_default().split_ascii_whitespace() {
+        match scope {
+            EVERYTHING => {}
+            OFFLINE => offline = true,
+            // The text goes into addresses too, where RFC 6749 §4.1.2.1 allows few signs: the scope is not repeated.
+            _ => {
+                return Err(Problem::invalid(format!(
+                    "the scopes are {EVERYTHING} and {OFFLINE}; another was asked for"
+                ))
+                .reason("invalid_scope"));
+            }
+        }
+    }
+    Ok(if offline { format!("{EVERYTHING} {OFFLINE}") } else { EVERYTHING.to_owned() })
 }
 
 /// Whether the public client may be sent to this address: its own machine, ports 8020 to 8025.
@@ -102,9 +130,12 @@ impl Identity {
         Ok(issued)
     }
 
-    /// A code for somebody who is signed in, to be taken to the client that asked.
+    /// A code for somebody who is signed in and has allowed it, to be taken to the client that asked.
     pub(crate) async fn authorize(&self, who: &Who, asked: &Authorization<'_>, origin: &Arc<Origin>) -> Result<Secret> {
-        let audit = Audit::of("accounts", "oidcBrowserLogin").with("client_id", PUBLIC_CLIENT);
+        let audit = Audit::of("accounts", "oidcBrowserLogin")
+            .with("client_id", PUBLIC_CLIENT)
+            .with("redirect_uri", asked.redirect_uri)
+            .with("scope", asked.scope.as_str());
         let mut tx = self.signing_in(who, origin, audit).await?;
         let code = Secret::new(CredentialKind::Client)?;
         let sql = "INSERT INTO oauth_grant (hash, kind, principal, client, redirect_uri, challenge, scope, family, \
@@ -115,7 +146,7 @@ impl Identity {
             PUBLIC_CLIENT,
             asked.redirect_uri,
             asked.challenge,
-            asked.scope,
+            asked.scope.clone(),
             Uuid::now_v7().to_string(),
             tx.now().plus_seconds(CODE_SECONDS),
         ];
@@ -206,7 +237,7 @@ async fn finish(mut tx: Tx, granted: &Granted, grant: &'static str, origin: &Arc
         .with("grant_type", grant)
         .with("client_id", granted.client.as_str());
     record_sign_in(&mut tx, &granted.who, origin, audit).await?;
-    let again = granted.scope.split(' ').any(|scope| scope == "offline_access");
+    let again = granted.scope.split(' ').any(|scope| scope == OFFLINE);
     let family = Some(granted.family.as_str());
     let issued = issue(&mut tx, &granted.who, &granted.client, &granted.scope, family, again).await?;
     tx.commit().await?;
@@ -239,6 +270,14 @@ async fn issue(tx: &mut Tx, who: &Who, client: &str, scope: &str, family: Option
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scopes_are_known_ones() {
+        assert_eq!(scopes(None).unwrap(), "all-apis");
+        assert_eq!(scopes(Some("offline_access")).unwrap(), "all-apis offline_access");
+        assert_eq!(scopes(Some(" all-apis  offline_access all-apis")).unwrap(), "all-apis offline_access");
+        assert_eq!(scopes(Some("all-apis sql")).unwrap_err().vendor_reason(), Some("invalid_scope"));
+    }
 
     #[test]
     fn redirects_stay_on_the_machine() {

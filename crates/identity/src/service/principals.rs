@@ -10,7 +10,9 @@ use uuid::Uuid;
 
 use crate::Identity;
 use crate::errors::IdentityError;
-use crate::model::principals::{PRINCIPAL_COLUMNS, Principal, PrincipalKind, check_name, principal_columns, random_id};
+use crate::model::principals::{
+    PRINCIPAL_COLUMNS, Principal, PrincipalKind, check_name, check_user_name, principal_columns, random_id,
+};
 use crate::service::bootstrap::insert_principal;
 use crate::service::membership;
 
@@ -185,6 +187,9 @@ impl Identity {
             (None, kind) => return Err(Problem::invalid(format!("a {} needs a name", kind.describe()))),
         };
         check_name(&name)?;
+        if new.kind == PrincipalKind::User {
+            check_user_name(&name)?;
+        }
         let (action, param) = match new.kind {
             PrincipalKind::User => ("createUser", "targetUserName"),
             PrincipalKind::Group => ("createGroup", "targetGroupName"),

@@ -13,6 +13,7 @@ use crate::model::credentials::{self, CredentialKind, Secret, hex};
 use crate::service::principals::end_sessions;
 use crate::service::signin::authenticate_task;
 use crate::service::tokens::{NewToken, insert_token};
+use crate::service::ways::{Way, is_allowed};
 
 /// How long a browser stays signed in.
 pub(crate) const SESSION_SECONDS: i64 = 24 * 3_600;
@@ -21,7 +22,8 @@ pub(crate) const SESSION_SECONDS: i64 = 24 * 3_600;
 pub(crate) struct SetUp {
     pub(crate) who: Who,
     pub(crate) session: Secret,
-    pub(crate) token: Secret,
+    /// `None`: they may not use tokens.
+    pub(crate) token: Option<Secret>,
 }
 
 impl Identity {
@@ -60,7 +62,8 @@ impl Identity {
     /// Whose set-up code this is, while it can be used.
     pub(crate) async fn setup_owner(&self, code: &str, source_ip: Option<&str>) -> Result<Who> {
         let sql = "SELECT p.id, p.name FROM setup_code s JOIN principal p ON p.id = s.principal \
-             WHERE s.hash = $1 AND s.expires_at > $2 AND p.active = 1";
+             WHERE s.hash = $1 AND s.expires_at > $2 AND p.active = 1 AND EXISTS (SELECT 1 FROM authorization_grant a \
+             JOIN closure c ON c.principal = a.principal WHERE a.way = 'passwords' AND c.member = p.id)";
         let row = match credentials::read(code) {
             Some((CredentialKind::SetUp, hash)) => {
                 self.db.read(&authenticate_task()).row(sql, params![hex(&hash), self.db.now()]).await?
@@ -102,7 +105,11 @@ impl Identity {
             family: None,
             expires_at: None,
         };
-        let (token, _) = insert_token(&mut tx, new, Some(&who)).await?;
+        let token = if is_allowed(&mut tx, Way::Tokens, who.id).await? {
+            Some(insert_token(&mut tx, new, Some(&who)).await?.0)
+        } else {
+            None
+        };
         tx.commit().await?;
         Ok(SetUp { who, session, token })
     }

@@ -53,7 +53,9 @@ impl TokenCache {
 }
 
 const OWNER: &str = "SELECT p.id, p.name, t.expires_at FROM token t JOIN principal p ON p.id = t.principal \
-     WHERE t.hash = $1 AND t.kind = $2 AND p.active = 1";
+     WHERE t.hash = $1 AND t.kind = $2 AND p.active = 1 AND (t.kind = 'oauth' OR EXISTS (SELECT 1 \
+     FROM authorization_grant a JOIN closure c ON c.principal = a.principal WHERE c.member = p.id \
+     AND a.way = CASE t.kind WHEN 'personal' THEN 'tokens' ELSE 'passwords' END))";
 
 impl Identity {
     /// The owner of a token of one of these kinds that is in force.
@@ -93,7 +95,8 @@ impl Identity {
         let suspects = [Some(account.clone()), source_ip.map(address)];
         self.wait_for(&suspects)?;
         let sql = "SELECT p.id, p.name, w.hash FROM principal p JOIN password w ON w.principal = p.id \
-             WHERE p.folded = $1 AND p.active = 1 AND p.kind = 'user'";
+             WHERE p.folded = $1 AND p.active = 1 AND p.kind = 'user' AND EXISTS (SELECT 1 FROM authorization_grant a \
+             JOIN closure c ON c.principal = a.principal WHERE a.way = 'passwords' AND c.member = p.id)";
         let row = self.db.read(&authenticate_task()).row(sql, params![folded]).await?;
         let stored = row.as_ref().map(|row| row.text(2)).transpose()?;
         // A name that is not there costs the same time.

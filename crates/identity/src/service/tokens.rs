@@ -13,6 +13,7 @@ use crate::errors::IdentityError;
 use crate::model::credentials::{CredentialKind, Secret};
 use crate::model::principals::{Principal, PrincipalKind};
 use crate::service::bootstrap::bootstrap_task;
+use crate::service::ways::check_tokens;
 
 /// What is known of a token, without its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +138,7 @@ impl Identity {
             family: None,
             expires_at: expiry(tx.now(), lifetime_seconds)?,
         };
+        check_tokens(&mut tx, who.id).await?;
         let made = insert_token(&mut tx, new, Some(&who)).await?;
         tx.commit().await?;
         Ok(made)
@@ -162,6 +164,7 @@ impl Identity {
             family: None,
             expires_at: expiry(tx.now(), lifetime_seconds)?,
         };
+        check_tokens(&mut tx, new.owner).await?;
         let made = insert_token(&mut tx, new, Some(permit.who())).await?;
         tx.commit().await?;
         Ok(made)

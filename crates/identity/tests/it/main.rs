@@ -1,5 +1,5 @@
-//! Identity through its doors: a real HTTP server on a free loopback port, over SQLite and, when
-//! `CRANNOG_TEST_POSTGRES_URL` names a server, over PostgreSQL too.
+//! Identity through its doors: a real HTTP server on a free loopback port, over SQLite and over PostgreSQL. The latter is the
+//! server of `scripts/postgres run`; without one the tests fail.
 
 #[cfg(test)]
 #[macro_use]

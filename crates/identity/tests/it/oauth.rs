@@ -24,9 +24,30 @@ fn authorize(redirect: &str, state: &str) -> String {
     format!("/oidc/v1/authorize?{fields}")
 }
 
+/// The hidden fields of the page that asks.
+fn hidden(page: &str) -> Vec<(String, String)> {
+    let unescape =
+        |text: &str| text.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+    let fields = page.split("<input type=\"hidden\" name=\"").skip(1).map(|rest| {
+        let (name, rest) = rest.split_once("\" value=\"").unwrap();
+        (name.to_owned(), unescape(rest.split_once('"').unwrap().0))
+    });
+    fields.collect()
+}
+
+/// Answers the page that asks.
+async fn answer(world: &World, cookie: &str, page: &str, answer: &str) -> crate::world::Answer {
+    let fields = hidden(page);
+    let mut fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    fields.push(("answer", answer));
+    world.form("/oidc/v1/consent", Some(cookie), &fields).await
+}
+
 async fn code_for(world: &World, cookie: &str) -> String {
     let path = authorize("http://localhost:8020", "st&te");
-    let answer = world.send("GET", &path, &[("Cookie", cookie)], "").await;
+    let page = world.send("GET", &path, &[("Cookie", cookie)], "").await;
+    assert_eq!((page.status, page.header("location")), (200, None), "{}", page.text);
+    let answer = answer(world, cookie, &page.text, "allow").await;
     assert_eq!(answer.status, 303, "{}", answer.text);
     let location = answer.header("location").unwrap();
     let query = location.strip_prefix("http://localhost:8020?").unwrap_or_else(|| panic!("{location}"));
@@ -136,6 +157,100 @@ on_each! {
         let code = code_for(world, &cookie).await;
         world.later(61);
         assert_eq!(exchange(world, &code, VERIFIER).await.of(400)["error"], "invalid_grant");
+    }
+
+    /// The page says who asks, for what, and where the answer goes; only its own form gives a code, and to its own session.
+    async fn nobody_gets_a_code_without_being_allowed(world: &World) {
+        let (cookie, _) = world.set_up("correct horse battery").await;
+        let path = authorize("http://localhost:8020", "<s>");
+        let page = world.send("GET", &path, &[("Cookie", &cookie)], "").await;
+        assert_eq!(page.status, 200);
+        for wanted in ["databricks-cli", "<strong>admin</strong>", "http://localhost:8020<", "all-apis offline_access<", "&lt;s&gt;"] {
+            assert!(page.text.contains(wanted), "{wanted}: {}", page.text);
+        }
+        assert!(!page.text.contains("<s>"));
+        assert!(page.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"));
+        let codes = || world.rows("SELECT hash FROM oauth_grant");
+        // Another site's page, or one that guesses: no proof, one for another request, one of another session.
+        let mut fields = hidden(&page.text);
+        fields.push(("answer".to_owned(), "allow".to_owned()));
+        let send = async |fields: &[(String, String)], cookie: &str, origin: Option<&str>| {
+            let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let mut headers = vec![("Content-Type", "application/x-www-form-urlencoded"), ("Cookie", cookie)];
+            headers.extend(origin.map(|origin| ("Origin", origin)));
+            world.send("POST", "/oidc/v1/consent", &headers, &form(&fields)).await
+        };
+        let without: Vec<_> = fields.iter().filter(|(name, _)| name != "proof").cloned().collect();
+        let mut other = fields.clone();
+        for (name, value) in &mut other {
+            if name == "redirect_uri" {
+                *value = "http://localhost:8021".to_owned();
+            }
+        }
+        let right = [("name", "admin"), ("password", "correct horse battery")];
+        let signed_in = world.form("/login", None, &right).await;
+        let elsewhere = signed_in.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+        for (what, fields, cookie, origin) in [
+            ("no proof", &without, &cookie, None),
+            ("another request", &other, &cookie, None),
+            ("another session", &fields, &elsewhere, None),
+            ("another site", &fields, &cookie, Some("http://evil.example")),
+            ("a page without a name", &fields, &cookie, Some("null")),
+        ] {
+            let refused = send(fields, cookie, origin).await;
+            assert_eq!((refused.status, refused.header("location")), (403, None), "{what}: {}", refused.text);
+        }
+        let away = send(&fields, "crannog_session=none", None).await;
+        assert!(away.header("location").unwrap().contains("/login?next="), "nobody is signed in");
+        assert!(codes().await.is_empty());
+        let denied = answer(world, &cookie, &page.text, "deny").await;
+        let wanted = "http://localhost:8020?error=access_denied&error_description=the%20person%20denied%20the%20request&state=%3Cs%3E";
+        assert_eq!((denied.status, denied.header("location")), (303, Some(wanted)));
+        assert!(codes().await.is_empty());
+        assert_eq!(answer(world, &cookie, &page.text, "allow").await.status, 303);
+        assert_eq!(codes().await.len(), 1);
+        let audit = world.rows("SELECT request_params FROM audit_event WHERE action_name = 'oidcBrowserLogin'").await;
+        assert_eq!(audit.len(), 1);
+        assert!(audit[0].text(0).unwrap().contains("http://localhost:8020"));
+    }
+
+    /// OpenID Connect's prompts: silence is an error, signing in anew is offered, and nonsense is refused.
+    async fn prompts_are_followed(world: &World) {
+        let (cookie, _) = world.set_up("correct horse battery").await;
+        let ask = async |prompt: &str, headers: &[(&str, &str)]| {
+            let path = format!("{}&prompt={prompt}", authorize("http://localhost:8020", "s"));
+            let answer = world.send("GET", &path, headers, "").await;
+            (answer.status, answer.header("location").unwrap_or_default().to_owned())
+        };
+        let signed_in = [("Cookie", cookie.as_str())];
+        for (prompt, headers, error) in [
+            ("none", &[][..], "login_required"),
+            ("none", &signed_in[..], "consent_required"),
+            ("none%20login", &signed_in[..], "invalid_request"),
+            ("never", &signed_in[..], "invalid_request"),
+        ] {
+            let (status, location) = ask(prompt, headers).await;
+            assert_eq!(status, 303);
+            assert!(location.starts_with(&format!("http://localhost:8020?error={error}&error_description=")), "{location}");
+            assert!(location.ends_with("&state=s"), "{location}");
+        }
+        assert_eq!(ask("consent", &signed_in).await, (200, String::new()));
+        for anew in ["login", "select_account", "login%20consent"] {
+            let (status, location) = ask(anew, &signed_in).await;
+            let (login, next) = location.split_once("&next=").unwrap();
+            assert_eq!((status, login), (303, format!("http://{}/login?anew=true", world.address).as_str()));
+            assert!(!next.contains("prompt"), "who has signed in is not asked to again: {next}");
+        }
+    }
+
+    /// A scope that there is not is refused, from people's clients and from programs.
+    async fn unknown_scopes_are_refused(world: &World) {
+        let (cookie, _) = world.set_up("correct horse battery").await;
+        let path = authorize("http://localhost:8020", "s").replace(&form(&[("x", "all-apis")])[2..], "%73%71%6C");
+        let answer = world.send("GET", &path, &[("Cookie", &cookie)], "").await;
+        assert!(answer.header("location").unwrap().starts_with("http://localhost:8020?error=invalid_scope&"));
+        let fields = [("grant_type", "client_credentials"), ("client_id", "x"), ("client_secret", "y"), ("scope", "sql")];
+        assert_eq!(world.form("/oidc/v1/token", None, &fields).await.of(400)["error"], "invalid_scope");
     }
 
     /// Nothing is sent to an address that is not the client's.

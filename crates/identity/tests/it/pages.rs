@@ -37,12 +37,15 @@ on_each! {
         assert!(wrong.text.contains("&lt;b&gt;") && !wrong.text.contains("<b>"));
         let right = [("name", "Admin"), ("password", "correct horse battery"), ("next", "//evil.example")];
         let answer = world.form("/login", None, &right).await;
-        assert_eq!((answer.status, answer.header("location")), (303, Some(format!("http://{}/login", world.address).as_str())));
+        assert_eq!((answer.status, answer.header("location")), (303, Some(format!("http://{}/", world.address).as_str())));
         let set = answer.header("set-cookie").unwrap();
         assert!(set.contains("HttpOnly") && set.contains("SameSite=Lax"), "{set}");
         let cookie = set.split(';').next().unwrap().to_owned();
         assert_eq!(world.send("GET", ME, &[("Cookie", &cookie)], "").await.status, 200);
-        assert!(world.send("GET", "/login", &[("Cookie", &cookie)], "").await.text.contains("signed in as"));
+        let there = world.send("GET", "/login?next=/x", &[("Cookie", &cookie)], "").await;
+        assert_eq!((there.status, there.header("location")), (303, Some(format!("http://{}/x", world.address).as_str())));
+        let anew = world.send("GET", "/login?anew=true", &[("Cookie", &cookie)], "").await;
+        assert!(anew.status == 200 && anew.text.contains("<form method=\"post\" action=\"/login\">"), "{}", anew.text);
         // A cookie is no bearer token, and changes nothing when another site sends it.
         let value = cookie.split_once('=').unwrap().1.to_owned();
         assert_eq!(world.get(&value, ME).await.status, 401);
@@ -58,9 +61,33 @@ on_each! {
         assert_eq!(world.send("GET", ME, &[("Cookie", &cookie)], "").await.status, 401);
     }
 
+    /// Browsers find the sign-in page or their own start page; programs find the JSON 404 of every unknown path.
+    async fn a_browser_finds_its_start_page(world: &World) {
+        for accept in ["*/*", "application/json", "text/html;q=0"] {
+            let missing = world.send("GET", "/", &[("Accept", accept)], "").await.of(404);
+            assert_eq!(missing["error_code"], "ENDPOINT_NOT_FOUND");
+        }
+        assert_eq!(world.send("GET", "/", &[], "").await.of(404)["error_code"], "ENDPOINT_NOT_FOUND");
+        let browser = ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
+        let away = world.send("GET", "/", &[browser], "").await;
+        assert_eq!((away.status, away.header("location")), (303, Some(format!("http://{}/login", world.address).as_str())));
+        let (cookie, _) = world.set_up("correct horse battery").await;
+        let home = world.send("GET", "/", &[browser, ("Cookie", &cookie)], "").await;
+        assert_eq!(home.status, 200);
+        let host = format!("http://{}", world.address);
+        for wanted in ["Signed in as <strong>admin</strong>", &host, &world.identity.ground().workspace_id, "&lt;your token&gt;"] {
+            assert!(home.text.contains(wanted), "{wanted}");
+        }
+        assert!(home.text.contains("from the next release"), "mlflow is not served yet, and the page says so");
+        assert_eq!(home.header("cache-control"), Some("no-store"));
+        assert!(!home.text.contains("<script") && !home.text.contains("crg_"));
+        assert_eq!(world.form("/", Some(&cookie), &[]).await.status, 405);
+    }
+
     /// Five wrong passwords lock the page, not the token; setting a new password ends older sessions.
     async fn wrong_passwords_lock_the_page(world: &World) {
         let (cookie, _) = world.set_up("correct horse battery").await;
+        world.hold_the_clock();
         for n in 0..6 {
             let answer = world.form("/login", None, &[("name", "admin"), ("password", "wrong")]).await;
             assert_eq!(answer.status, if n < 5 { 401 } else { 429 }, "{n}");
@@ -78,5 +105,29 @@ on_each! {
         assert_eq!(world.form("/setup", None, &new).await.status, 200);
         assert_eq!(world.send("GET", ME, &[("Cookie", &cookie)], "").await.status, 401);
         assert_eq!(world.form("/login", None, &right).await.status, 401);
+    }
+
+    /// Each failure after a lock locks for twice as long, up to fifteen minutes; a right token passes all the while; fifteen
+    /// quiet minutes forget it all.
+    async fn locks_double_to_fifteen_minutes(world: &World) {
+        world.set_up("correct horse battery").await;
+        world.hold_the_clock();
+        let wrong = [("name", "admin"), ("password", "wrong")];
+        for _ in 0..4 {
+            assert_eq!(world.form("/login", None, &wrong).await.status, 401);
+        }
+        for seconds in [15, 30, 60, 120, 240, 480, 900, 900] {
+            assert_eq!(world.form("/login", None, &wrong).await.status, 401, "the one that locks for {seconds} s");
+            let locked = world.form("/login", None, &wrong).await;
+            assert_eq!(locked.status, 429);
+            assert_eq!(locked.header("retry-after"), Some(seconds.to_string().as_str()));
+            assert_eq!(world.get(&world.admin(), ME).await.status, 200);
+            world.later(seconds);
+        }
+        world.later(901);
+        for _ in 0..5 {
+            assert_eq!(world.form("/login", None, &wrong).await.status, 401);
+        }
+        assert_eq!(world.form("/login", None, &wrong).await.header("retry-after"), Some("15"));
     }
 }

@@ -6,7 +6,8 @@ use crannog_identity::endpoints;
 use crannog_kit::Registry;
 
 /// Routes that need no token, all of them.
-const PUBLIC: [&str; 9] = [
+const PUBLIC: [&str; 11] = [
+    "GET /",
     "GET /.well-known/databricks-config",
     "GET /login",
     "GET /oidc/.well-known/oauth-authorization-server",
@@ -14,6 +15,7 @@ const PUBLIC: [&str; 9] = [
     "GET /setup",
     "POST /login",
     "POST /logout",
+    "POST /oidc/v1/consent",
     "POST /oidc/v1/token",
     "POST /setup",
 ];

@@ -44,8 +44,8 @@ on_each! {
         assert_eq!(again.status, 409);
         assert_eq!(again.json()["scimType"], "uniqueness");
         assert_eq!(world.post(&world.admin(), GROUPS, json!({ "displayName": "ANA@example.com" })).await.status, 409);
-        for bad in ["", " ana", "a\nb"] {
-            assert_eq!(world.post(&world.admin(), USERS, json!({ "userName": bad })).await.status, 400);
+        for bad in ["", " ana", "a\nb", "ana", "ana@", "@example.com", "a@b@c", "ana maria@example.com"] {
+            assert_eq!(world.post(&world.admin(), USERS, json!({ "userName": bad })).await.status, 400, "{bad}");
         }
         let group = world.group("analysts").await;
         world.group("engineers").await;

@@ -135,7 +135,7 @@ on_each! {
         let refused = without.get(&admin, get).await.of(400);
         assert!(refused["message"].as_str().unwrap().contains("root key"), "{refused}");
         assert_eq!(without.get(&admin, "/api/2.0/secrets/list?scope=s").await.status, 200);
-        let other = crate::world::World::start(&None).await;
+        let other = crate::world::World::start(crannog_store::testing::Kind::Sqlite).await;
         std::fs::copy(other.folder.path().join("root.key"), &root).unwrap();
         other.stop().await;
         assert_eq!(world.again().await.get(&admin, get).await.status, 400);

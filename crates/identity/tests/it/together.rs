@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use crannog_store::testing::Kind;
 use serde_json::json;
 
-use crate::world::{World, databases};
+use crate::world::World;
 
 /// Twelve people are made and put into one group, all at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_at_once_all_hold() {
-    for database in databases() {
-        let world = Arc::new(World::start(&database).await);
+    for kind in Kind::ALL {
+        let world = Arc::new(World::start(kind).await);
         let group = world.group("everyone").await;
         let path = format!("/api/2.0/preview/scim/v2/Groups/{group}");
         let mut people = tokio::task::JoinSet::new();

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use crannog_identity::{FirstStart, Identity, IdentityConfig, bootstrap, endpoints};
 use crannog_kit::http::{HttpConfig, Server};
 use crannog_kit::{Authenticate, Authority, Recorder, Registry, Tasks, clock};
 use crannog_store::Db;
+use crannog_store::testing::{Kind, fresh};
 use crannog_types::Micros;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -22,6 +23,7 @@ pub(crate) struct World {
     pub(crate) folder: Arc<TempDir>,
     pub(crate) address: String,
     ahead: Arc<AtomicI64>,
+    held: Arc<AtomicI64>,
     tasks: Tasks,
 }
 
@@ -55,8 +57,8 @@ macro_rules! on_each {
         $(#[$doc])*
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
-            for database in $crate::world::databases() {
-                let world = $crate::world::World::start(&database).await;
+            for kind in crannog_store::testing::Kind::ALL {
+                let world = $crate::world::World::start(kind).await;
                 let $world: &$crate::world::World = &world;
                 $body
                 world.stop().await;
@@ -65,44 +67,27 @@ macro_rules! on_each {
     )*};
 }
 
-/// `None` for SQLite, else the address of a PostgreSQL server.
-#[expect(clippy::disallowed_methods, reason = "the harness is told by its environment where PostgreSQL is")]
-pub(crate) fn databases() -> Vec<Option<String>> {
-    let mut found = vec![None];
-    found.extend(std::env::var("CRANNOG_TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty()).map(Some));
-    found
-}
-
-#[expect(clippy::disallowed_methods, reason = "a database of its own for each test is made with psql")]
-fn new_postgres(server: &str) -> String {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let name = format!("identity_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let made = std::process::Command::new("psql")
-        .args([server, "-qc", &format!("CREATE DATABASE {name}")])
-        .status()
-        .expect("psql runs");
-    assert!(made.success());
-    let (before, _) = server.rsplit_once('/').expect("postgres://user@host:port/database");
-    format!("{before}/{name}")
-}
-
 impl World {
-    pub(crate) async fn start(postgres: &Option<String>) -> World {
+    pub(crate) async fn start(kind: Kind) -> World {
         crate::capture::listen();
         let folder = tempfile::tempdir().unwrap();
         let ahead = Arc::new(AtomicI64::new(0));
-        let moved = Arc::clone(&ahead);
-        let now = move || Micros(clock::now().0 + moved.load(Ordering::Relaxed));
-        let db = match postgres {
-            None => Db::sqlite(&folder.path().join("meta.db"), now).await.unwrap(),
-            Some(server) => Db::postgres(&new_postgres(server), now).await.unwrap(),
+        let held = Arc::new(AtomicI64::new(0));
+        let (moved, holding) = (Arc::clone(&ahead), Arc::clone(&held));
+        let now = move || {
+            let base = match holding.load(Ordering::Relaxed) {
+                0 => clock::now().0,
+                held => held,
+            };
+            Micros(base + moved.load(Ordering::Relaxed))
         };
+        let db = fresh(kind, folder.path(), now).await.unwrap_or_else(|error| panic!("{error}"));
         let first = bootstrap(&db, "admin").await.unwrap().expect("an empty database");
         assert!(bootstrap(&db, "admin").await.unwrap().is_none(), "a second start makes nothing");
         let identity = Self::open(&db, &folder).await;
         let tasks = Tasks::new();
         let address = Self::serve(&db, &identity, &tasks).await;
-        World { db, identity, first: Arc::new(first), folder: Arc::new(folder), address, ahead, tasks }
+        World { db, identity, first: Arc::new(first), folder: Arc::new(folder), address, ahead, held, tasks }
     }
 
     async fn open(db: &Db, folder: &TempDir) -> Arc<Identity> {
@@ -129,9 +114,10 @@ impl World {
     pub(crate) async fn again(&self) -> World {
         let identity = Self::open(&self.db, &self.folder).await;
         let address = Self::serve(&self.db, &identity, &self.tasks).await;
-        let (db, tasks, ahead) = (self.db.clone(), self.tasks.clone(), Arc::clone(&self.ahead));
+        let (db, tasks) = (self.db.clone(), self.tasks.clone());
+        let (ahead, held) = (Arc::clone(&self.ahead), Arc::clone(&self.held));
         let (first, folder) = (Arc::clone(&self.first), Arc::clone(&self.folder));
-        World { db, identity, first, folder, address, ahead, tasks }
+        World { db, identity, first, folder, address, ahead, held, tasks }
     }
 
     fn root_key(folder: &TempDir) -> PathBuf {
@@ -141,6 +127,11 @@ impl World {
     pub(crate) async fn stop(&self) {
         self.tasks.stop().await;
         self.db.close().await;
+    }
+
+    /// Holds the clock: from now on only [`World::later`] moves it, however long things take.
+    pub(crate) fn hold_the_clock(&self) {
+        self.held.store(clock::now().0, Ordering::Relaxed);
     }
 
     /// Moves the clock.

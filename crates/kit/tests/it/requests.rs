@@ -88,6 +88,25 @@ async fn other_hosts_are_refused() {
 }
 
 #[tokio::test]
+async fn a_proxy_may_pass_the_base_path_on_or_not() {
+    let world = World::at(Kind::Sqlite, Some("https://lake.example.com/our/lake")).await;
+    for path in ["/api/2.0/echo/x", "/our/lake/api/2.0/echo/x"] {
+        assert_eq!(world.get(path, "").await.json()["name"], "x", "{path}");
+        assert_eq!(world.send(&format!("DELETE {path}"), "", &[], "").await.status, 405, "{path}");
+    }
+    for path in ["/our/lake", "/our/lake/", "/our/lake/none", "/our", "/ourlake/api/2.0/echo/x", "/lake/api/2.0/echo/x"]
+    {
+        let missing = world.get(path, "").await;
+        assert_eq!((missing.status, missing.error_code().as_str()), (404, "ENDPOINT_NOT_FOUND"), "{path}");
+    }
+    let missing = world.get("/our/lake/none", "").await.json()["message"].to_string();
+    assert!(missing.contains("GET /none"), "{missing}");
+    let none = World::at(Kind::Sqlite, Some("https://lake.example.com")).await;
+    assert_eq!(none.get("/api/2.0/echo/x", "").await.status, 200);
+    assert_eq!(none.get("/our/lake/api/2.0/echo/x", "").await.status, 404);
+}
+
+#[tokio::test]
 async fn bodies_and_queries_are_read_by_the_schema() {
     let world = World::new(Kind::Sqlite).await;
     let said = async |rest: &str| world.get(&format!("/api/2.0/echo/{rest}"), "").await;

@@ -221,6 +221,11 @@ const SCHEMA: &str = "01900000-0000-7000-8000-000000000003";
 
 impl World {
     pub(crate) async fn new(kind: Kind) -> World {
+        World::at(kind, None).await
+    }
+
+    /// With a `public_url`.
+    pub(crate) async fn at(kind: Kind, public_url: Option<&str>) -> World {
         let folder = tempfile::tempdir().unwrap();
         let db = fresh(kind, folder.path(), clock::now).await.unwrap_or_else(|error| panic!("{error}"));
         let mut tx = db.write_unaudited(&system()).await.unwrap();
@@ -255,6 +260,7 @@ impl World {
         let config = HttpConfig {
             workspace_id: "42".to_owned(),
             allowed_hosts: ["lake.example.com".to_owned()].into(),
+            public_url: public_url.map(str::to_owned),
             ..HttpConfig::default()
         };
         let server = Server::new(config, Arc::clone(&authority), Arc::new(Names));

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::actions::{Action, CommitInfo, Metadata};
 use super::conflicts::{Isolation, Reads};
+use super::seal::{self, Stated};
 use super::state::TableState;
 
 /// `engineInfo` of our commits.
@@ -267,6 +268,8 @@ pub struct Provenance {
     pub metrics: BTreeMap<String, i64>,
     /// The user's own note (`userMetadata`).
     pub user_metadata: Option<String>,
+    /// The statements that it holds the work of.
+    pub stated: Vec<Stated>,
 }
 
 /// The actions of a commit with their `commitInfo` in front. `state` is the version that the statement read, `None` for a
@@ -298,6 +301,7 @@ pub fn build(
     if let Some(note) = provenance.user_metadata {
         extra.insert("userMetadata".to_owned(), json!(note));
     }
+    extra.extend(seal::tags(&provenance.stated));
     let info = CommitInfo {
         in_commit_timestamp: None,
         timestamp: Some(provenance.now),

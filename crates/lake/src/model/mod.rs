@@ -16,6 +16,7 @@ pub mod features;
 pub mod files;
 pub mod partitions;
 pub mod schema;
+pub mod seal;
 pub mod state;
 pub mod stats;
 pub mod type_text;

@@ -12,7 +12,7 @@
 //! what every Delta reader sees, and our own writes stop until the table is restored.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
@@ -28,6 +28,7 @@ use super::table_log::{read_commit, write_commit};
 use crate::model::actions::{Action, Add, Txn};
 use crate::model::commit::{self, Operation, Provenance, WriteMode};
 use crate::model::conflicts::{Conflict, Proposal, Reads, check};
+use crate::model::seal::{Seal, Stated};
 use crate::model::state::TableState;
 use crate::model::stats::num_records;
 use crate::model::validate::validate;
@@ -51,6 +52,14 @@ pub struct Author {
     pub id: String,
     /// The principal's name.
     pub name: String,
+    /// The statement's id.
+    pub statement: Option<String>,
+}
+
+impl Author {
+    fn stated(&self, rows: Option<i64>) -> Stated {
+        Stated { statement: self.statement.clone(), user_id: self.id.clone(), user_name: self.name.clone(), rows }
+    }
 }
 
 /// A commit that was written.
@@ -81,6 +90,8 @@ pub struct Arbiter {
     engine: Arc<dyn Engine>,
     tasks: Tasks,
     tables: Mutex<HashMap<Location, Arc<Desk>>>,
+    /// Marks what this installation commits; without one, commits are not told apart from others.
+    seal: OnceLock<Seal>,
 }
 
 /// What is kept of one table.
@@ -129,7 +140,13 @@ struct Append {
 impl Arbiter {
     /// Over an engine. Checkpoints run as background tasks.
     pub fn new(engine: Arc<dyn Engine>, tasks: Tasks) -> Arc<Self> {
-        Arc::new(Arbiter { engine, tasks, tables: Mutex::default() })
+        Arc::new(Arbiter { engine, tasks, tables: Mutex::default(), seal: OnceLock::new() })
+    }
+
+    /// From now on commits are sealed, and known again by this.
+    pub fn seal_with(&self, seal: Seal) {
+        // A second seal would be the same: there is one key.
+        let _ = self.seal.set(seal);
     }
 
     /// The newest state of the table in a folder.
@@ -162,7 +179,13 @@ impl Arbiter {
         let desk = self.desk(folder);
         let mut turn = desk.turn.lock().await;
         let _busy = desk.busy();
-        let actions = commit::build(None, operation, &Reads::Nothing, provenance(author, BTreeMap::new()), actions);
+        let actions = commit::build(
+            None,
+            operation,
+            &Reads::Nothing,
+            provenance(vec![author.stated(None)], BTreeMap::new()),
+            actions,
+        );
         let before = TableState::before_creation(&actions)?;
         validate(&before, &actions)?;
         if !write_commit(folder, 0, &actions).await? {
@@ -186,7 +209,8 @@ impl Arbiter {
         let desk = self.desk(folder);
         let mut turn = desk.turn.lock().await;
         let busy = desk.busy();
-        let committed = self.commit_in_turn(&desk, &mut turn, folder, plan, author).await?;
+        let stated = vec![author.stated(plan.metrics.get("numOutputRows").copied())];
+        let committed = self.commit_in_turn(&desk, &mut turn, folder, plan, stated).await?;
         drop(busy);
         drop(turn);
         self.checkpoint_when_due(folder, &committed);
@@ -239,6 +263,11 @@ impl Arbiter {
             // Whoever no longer waits was cancelled; the rows are in the table all the same.
             let _ = append.done.send(result.clone());
         }
+    }
+
+    /// Waits until the version that is in the making, if one is, is made.
+    pub async fn settled(&self, folder: &Folder) {
+        drop(self.desk(folder).turn.lock().await);
     }
 
     /// A table whose next version has been in the making for longer than this: its storage hangs.
@@ -297,11 +326,11 @@ impl Arbiter {
         turn: &mut Turn,
         folder: &Folder,
         plan: Plan,
-        author: &Author,
+        stated: Vec<Stated>,
     ) -> Result<Committed> {
         let reads = plan.reads.clone();
         let actions =
-            commit::build(Some(&plan.read), &plan.operation, &reads, provenance(author, plan.metrics), plan.actions);
+            commit::build(Some(&plan.read), &plan.operation, &reads, provenance(stated, plan.metrics), plan.actions);
         let proposal = Proposal { read_version: plan.read.version, reads, read_app_ids: BTreeSet::new(), actions };
         for _ in 0..RACES {
             let state = self.refresh(desk, turn, folder).await?;
@@ -313,8 +342,11 @@ impl Arbiter {
             let winners = winners(turn, folder, proposal.read_version, state.version).await?;
             let winners: Vec<(i64, &[Action])> =
                 winners.iter().map(|(version, won)| (*version, won.as_slice())).collect();
-            let rebased = check(&proposal, &winners, &state)?;
+            let mut rebased = check(&proposal, &winners, &state)?;
             validate(&state, &rebased.actions)?;
+            if let Some(seal) = self.seal.get() {
+                seal.close(&folder.location().to_string(), rebased.version, &mut rebased.actions);
+            }
             if write_commit(folder, rebased.version, &rebased.actions).await? {
                 let next = Arc::new(state.advance(rebased.version, &rebased.actions)?);
                 turn.keep(rebased.version, Arc::new(rebased.actions));
@@ -333,9 +365,10 @@ impl Arbiter {
             WriteSpec { schema: (*state.schema).clone(), metadata: (*state.metadata).clone(), now: clock::now() };
         let batches: Vec<_> = group.iter().flat_map(|append| append.rows.iter().cloned().map(Ok)).collect();
         let adds = self.engine.write(folder, &spec, Box::pin(stream::iter(batches))).await?;
-        let author = group.first().map(|append| append.author.clone()).unwrap_or_default();
+        let stated =
+            group.iter().map(|append| append.author.stated(i64::try_from(append.count).ok())).collect::<Vec<_>>();
         let plan = append_plan(state, adds);
-        self.commit_in_turn(desk, turn, folder, plan, &author).await
+        self.commit_in_turn(desk, turn, folder, plan, stated).await
     }
 
     fn checkpoint_when_due(&self, folder: &Folder, committed: &Committed) {
@@ -419,14 +452,16 @@ fn take_group(desk: &Desk) -> Vec<Append> {
     waiting.drain(..end).collect()
 }
 
-fn provenance(author: &Author, metrics: BTreeMap<String, i64>) -> Provenance {
+fn provenance(stated: Vec<Stated>, metrics: BTreeMap<String, i64>) -> Provenance {
+    let author = stated.first();
     Provenance {
         now: clock::now().millis(),
         txn_id: Uuid::now_v7().to_string(),
-        user_id: Some(author.id.clone()),
-        user_name: Some(author.name.clone()),
+        user_id: author.map(|author| author.user_id.clone()),
+        user_name: author.map(|author| author.user_name.clone()),
         metrics,
         user_metadata: None,
+        stated,
     }
 }
 

@@ -306,7 +306,7 @@ impl Work {
         let started_at = clock::now();
         self.execution.state.send_replace(State::Running);
         let run = Run::new(&self.lake, self.caller.clone(), &self.request.context, self.groups.clone(), started_at);
-        let reads = run.reads();
+        let touched = run.touched();
         let outcome = tokio::select! {
             biased;
             () = self.execution.cancel.cancelled() => None,
@@ -338,7 +338,7 @@ impl Work {
             started_at,
             ended_at,
             rows_produced: i64::try_from(rows).unwrap_or(i64::MAX),
-            reads: reads.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            touched: touched.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         });
         *self.execution.ended_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended_at);
         self.execution.state.send_replace(state);

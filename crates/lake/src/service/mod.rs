@@ -2,6 +2,7 @@
 
 pub mod arbiter;
 pub mod executions;
+pub mod follow;
 mod problems;
 pub mod statements;
 pub mod table_log;

@@ -5,4 +5,8 @@ mod arbiter;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
+mod following;
+#[cfg(test)]
 mod looking;
+#[cfg(test)]
+mod world;

@@ -13,6 +13,7 @@ use super::objects::{FilePath, failed, missing, volume_of};
 use super::paths::VolumePath;
 use super::times::http_date;
 use crate::Governance;
+use crate::service::files::FileChange;
 use crate::service::volumes;
 
 /// Makes a directory and those above it. One that is there is no error.
@@ -37,10 +38,12 @@ impl Endpoint for CreateDirectory {
     async fn run(&self, _: &Cx, permit: Permit<actions::Write>, input: FilePath) -> Result<NoContent> {
         let at = VolumePath::parse(&input.path)?;
         let folder = volumes::to_write(&self.0, &permit).await?;
-        let path = at.of(at.directory());
-        folder.make_dir(at.directory()).await.map_err(|error| failed(&path, error))?;
-        volumes::changed(&self.0, &permit, "directoriesPut", &path).await?;
-        Ok(NoContent)
+        let change = FileChange::new(&self.0, permit, "filesCreateDirectory", at.of(at.directory()));
+        change.record(None).await?;
+        match folder.make_dir(at.directory()).await {
+            Ok(_) => Ok(NoContent),
+            Err(error) => Err(change.failed(failed(&at.of(at.directory()), error))),
+        }
     }
 
     fn example(fixture: &Fixture) -> Value {
@@ -88,12 +91,8 @@ pub(crate) struct ListDirectory(pub(super) Governance);
 /// Which directory, and which page.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ListDirectoryIn {
-    /// `Volumes/catalog/schema/volume/…`, percent-encoded, or not.
     path: String,
-    /// How many at most: 0, or left out, for the server's page of 1000.
-    #[schemars(range(min = 0))]
     page_size: Option<i64>,
-    /// `next_page_token` of the page before, unchanged.
     page_token: Option<String>,
 }
 
@@ -101,14 +100,12 @@ pub(crate) struct ListDirectoryIn {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct ListDirectoryOut {
     contents: Vec<DirectoryEntry>,
-    /// Of the next page; null on the last one.
     next_page_token: Option<String>,
 }
 
 /// A file or a directory.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct DirectoryEntry {
-    /// `Volumes/catalog/schema/volume/…`, percent-encoded, or not.
     path: String,
     name: String,
     is_directory: bool,
@@ -183,12 +180,15 @@ impl Endpoint for DeleteDirectory {
                 .hint("DROP VOLUME removes a volume with its files"));
         }
         let folder = volumes::to_write(&self.0, &permit).await?;
-        match folder.remove_dir(path).await {
-            Ok(true) => volumes::changed(&self.0, &permit, "directoriesDelete", &at.of(path)).await.map(|()| NoContent),
-            Ok(false) => Err(missing(&at.of(path))),
-            Err(error @ StorageError::NotEmpty(_)) => Err(Problem::from(error).reason("DIRECTORY_NOT_EMPTY")),
-            Err(error) => Err(failed(&at.of(path), error)),
-        }
+        let change = FileChange::new(&self.0, permit, "filesDeleteDirectory", at.of(path));
+        change.record(None).await?;
+        let problem = match folder.remove_dir(path).await {
+            Ok(true) => return Ok(NoContent),
+            Ok(false) => missing(&at.of(path)),
+            Err(error @ StorageError::NotEmpty(_)) => Problem::from(error).reason("DIRECTORY_NOT_EMPTY"),
+            Err(error) => failed(&at.of(path), error),
+        };
+        Err(change.failed(problem))
     }
 
     fn example(fixture: &Fixture) -> Value {

@@ -2,9 +2,7 @@
 
 use std::ops::Range;
 
-use crannog_kit::{
-    Answer, Body, Cx, Dialect, Endpoint, Fixture, Method, NoContent, Reply, ReplyBody, Route, StatusCode,
-};
+use crannog_kit::{Body, Cx, Dialect, Endpoint, Fixture, Method, NoContent, Reply, ReplyBody, Route, StatusCode};
 use crannog_security::actions::volumes as actions;
 use crannog_security::{NameOf, Permit};
 use crannog_storage::{ByteStream, FileMeta, Folder, StorageError};
@@ -17,12 +15,12 @@ use serde_json::{Value, json};
 use super::paths::VolumePath;
 use super::times::{changed_since, http_date};
 use crate::Governance;
+use crate::service::files::FileChange;
 use crate::service::volumes;
 
 /// A path.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct FilePath {
-    /// `Volumes/catalog/schema/volume/…`, percent-encoded, or not.
     pub(super) path: String,
 }
 
@@ -53,9 +51,7 @@ pub(crate) struct PutFile(pub(super) Governance);
 /// Where, and whether a file that is there may be replaced: yes, unless it is said.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct PutFileIn {
-    /// `Volumes/catalog/schema/volume/…`, percent-encoded, or not.
     path: String,
-    /// Whether a file that is there is replaced: yes, when left out.
     overwrite: Option<bool>,
 }
 
@@ -74,19 +70,21 @@ impl Endpoint for PutFile {
         let at = VolumePath::parse(&input.path)?;
         let file = at.file()?;
         let folder = volumes::to_write(&self.0, &permit).await?;
-        let body = received(cx).await?;
-        if input.overwrite.unwrap_or(true) {
-            folder.put(file, body).await.map_err(|error| failed(&at.of(file), error))?;
-        } else {
-            // Before the body is read: nobody wants to send a gigabyte to learn this.
-            if folder.head(file).await.map_err(|error| failed(&at.of(file), error))?.is_some()
-                || !folder.put_if_absent(file, body).await.map_err(|error| failed(&at.of(file), error))?
-            {
-                return Err(exists(&at.of(file)));
-            }
+        let wrong = |error| failed(&at.of(file), error);
+        let replace = input.overwrite.unwrap_or(true);
+        // Before the body is read: nobody wants to send a gigabyte to learn this.
+        if !replace && folder.head(file).await.map_err(wrong)?.is_some() {
+            return Err(exists(&at.of(file)));
         }
-        volumes::changed(&self.0, &permit, "filesPut", &at.of(file)).await?;
-        Ok(NoContent)
+        let change = FileChange::new(&self.0, permit, "filesPut", at.of(file));
+        let body = change.recorded(received(cx).await?);
+        let put =
+            if replace { folder.put(file, body).await.map(|_| true) } else { folder.put_if_absent(file, body).await };
+        match put {
+            Ok(true) => Ok(NoContent),
+            Ok(false) => Err(change.failed(exists(&at.of(file)))),
+            Err(error) => Err(change.failed(wrong(error))),
+        }
     }
 
     fn example(fixture: &Fixture) -> Value {
@@ -107,13 +105,7 @@ impl Endpoint for GetFile {
     type Asks = actions::Read;
     type In = FilePath;
     type Out = Reply;
-    const ROUTE: Route = Route::new(Method::Get, "/api/2.0/fs/files/{*path}", Dialect::Databricks, "Download a file.")
-        .answers(&[
-            Answer::of(200, "application/octet-stream", "the whole file"),
-            Answer::of(206, "application/octet-stream", "the bytes that `Range` asked for"),
-            Answer::bare(412, "it was changed since `If-Unmodified-Since`"),
-            Answer::bare(416, "it has no such bytes; Content-Range says how many it has"),
-        ]);
+    const ROUTE: Route = Route::new(Method::Get, "/api/2.0/fs/files/{*path}", Dialect::Databricks, "Download a file.");
 
     fn asks(&self, input: &FilePath) -> Result<NameOf<actions::Read>> {
         Ok(NameOf::named(VolumePath::parse(&input.path)?.volume))
@@ -200,9 +192,13 @@ impl Endpoint for DeleteFile {
         let at = VolumePath::parse(&input.path)?;
         let file = at.file()?;
         let folder = volumes::to_write(&self.0, &permit).await?;
-        match folder.delete(file).await.map_err(|error| failed(&at.of(file), error))? {
-            true => volumes::changed(&self.0, &permit, "filesDelete", &at.of(file)).await.map(|()| NoContent),
-            false => Err(missing(&at.of(file))),
+        head(&folder, &at).await?;
+        let change = FileChange::new(&self.0, permit, "filesDelete", at.of(file));
+        change.record(None).await?;
+        match folder.delete(file).await {
+            Ok(true) => Ok(NoContent),
+            Ok(false) => Err(change.failed(missing(&at.of(file)))),
+            Err(error) => Err(change.failed(failed(&at.of(file), error))),
         }
     }
 

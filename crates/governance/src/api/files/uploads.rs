@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crannog_kit::{Answer, Body, Cx, Dialect, Endpoint, Fixture, Json, Method, Reply, ReplyBody, Route, StatusCode};
+use crannog_kit::{Body, Cx, Dialect, Endpoint, Fixture, Json, Method, Reply, ReplyBody, Route, StatusCode};
 use crannog_security::actions::volumes as actions;
 use crannog_security::{NameOf, Permit, Public};
 use crannog_storage::{Folder, UploadId};
@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::objects::{exists, failed, received, volume_of};
 use super::paths::VolumePath;
 use crate::Governance;
+use crate::service::files::FileChange;
 use crate::service::volumes;
 
 /// How long an address is good, in seconds.
@@ -84,7 +85,6 @@ impl Places {
 /// What a client keeps of an upload: its id, and whether it may replace a file.
 struct Session {
     upload: UploadId,
-    /// Whether a file that is there is replaced: yes, when left out.
     overwrite: bool,
 }
 
@@ -122,22 +122,17 @@ pub(crate) struct ChangeUpload(pub(super) Governance, pub(super) Arc<Places>);
 /// Which file, and what.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ChangeUploadIn {
-    /// `Volumes/catalog/schema/volume/…`, percent-encoded, or not.
     path: String,
     /// `initiate-upload`, `complete-upload` or `abort-upload`.
     action: String,
-    /// Whether a file that is there is replaced: yes, when left out.
     overwrite: Option<bool>,
-    /// What `initiate-upload` gave.
     session_token: Option<String>,
-    /// The parts to put together, by their numbers.
     parts: Option<Vec<Part>>,
 }
 
 /// A part that was put.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct Part {
-    /// The number of the part, 1 to 10000.
     part_number: u32,
 }
 
@@ -151,7 +146,6 @@ pub(crate) struct ChangeUploadOut {
 /// An upload that was begun.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct MultipartUpload {
-    /// What `initiate-upload` gave.
     session_token: String,
 }
 
@@ -182,7 +176,7 @@ impl Endpoint for ChangeUpload {
         let wrong = |error| failed(&at.of(file), error);
         let session = || Session::parse(input.session_token.as_deref());
         let mut multipart_upload = None;
-        let did = match input.action.as_str() {
+        match input.action.as_str() {
             "initiate-upload" => {
                 let overwrite = input.overwrite.unwrap_or(true);
                 match folder.head(file).await.map_err(wrong)? {
@@ -194,7 +188,6 @@ impl Endpoint for ChangeUpload {
                 }
                 let upload = folder.begin_upload(file).await.map_err(wrong)?;
                 multipart_upload = Some(MultipartUpload { session_token: Session { upload, overwrite }.text() });
-                "filesBeginUpload"
             }
             "complete-upload" => {
                 let session = session()?;
@@ -203,23 +196,23 @@ impl Endpoint for ChangeUpload {
                 if !parts.is_sorted_by(|before, after| before < after) {
                     return Err(Problem::invalid("parts are not in the order of their numbers, each once"));
                 }
-                folder.complete_upload(session.upload, &parts, session.overwrite).await.map_err(wrong)?;
+                let change = FileChange::new(&self.0, permit, "filesPut", at.of(file));
+                change.record(None).await?;
+                let completed = folder.complete_upload(session.upload, &parts, session.overwrite).await;
+                completed.map_err(|error| change.failed(wrong(error)))?;
                 self.1.forget(session.upload);
-                "filesPut"
             }
             "abort-upload" => {
                 let session = session()?;
                 upload_of(&folder, &at, &session).await?;
                 self.1.forget(session.upload);
                 folder.abort_upload(session.upload).await?;
-                "filesAbortUpload"
             }
             other => {
                 return Err(Problem::invalid(format!("action is {other:?}"))
                     .hint("use initiate-upload, complete-upload or abort-upload"));
             }
-        };
-        volumes::changed(&self.0, &permit, did, &at.of(file)).await?;
+        }
         Ok(Json(ChangeUploadOut { multipart_upload }))
     }
 
@@ -234,15 +227,9 @@ pub(crate) struct CreateUploadPartUrls(pub(super) Governance, pub(super) Arc<Pla
 /// Of which upload, and for which parts.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct CreateUploadPartUrlsIn {
-    /// `Volumes/catalog/schema/volume/…`, percent-encoded, or not.
     path: String,
-    /// What `initiate-upload` gave.
     session_token: String,
-    /// The number of the first part.
-    #[schemars(range(min = 1, max = 10000))]
     start_part_number: i64,
-    /// For how many parts; 1 when left out, 1000 at most.
-    #[schemars(range(min = 1))]
     count: Option<i64>,
 }
 
@@ -256,7 +243,6 @@ pub(crate) struct CreateUploadPartUrlsOut {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct UploadPartUrl {
     url: String,
-    /// The number of the part, 1 to 10000.
     part_number: u32,
     headers: Vec<Header>,
 }
@@ -314,7 +300,6 @@ impl Endpoint for CreateUploadPartUrls {
             let url = format!("{}/api/2.0/fs/upload-parts/{secret}", cx.base_url());
             upload_part_urls.push(UploadPartUrl { url, part_number: number, headers: Vec::new() });
         }
-        volumes::changed(&self.0, &permit, "filesCreateUploadPartUrls", &at.of(at.file()?)).await?;
         Ok(Json(CreateUploadPartUrlsOut { upload_part_urls }))
     }
 
@@ -334,7 +319,6 @@ pub(crate) struct PutUploadPart(pub(super) Governance, pub(super) Arc<Places>);
 /// The secret of the address.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct PutUploadPartIn {
-    /// The secret of the address.
     secret: String,
 }
 
@@ -348,11 +332,7 @@ impl Endpoint for PutUploadPart {
         Dialect::Databricks,
         "Take one part of an upload, at an address that was made for it.",
     )
-    .body(Body::Stream)
-    .answers(&[
-        Answer::bare(200, "the part is kept; ETag names it"),
-        Answer::of(403, "application/xml", "the address is none of ours, or has expired"),
-    ]);
+    .body(Body::Stream);
 
     fn asks(&self, _: &PutUploadPartIn) -> Result<()> {
         Ok(())
@@ -373,7 +353,7 @@ impl Endpoint for PutUploadPart {
         Ok(Reply::new(StatusCode::OK, ReplyBody::Empty).header("etag", tag))
     }
 
-    fn example(fixture: &Fixture) -> Value {
-        json!({ "secret": fixture.text("part_secret") })
+    fn example(_: &Fixture) -> Value {
+        json!({ "secret": "none" })
     }
 }

@@ -2,7 +2,7 @@
 
 use crannog_kit::{Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Route};
 use crannog_security::actions::{metastore, schemas, volumes as actions};
-use crannog_security::{Either, Kind, List, NameOf, Permit, ScopeOf, Visible};
+use crannog_security::{Either, Kind, List, NameOf, Permit, Reference, ScopeOf, Visible};
 use crannog_storage::Location;
 use crannog_types::{Page, Problem, Result};
 use schemars::JsonSchema;
@@ -21,16 +21,9 @@ pub(crate) struct ListVolumes(pub(super) Governance);
 /// Of which schema, and which page.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ListVolumesIn {
-    /// The catalog.
-    #[schemars(length(min = 1, max = 255))]
     catalog_name: String,
-    /// The schema.
-    #[schemars(length(min = 1, max = 255))]
     schema_name: String,
-    /// How many at most: 0 for the server's page of 1000; all of them, when left out.
-    #[schemars(range(min = 0))]
     max_results: Option<i64>,
-    /// `next_page_token` of the page before, unchanged.
     page_token: Option<String>,
 }
 
@@ -38,7 +31,6 @@ pub(crate) struct ListVolumesIn {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct ListVolumesOut {
     volumes: Vec<VolumeInfo>,
-    /// Of the next page; null on the last one.
     next_page_token: Option<String>,
 }
 
@@ -55,13 +47,21 @@ impl Endpoint for ListVolumes {
 
     async fn run(
         &self,
-        _: &Cx,
+        cx: &Cx,
         visible: Visible<actions::ReadMetadata>,
         input: ListVolumesIn,
     ) -> Result<Json<ListVolumesOut>> {
         let page = Page::of(input.max_results, input.page_token.as_deref())?;
-        let found = volumes::list(&self.0.db, &visible, &page).await?.map(|volume| VolumeInfo::of(volume, None));
-        Ok(Json(ListVolumesOut { volumes: found.rows, next_page_token: found.next }))
+        let found = volumes::list(&self.0.db, &visible, &page).await?;
+        let caller = cx.caller()?;
+        // Who may open all of the schema is not asked volume by volume.
+        let all = volumes::may_open(caller, &Reference::Id(Kind::Schema, visible.scope().id)).await?;
+        let mut volumes = Vec::with_capacity(found.rows.len());
+        for volume in found.rows {
+            let may_open = all || volumes::may_open(caller, &Reference::Id(Kind::Volume, volume.object.id)).await?;
+            volumes.push(VolumeInfo::of(volume, may_open, None));
+        }
+        Ok(Json(ListVolumesOut { volumes, next_page_token: found.next }))
     }
 
     fn example(fixture: &Fixture) -> Value {
@@ -75,20 +75,11 @@ pub(crate) struct CreateVolume(pub(super) Governance);
 /// A volume that is wanted.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct CreateVolumeIn {
-    /// The new volume's name.
-    #[schemars(length(min = 1, max = 255))]
     name: String,
-    /// The catalog.
-    #[schemars(length(min = 1, max = 255))]
     catalog_name: String,
-    /// The schema.
-    #[schemars(length(min = 1, max = 255))]
     schema_name: String,
-    /// `MANAGED`, or `EXTERNAL` with a `storage_location`; when left out, what the location says.
     volume_type: Option<String>,
-    /// Where the files of an external volume are: `file:///…` under an allowed folder.
     storage_location: Option<String>,
-    /// What it is for.
     comment: Option<String>,
 }
 
@@ -144,7 +135,7 @@ impl Endpoint for CreateVolume {
         }
         let comment = input.comment.as_deref().filter(|comment| !comment.is_empty());
         let made = volumes::create(&self.0, &permit, &input.name, comment, location.as_ref()).await?;
-        Ok(Json(VolumeInfo::of(made, Some(false))))
+        Ok(Json(VolumeInfo::of(made, true, Some(false))))
     }
 
     fn example(fixture: &Fixture) -> Value {
@@ -160,7 +151,6 @@ impl Endpoint for CreateVolume {
 /// One volume by full name, which this path calls `name`.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct VolumeFullName {
-    /// `catalog.schema.volume`.
     name: String,
 }
 
@@ -181,7 +171,8 @@ impl Endpoint for GetVolume {
     async fn run(&self, cx: &Cx, permit: Permit<actions::ReadMetadata>, _: VolumeFullName) -> Result<Json<VolumeInfo>> {
         let volume = volumes::get(&self.0.db, &permit).await?;
         let browse_only = browse_only(cx, Kind::Volume, &permit.target().name).await?;
-        Ok(Json(VolumeInfo::of(volume, Some(browse_only))))
+        let may_open = volumes::may_open(cx.caller()?, &Reference::Id(Kind::Volume, permit.target().id)).await?;
+        Ok(Json(VolumeInfo::of(volume, may_open, Some(browse_only))))
     }
 
     fn example(fixture: &Fixture) -> Value {
@@ -195,14 +186,9 @@ pub(crate) struct UpdateVolume(pub(super) Governance);
 /// What is to change; what is left out stays.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct UpdateVolumeIn {
-    /// `catalog.schema.volume`.
     name: String,
-    /// Its new name.
-    #[schemars(length(min = 1, max = 255))]
     new_name: Option<String>,
-    /// The new owner: a user, a service principal or a group.
     owner: Option<String>,
-    /// What it is for.
     comment: Option<String>,
 }
 
@@ -219,7 +205,7 @@ impl Endpoint for UpdateVolume {
 
     async fn run(&self, _: &Cx, permit: Permit<actions::Manage>, input: UpdateVolumeIn) -> Result<Json<VolumeInfo>> {
         let change = Change { new_name: input.new_name, owner: input.owner, comment: input.comment, properties: None };
-        Ok(Json(VolumeInfo::of(volumes::update(&self.0.db, &permit, &change).await?, Some(false))))
+        Ok(Json(VolumeInfo::of(volumes::update(&self.0.db, &permit, &change).await?, true, Some(false))))
     }
 
     fn example(fixture: &Fixture) -> Value {

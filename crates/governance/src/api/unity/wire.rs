@@ -18,25 +18,19 @@ pub(crate) struct CatalogInfo {
     id: String,
     catalog_type: &'static str,
     securable_type: &'static str,
-    /// What it is for.
     comment: Option<String>,
-    /// Whatever the caller wants to keep with it.
     properties: Properties,
     options: Properties,
-    /// The new owner: a user, a service principal or a group.
     owner: String,
     isolation_mode: &'static str,
-    /// Must be left out: managed data is in the server's storage.
     storage_root: Option<String>,
     storage_location: Option<String>,
     connection_name: Option<String>,
     provider_name: Option<String>,
     share_name: Option<String>,
     metastore_id: String,
-    /// Milliseconds since 1970.
     created_at: i64,
     created_by: String,
-    /// Milliseconds since 1970.
     updated_at: i64,
     updated_by: String,
     browse_only: Option<bool>,
@@ -75,26 +69,18 @@ impl CatalogInfo {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SchemaInfo {
     name: String,
-    /// The catalog.
-    #[schemars(length(min = 1, max = 255))]
     catalog_name: String,
     full_name: String,
     schema_id: String,
     catalog_type: &'static str,
-    /// What it is for.
     comment: Option<String>,
-    /// Whatever the caller wants to keep with it.
     properties: Properties,
-    /// The new owner: a user, a service principal or a group.
     owner: String,
-    /// Must be left out: managed data is in the server's storage.
     storage_root: Option<String>,
     storage_location: Option<String>,
     metastore_id: String,
-    /// Milliseconds since 1970.
     created_at: i64,
     created_by: String,
-    /// Milliseconds since 1970.
     updated_at: i64,
     updated_by: String,
     browse_only: Option<bool>,
@@ -128,7 +114,6 @@ impl SchemaInfo {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Omit {
     pub(super) columns: bool,
-    /// Whatever the caller wants to keep with it.
     pub(super) properties: bool,
 }
 
@@ -136,11 +121,7 @@ pub(super) struct Omit {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct TableInfo {
     name: String,
-    /// The catalog.
-    #[schemars(length(min = 1, max = 255))]
     catalog_name: String,
-    /// The schema.
-    #[schemars(length(min = 1, max = 255))]
     schema_name: String,
     full_name: String,
     table_id: String,
@@ -149,11 +130,8 @@ pub(crate) struct TableInfo {
     columns: Vec<ColumnInfo>,
     /// Left out for those who may neither read nor write nor manage it.
     storage_location: Option<String>,
-    /// What it is for.
     comment: Option<String>,
-    /// Whatever the caller wants to keep with it.
     properties: Properties,
-    /// The new owner: a user, a service principal or a group.
     owner: String,
     view_definition: Option<String>,
     view_dependencies: Option<Properties>,
@@ -165,13 +143,10 @@ pub(crate) struct TableInfo {
     access_point: Option<String>,
     pipeline_id: Option<String>,
     metastore_id: String,
-    /// Milliseconds since 1970.
     created_at: i64,
     created_by: String,
-    /// Milliseconds since 1970.
     updated_at: i64,
     updated_by: String,
-    /// Milliseconds since 1970; null for what is there.
     deleted_at: Option<i64>,
     browse_only: Option<bool>,
 }
@@ -234,33 +209,26 @@ impl TableSummary {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct VolumeInfo {
     name: String,
-    /// The catalog.
-    #[schemars(length(min = 1, max = 255))]
     catalog_name: String,
-    /// The schema.
-    #[schemars(length(min = 1, max = 255))]
     schema_name: String,
     full_name: String,
     volume_id: String,
     volume_type: &'static str,
-    storage_location: String,
-    /// What it is for.
+    storage_location: Option<String>,
     comment: Option<String>,
-    /// The new owner: a user, a service principal or a group.
     owner: String,
     access_point: Option<String>,
     metastore_id: String,
-    /// Milliseconds since 1970.
     created_at: i64,
     created_by: String,
-    /// Milliseconds since 1970.
     updated_at: i64,
     updated_by: String,
     browse_only: Option<bool>,
 }
 
 impl VolumeInfo {
-    pub(super) fn of(volume: Volume, browse_only: Option<bool>) -> Self {
+    /// Where its files are is told to those who may open them.
+    pub(super) fn of(volume: Volume, may_open: bool, browse_only: Option<bool>) -> Self {
         let object = volume.object;
         VolumeInfo {
             name: object.name.last().to_owned(),
@@ -269,7 +237,7 @@ impl VolumeInfo {
             full_name: object.name.to_string(),
             volume_id: object.id.to_string(),
             volume_type: if volume.managed { "MANAGED" } else { "EXTERNAL" },
-            storage_location: volume.location,
+            storage_location: may_open.then_some(volume.location),
             comment: object.comment,
             owner: object.owner,
             access_point: None,

@@ -1,5 +1,6 @@
-//! Databricks' REST for tokens, client secrets, stored secrets and permissions.
+//! Databricks' REST for tokens, client secrets, stored secrets, permissions, and who may use tokens and passwords.
 
+mod authorization;
 mod client_secrets;
 mod permissions;
 mod secret_acls;
@@ -20,4 +21,5 @@ pub(crate) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
     secrets::endpoints(registry, identity);
     secret_acls::endpoints(registry, identity);
     permissions::endpoints(registry, identity);
+    authorization::endpoints(registry, identity);
 }

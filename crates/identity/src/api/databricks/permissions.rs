@@ -1,9 +1,8 @@
-//! Databricks' generic permissions: levels on warehouses, and who may use tokens.
+//! Databricks' generic permissions: levels on warehouses.
 
 use std::sync::Arc;
 
 use crannog_kit::{Cx, Dialect, Endpoint, Fixture, Json, Method, Registry, Route};
-use crannog_security::actions::metastore::Read;
 use crannog_security::actions::warehouses::{Manage, View};
 use crannog_security::{Action, NameOf, Permit};
 use crannog_types::{FullName, Problem, Result};
@@ -20,8 +19,6 @@ pub(super) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
     registry.add(SetWarehousePermissions(Arc::clone(identity)));
     registry.add(UpdateWarehousePermissions(Arc::clone(identity)));
     registry.add(GetWarehousePermissionLevels);
-    registry.add(GetTokenPermissions(Arc::clone(identity)));
-    registry.add(GetTokenPermissionLevels);
 }
 
 /// One level.
@@ -29,13 +26,13 @@ pub(super) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
 struct PermissionOut {
     permission_level: &'static str,
     inherited: bool,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     inherited_from_object: Vec<&'static str>,
 }
 
 /// Levels of a principal.
 #[derive(Debug, Default, Serialize, JsonSchema)]
-struct AclOut {
+pub(super) struct AclOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     user_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,13 +45,13 @@ struct AclOut {
 
 /// Levels of everybody.
 #[derive(Debug, Serialize, JsonSchema)]
-struct PermissionsOut {
-    object_id: String,
-    object_type: &'static str,
-    access_control_list: Vec<AclOut>,
+pub(super) struct PermissionsOut {
+    pub(super) object_id: String,
+    pub(super) object_type: &'static str,
+    pub(super) access_control_list: Vec<AclOut>,
 }
 
-fn shown(acl: ObjectAcl, inherited_from: &'static str) -> AclOut {
+pub(super) fn shown(acl: ObjectAcl, inherited_from: &'static str) -> AclOut {
     let all_permissions = acl.levels.iter().map(|(level, inherited)| PermissionOut {
         permission_level: level.word(),
         inherited: *inherited,
@@ -135,7 +132,7 @@ struct ChangeIn {
 
 /// A level for one principal.
 #[derive(Debug, Deserialize, JsonSchema)]
-struct AclIn {
+pub(super) struct AclIn {
     /// A user's name.
     user_name: Option<String>,
     /// A group's name.
@@ -143,24 +140,29 @@ struct AclIn {
     /// A service principal's application id.
     service_principal_name: Option<String>,
     /// `CAN_VIEW`, `CAN_USE`, `CAN_MONITOR`, `CAN_MANAGE` or `IS_OWNER`.
-    permission_level: String,
+    pub(super) permission_level: String,
+}
+
+impl AclIn {
+    /// The one principal that is named.
+    pub(super) fn name(&self) -> Result<&String> {
+        let names: Vec<&String> =
+            [&self.user_name, &self.group_name, &self.service_principal_name].into_iter().flatten().collect();
+        match names[..] {
+            [name] => Ok(name),
+            _ => Err(Problem::invalid("give one of user_name, group_name and service_principal_name for each level")),
+        }
+    }
 }
 
 impl ChangeIn {
     fn wanted(&self) -> Result<Vec<(String, Level)>> {
         let one = |acl: &AclIn| {
-            let names: Vec<&String> =
-                [&acl.user_name, &acl.group_name, &acl.service_principal_name].into_iter().flatten().collect();
-            let [name] = names[..] else {
-                return Err(Problem::invalid(
-                    "give one of user_name, group_name and service_principal_name for each level",
-                ));
-            };
             let level = Level::of_word(&acl.permission_level).ok_or_else(|| {
                 Problem::invalid(format!("a warehouse has no level {:?}", acl.permission_level))
                     .hint("levels are CAN_VIEW, CAN_USE, CAN_MONITOR, CAN_MANAGE and IS_OWNER")
             })?;
-            Ok((name.clone(), level))
+            Ok((acl.name()?.clone(), level))
         };
         self.access_control_list.iter().map(one).collect()
     }
@@ -230,15 +232,15 @@ impl Endpoint for UpdateWarehousePermissions {
 
 /// A level that can be given.
 #[derive(Debug, Serialize, JsonSchema)]
-struct LevelOut {
-    permission_level: &'static str,
-    description: &'static str,
+pub(super) struct LevelOut {
+    pub(super) permission_level: &'static str,
+    pub(super) description: &'static str,
 }
 
 /// Levels that can be given.
 #[derive(Debug, Serialize, JsonSchema)]
-struct LevelsOut {
-    permission_levels: Vec<LevelOut>,
+pub(super) struct LevelsOut {
+    pub(super) permission_levels: Vec<LevelOut>,
 }
 
 struct GetWarehousePermissionLevels;
@@ -266,72 +268,5 @@ impl Endpoint for GetWarehousePermissionLevels {
 
     fn example(fixture: &Fixture) -> Value {
         json!({ "warehouse_id": fixture.warehouse })
-    }
-}
-
-/// Nothing.
-#[derive(Debug, Deserialize, JsonSchema)]
-struct Nothing {}
-
-struct GetTokenPermissions(Arc<Identity>);
-
-impl Endpoint for GetTokenPermissions {
-    type Asks = Read;
-    type In = Nothing;
-    type Out = Json<PermissionsOut>;
-    const ROUTE: Route = Route::new(
-        Method::Get,
-        "/api/2.0/permissions/authorization/tokens",
-        Dialect::Databricks,
-        "Says who may use personal access tokens: everybody",
-    );
-
-    fn asks(&self, _: &Nothing) -> Result<NameOf<Read>> {
-        Ok(NameOf::root())
-    }
-
-    async fn run(&self, _: &Cx, permit: Permit<Read>, _: Nothing) -> Result<Json<PermissionsOut>> {
-        let everybody = self.0.principal_of_id(&permit, self.0.ground().account_users).await?;
-        let access_control_list = everybody
-            .map(|principal| shown(ObjectAcl { principal, levels: vec![(Level::Use, false)] }, ""))
-            .into_iter()
-            .collect();
-        Ok(Json(PermissionsOut {
-            object_id: "/authorization/tokens".to_owned(),
-            object_type: "tokens",
-            access_control_list,
-        }))
-    }
-
-    fn example(_: &Fixture) -> Value {
-        json!({})
-    }
-}
-
-struct GetTokenPermissionLevels;
-
-impl Endpoint for GetTokenPermissionLevels {
-    type Asks = Read;
-    type In = Nothing;
-    type Out = Json<LevelsOut>;
-    const ROUTE: Route = Route::new(
-        Method::Get,
-        "/api/2.0/permissions/authorization/tokens/permissionLevels",
-        Dialect::Databricks,
-        "Lists the levels that the use of tokens has",
-    );
-
-    fn asks(&self, _: &Nothing) -> Result<NameOf<Read>> {
-        Ok(NameOf::root())
-    }
-
-    async fn run(&self, _: &Cx, _: Permit<Read>, _: Nothing) -> Result<Json<LevelsOut>> {
-        let permission_levels =
-            vec![LevelOut { permission_level: "CAN_USE", description: "Can make and use personal access tokens" }];
-        Ok(Json(LevelsOut { permission_levels }))
-    }
-
-    fn example(_: &Fixture) -> Value {
-        json!({})
     }
 }

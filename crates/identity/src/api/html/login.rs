@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use crannog_kit::{Answer, Body, Cx, Dialect, Endpoint, Fixture, Method, Registry, Reply, Route, StatusCode};
+use crannog_kit::{Body, Cx, Dialect, Endpoint, Fixture, Method, Registry, Reply, Route, StatusCode};
 use crannog_security::Public;
 use crannog_types::{Code, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::pages::{clients, escape, page, problem};
-use super::{from_our_pages, local, session_cookie, with_session, without_session};
+use super::pages::{escape, page, problem};
+use super::{from_our_pages, here, local, session_cookie, with_session, without_session};
 use crate::Identity;
 
 pub(super) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
@@ -24,18 +24,24 @@ pub(super) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
 struct LoginPageIn {
     /// A path on this server.
     next: Option<String>,
+    /// Ask for name and password although somebody is signed in.
+    #[serde(default)]
+    anew: bool,
 }
 
-fn form(next: &str, name: &str, failed: Option<&str>) -> Reply {
+fn form(cx: &Cx, next: &str, name: &str, failed: Option<&str>) -> Reply {
     let body = format!(
-        "{}<form method=\"post\" action=\"login\">\n\
+        "{}<form method=\"post\" action=\"{}\">\n\
          <input type=\"hidden\" name=\"next\" value=\"{}\">\n\
          <label for=\"name\">User name</label>\n\
          <input id=\"name\" name=\"name\" value=\"{}\" autocomplete=\"username\" required autofocus>\n\
          <label for=\"password\">Password</label>\n\
          <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required>\n\
-         <button>Sign in</button>\n</form>",
+         <button>Sign in</button>\n</form>\n\
+         <p class=\"note\">No password yet? Open the set-up link that <code>crannog up</code> printed, or ask an \
+         administrator for one.</p>",
         problem(failed),
+        here(cx, "/login"),
         escape(next),
         escape(name),
     );
@@ -48,36 +54,26 @@ impl Endpoint for LoginPage {
     type Asks = Public;
     type In = LoginPageIn;
     type Out = Reply;
-    const ROUTE: Route = Route::new(Method::Get, "/login", Dialect::Html, "The page to sign in")
-        .answers(&[Answer::of(200, "text/html", "the page"), Answer::bare(303, "signed in already: to `next`")]);
+    const ROUTE: Route = Route::new(Method::Get, "/login", Dialect::Html, "The page to sign in");
 
     fn asks(&self, _: &LoginPageIn) -> Result<()> {
         Ok(())
     }
 
     async fn run(&self, cx: &Cx, (): (), input: LoginPageIn) -> Result<Reply> {
-        let who = match session_cookie(cx) {
-            Some(session) => self.0.session_owner(session).await?,
-            None => None,
+        let signed_in = match session_cookie(cx) {
+            Some(session) if !input.anew => self.0.session_owner(session).await?.is_some(),
+            _ => false,
         };
         let next = local(input.next.as_deref());
-        Ok(match who {
-            Some(_) if next != "/login" => Reply::see_other(&format!("{}{next}", cx.base_url())),
-            Some(who) => {
-                let body = format!(
-                    "<p>You are signed in as <strong>{}</strong>.</p>\n\
-                     <form method=\"post\" action=\"logout\"><button>Sign out</button></form>\n{}",
-                    escape(&who.name),
-                    clients(cx.base_url(), None),
-                );
-                page("Signed in", &body)
-            }
-            None => form(next, "", None),
-        })
+        if signed_in {
+            return Ok(Reply::see_other(&format!("{}{next}", cx.base_url())).header("cache-control", "no-store"));
+        }
+        Ok(form(cx, next, "", None))
     }
 
     fn example(_: &Fixture) -> Value {
-        json!({ "next": "/login" })
+        json!({ "next": "/" })
     }
 }
 
@@ -98,13 +94,8 @@ impl Endpoint for Login {
     type Asks = Public;
     type In = LoginIn;
     type Out = Reply;
-    const ROUTE: Route = Route::new(Method::Post, "/login", Dialect::Html, "Signs in with a name and a password")
-        .body(Body::Form)
-        .answers(&[
-            Answer::bare(303, "signed in: to `next`, with the session's cookie"),
-            Answer::of(401, "text/html", "the user name or the password is not right"),
-            Answer::of(429, "text/html", "too many failed sign-ins"),
-        ]);
+    const ROUTE: Route =
+        Route::new(Method::Post, "/login", Dialect::Html, "Signs in with a name and a password").body(Body::Form);
 
     fn asks(&self, _: &LoginIn) -> Result<()> {
         Ok(())
@@ -127,7 +118,7 @@ impl Endpoint for Login {
                     ),
                     _ => return Err(failed),
                 };
-                let mut reply = form(next, &input.name, Some(text));
+                let mut reply = form(cx, next, &input.name, Some(text));
                 if let Some(after) = failed.retry() {
                     reply = reply.header("retry-after", after.as_secs().max(1).to_string());
                 }
@@ -137,8 +128,8 @@ impl Endpoint for Login {
         }
     }
 
-    fn example(fixture: &Fixture) -> Value {
-        json!({ "name": fixture.text("user_name"), "password": fixture.text("password"), "next": "/login" })
+    fn example(_: &Fixture) -> Value {
+        json!({ "name": "nobody@example.com", "password": "not a password", "next": "/" })
     }
 }
 
@@ -152,9 +143,8 @@ impl Endpoint for Logout {
     type Asks = Public;
     type In = Nothing;
     type Out = Reply;
-    const ROUTE: Route = Route::new(Method::Post, "/logout", Dialect::Html, "Ends the browser's session")
-        .body(Body::Form)
-        .answers(&[Answer::bare(303, "signed out: to the page to sign in")]);
+    const ROUTE: Route =
+        Route::new(Method::Post, "/logout", Dialect::Html, "Ends the browser's session").body(Body::Form);
 
     fn asks(&self, _: &Nothing) -> Result<()> {
         Ok(())

@@ -1,10 +1,11 @@
-//! Pages for people: sign in, set up, sign out. Rendered here, without any script.
+//! Pages for people: start, sign in, set up, sign out. Rendered here, without any script.
 //!
 //! The Content-Security-Policy allows the one style sheet by its hash and nothing else. What a person or a client sent is
 //! escaped wherever it is shown. Forms are taken from our own pages alone.
 
+mod home;
 mod login;
-mod pages;
+pub(crate) mod pages;
 mod setup;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::model::credentials::Secret;
 use crate::service::sessions::SESSION_SECONDS;
 
 pub(crate) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
+    home::endpoints(registry, identity);
     login::endpoints(registry, identity);
     setup::endpoints(registry, identity);
 }
@@ -44,7 +46,7 @@ fn cookie(cx: &Cx, value: &str, seconds: i64) -> String {
 }
 
 /// Refuses a form that another site's page sent.
-fn from_our_pages(cx: &Cx) -> Result<()> {
+pub(crate) fn from_our_pages(cx: &Cx) -> Result<()> {
     let ours = match cx.header("origin") {
         // `null`, and anything else that names no host, is another site.
         Some(origin) => origin.split_once("://").is_some_and(|(_, host)| cx.header("host") == Some(host)),
@@ -56,7 +58,14 @@ fn from_our_pages(cx: &Cx) -> Result<()> {
     Err(Problem::new(Code::PermissionDenied, "this form comes from another site"))
 }
 
-/// A place on this server to go to after signing in; anything else is the sign-in page itself.
+/// The path of one of our pages as the browser sees it: below the base path of `public_url`. Not the whole address, as the
+/// browser may have come by another of the server's names.
+pub(crate) fn here(cx: &Cx, path: &str) -> String {
+    let (_, rest) = cx.base_url().split_once("://").unwrap_or_default();
+    format!("{}{path}", rest.find('/').map_or("", |slash| &rest[slash..]))
+}
+
+/// A place on this server to go to after signing in; anything else is the start page.
 fn local(next: Option<&str>) -> &str {
     let is_local = |next: &&str| {
         next.starts_with('/')
@@ -64,7 +73,7 @@ fn local(next: Option<&str>) -> &str {
             && !next.contains('\\')
             && !next.bytes().any(|byte| byte.is_ascii_control())
     };
-    next.filter(is_local).unwrap_or("/login")
+    next.filter(is_local).unwrap_or("/")
 }
 
 /// Percent-encodes what may not stand in a query.
@@ -87,7 +96,7 @@ mod tests {
     fn only_places_here_are_gone_to() {
         assert_eq!(local(Some("/oidc/v1/authorize?a=b")), "/oidc/v1/authorize?a=b");
         for bad in ["//evil.example", "https://evil.example", "/\\evil.example", "/\tx", "", "evil"] {
-            assert_eq!(local(Some(bad)), "/login", "{bad:?}");
+            assert_eq!(local(Some(bad)), "/", "{bad:?}");
         }
         assert_eq!(encode("a b&c=é"), "a%20b%26c%3D%C3%A9");
     }

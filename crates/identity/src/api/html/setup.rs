@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crannog_kit::{Answer, Body, Cx, Dialect, Endpoint, Fixture, Json, Method, Registry, Reply, Route, StatusCode};
+use crannog_kit::{Body, Cx, Dialect, Endpoint, Fixture, Json, Method, Registry, Reply, Route, StatusCode};
 use crannog_security::actions::metastore::Administer;
 use crannog_security::{NameOf, Permit, Public};
 use crannog_types::{Code, Problem, Result};
@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::pages::{clients, escape, page, problem};
-use super::{from_our_pages, with_session};
+use super::{from_our_pages, here, with_session};
 use crate::errors::IdentityError;
+use crate::model::credentials::Secret;
 use crate::service::passwords::LEAST;
 use crate::{Identity, PrincipalKind};
 
@@ -22,13 +23,10 @@ pub(super) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
     registry.add(CreateSetupLink(Arc::clone(identity)));
 }
 
-const REFUSED: Answer = Answer::of(401, "text/html", "the link does not work, or no more");
-const TOO_MANY: Answer = Answer::of(429, "text/html", "too many wrong links");
-
-fn form(code: &str, name: &str, failed: Option<&str>) -> Reply {
+fn form(cx: &Cx, code: &str, name: &str, failed: Option<&str>) -> Reply {
     let body = format!(
         "<p>Welcome, <strong>{}</strong>. Choose a password of at least {LEAST} characters. This link works once.</p>\n\
-         {}<form method=\"post\" action=\"setup\">\n\
+         {}<form method=\"post\" action=\"{}\">\n\
          <input type=\"hidden\" name=\"code\" value=\"{}\">\n\
          <input type=\"hidden\" name=\"name\" value=\"{}\" autocomplete=\"username\">\n\
          <label for=\"password\">Password</label>\n\
@@ -39,6 +37,7 @@ fn form(code: &str, name: &str, failed: Option<&str>) -> Reply {
          <button>Set the password</button>\n</form>",
         escape(name),
         problem(failed),
+        here(cx, "/setup"),
         escape(code),
         escape(name),
     );
@@ -72,8 +71,7 @@ impl Endpoint for SetupPage {
     type Asks = Public;
     type In = SetupPageIn;
     type Out = Reply;
-    const ROUTE: Route = Route::new(Method::Get, "/setup", Dialect::Html, "The page of the one-time set-up link")
-        .answers(&[Answer::of(200, "text/html", "the page"), REFUSED, TOO_MANY]);
+    const ROUTE: Route = Route::new(Method::Get, "/setup", Dialect::Html, "The page of the one-time set-up link");
 
     fn asks(&self, _: &SetupPageIn) -> Result<()> {
         Ok(())
@@ -82,14 +80,14 @@ impl Endpoint for SetupPage {
     async fn run(&self, cx: &Cx, (): (), input: SetupPageIn) -> Result<Reply> {
         let code = input.code.unwrap_or_default();
         match self.0.setup_owner(&code, cx.origin().source_ip.as_deref()).await {
-            Ok(who) => Ok(form(&code, &who.name, None)),
+            Ok(who) => Ok(form(cx, &code, &who.name, None)),
             Err(failed) if about_the_code(&failed) => Ok(refused(&failed)),
             Err(failed) => Err(failed),
         }
     }
 
     fn example(fixture: &Fixture) -> Value {
-        json!({ "code": fixture.text("setup_code") })
+        json!({ "code": fixture.more.get("setup_code").map_or("none", String::as_str) })
     }
 }
 
@@ -110,14 +108,8 @@ impl Endpoint for Setup {
     type Asks = Public;
     type In = SetupIn;
     type Out = Reply;
-    const ROUTE: Route = Route::new(Method::Post, "/setup", Dialect::Html, "Sets a password and gives a first token")
-        .body(Body::Form)
-        .answers(&[
-            Answer::of(200, "text/html", "the password is set; the page has the token"),
-            Answer::of(400, "text/html", "the password cannot be taken"),
-            REFUSED,
-            TOO_MANY,
-        ]);
+    const ROUTE: Route =
+        Route::new(Method::Post, "/setup", Dialect::Html, "Sets a password and gives a first token").body(Body::Form);
 
     fn asks(&self, _: &SetupIn) -> Result<()> {
         Ok(())
@@ -131,7 +123,7 @@ impl Endpoint for Setup {
             Err(failed) => return Err(failed),
         };
         let again = |why: &str| {
-            let mut reply = form(&input.code, &who.name, Some(why));
+            let mut reply = form(cx, &input.code, &who.name, Some(why));
             reply.status = StatusCode::BAD_REQUEST;
             reply
         };
@@ -140,12 +132,21 @@ impl Endpoint for Setup {
         }
         match self.0.set_up(&input.code, &input.password, cx.origin()).await {
             Ok(done) => {
+                let token = done.token.as_ref().map(Secret::reveal);
+                let shown = token.map(|token| {
+                    format!(
+                        "<h2>Your first token</h2>\n<p>It is shown only now. Keep it like a password.</p>\n\
+                         <pre>{}</pre>\n",
+                        escape(token)
+                    )
+                });
                 let body = format!(
-                    "<p>The password of <strong>{}</strong> is set, and you are signed in. This is your first token. It \
-                     is shown only now.</p>\n<pre>{}</pre>\n{}",
+                    "<p>The password of <strong>{}</strong> is set, and you are signed in.</p>\n{}{}\n\
+                     <p><a href=\"{}\">To the start page</a></p>",
                     escape(&done.who.name),
-                    escape(done.token.reveal()),
-                    clients(cx.base_url(), Some(done.token.reveal())),
+                    shown.unwrap_or_default(),
+                    clients(cx.base_url(), token),
+                    here(cx, "/"),
                 );
                 Ok(with_session(page("You are set up", &body), cx, &done.session))
             }
@@ -156,7 +157,8 @@ impl Endpoint for Setup {
     }
 
     fn example(fixture: &Fixture) -> Value {
-        json!({ "code": fixture.text("setup_code"), "password": "a new password", "again": "a new password" })
+        let code = fixture.more.get("setup_code").map_or("none", String::as_str);
+        json!({ "code": code, "password": "a new password", "again": "a new password" })
     }
 }
 
@@ -205,7 +207,7 @@ impl Endpoint for CreateSetupLink {
         Ok(Json(CreateSetupLinkOut { setup_url: format!("{}/setup?code={}", cx.base_url(), code.reveal()) }))
     }
 
-    fn example(fixture: &Fixture) -> Value {
-        json!({ "user_name": fixture.text("user_name") })
+    fn example(_: &Fixture) -> Value {
+        json!({ "user_name": "admin" })
     }
 }

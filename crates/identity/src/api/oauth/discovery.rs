@@ -68,6 +68,7 @@ struct AuthorizationServer {
     code_challenge_methods_supported: [&'static str; 1],
     token_endpoint_auth_methods_supported: [&'static str; 3],
     scopes_supported: [&'static str; 2],
+    prompt_values_supported: [&'static str; 4],
 }
 
 impl Endpoint for GetAuthorizationServer {
@@ -96,6 +97,7 @@ impl Endpoint for GetAuthorizationServer {
             code_challenge_methods_supported: ["S256"],
             token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post", "none"],
             scopes_supported: ["all-apis", "offline_access"],
+            prompt_values_supported: ["none", "login", "consent", "select_account"],
         }))
     }
 

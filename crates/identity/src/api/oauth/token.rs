@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use crannog_kit::{Answer, Body, Cx, Dialect, Endpoint, Fixture, Json, Method, Output, Reply, Route};
+use crannog_kit::{Body, Cx, Dialect, Endpoint, Fixture, Json, Method, Output, Reply, Route};
 use crannog_security::Public;
 use crannog_types::{Code, Problem, Result};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::Identity;
-use crate::service::oauth::ACCESS_SECONDS;
+use crate::service::oauth::{ACCESS_SECONDS, scopes};
 
 pub(super) struct IssueToken(pub(super) Arc<Identity>);
 
@@ -42,7 +42,6 @@ pub(super) struct TokenIn {
 pub(super) struct TokenOut {
     access_token: String,
     token_type: &'static str,
-    /// Seconds.
     expires_in: i64,
     scope: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,8 +58,6 @@ impl From<NotStored> for Reply {
 }
 
 impl Output for NotStored {
-    const ANSWER: Answer = Answer::of(200, "application/json", "tokens, shown only now");
-
     fn schema(generator: &mut SchemaGenerator) -> Option<Schema> {
         Some(generator.subschema_for::<TokenOut>())
     }
@@ -100,9 +97,9 @@ impl Endpoint for IssueToken {
         let origin = cx.origin();
         let issued = match input.grant_type.as_deref() {
             Some("client_credentials") => {
-                let scope = input.scope.as_deref().unwrap_or("all-apis");
+                let scope = scopes(input.scope.as_deref())?;
                 let secret = secret.ok_or_else(|| missing("client_secret"))?;
-                self.0.client_credentials(&client, &secret, scope, origin).await?
+                self.0.client_credentials(&client, &secret, &scope, origin).await?
             }
             Some("authorization_code") => {
                 let code = input.code.ok_or_else(|| missing("code"))?;

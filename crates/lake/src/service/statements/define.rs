@@ -30,7 +30,6 @@ use crate::model::commit::{Operation, TableDescription};
 use crate::model::conflicts::Reads;
 use crate::model::features;
 use crate::model::schema::{StructField, StructType};
-use crate::model::state::TableState;
 use crate::ports::{RowStream, WriteSpec};
 use crate::service::arbiter::Plan;
 
@@ -75,11 +74,13 @@ impl Run {
             as_select: rows.is_some(),
             schema,
             metadata,
+            version: 0,
         };
         let written = match create.location {
             Some(location) => self.create_external(&permit, made, &location, rows).await?,
             None => self.create_managed(&permit, made, rows).await?,
         };
+        self.note_written(&name, written);
         match written {
             Some(written) => Answer::changed(written, written),
             None => Ok(Answer::nothing()),
@@ -159,6 +160,7 @@ impl Run {
             schema: (*state.schema).clone(),
             properties: state.metadata.configuration.clone(),
             metadata: (*state.metadata).clone(),
+            version: state.version,
             ..new
         };
         table_verbs::create(&governance.db, permit, adopted.row(Files::External(location))).await?;
@@ -234,31 +236,10 @@ impl Run {
             metrics: crate::service::arbiter::write_metrics(&adds),
             actions,
         };
-        match self.lake.arbiter.commit(&folder, plan, &self.author()).await {
-            Ok(committed) => self.note(&permit, committed.version, &committed.state).await?,
-            Err(problem) => {
-                delete_files(&folder, &adds).await;
-                return Err(problem);
-            }
-        }
-        let comment =
-            ObjectChange { comment: Some(metadata.description.unwrap_or_default()), ..ObjectChange::default() };
-        table_verbs::update(&governance.db, &permit, &comment).await?;
-        if as_select { Answer::changed(rows_of(&adds), rows_of(&adds)) } else { Ok(Answer::nothing()) }
-    }
-
-    /// Copies what a version of the log says of a table into the catalog.
-    async fn note(&self, permit: &Permit<tables::Manage>, version: i64, state: &TableState) -> Result<()> {
-        let metadata = &state.metadata;
-        table_verbs::note_version(
-            &self.lake.governance.db,
-            permit,
-            version,
-            &metadata.schema_string,
-            &metadata.partition_columns,
-            &metadata.configuration,
-        )
-        .await
+        let written = rows_of(&adds);
+        self.commit(permit.target().id, &folder, plan, adds, true).await?;
+        self.note_written(&permit.target().name, as_select.then_some(written));
+        if as_select { Answer::changed(written, written) } else { Ok(Answer::nothing()) }
     }
 
     pub(super) async fn create_view(&self, create: CreateView) -> Result<Answer> {
@@ -391,6 +372,7 @@ impl Run {
                             .hint(format!("use {say}")));
                     }
                     table_verbs::delete(governance, &permit).await?;
+                    self.lake.follower.forget(permit.target().id);
                     if let Some(location) = table.location {
                         self.lake.arbiter.forget(&Location::parse(&location)?);
                     }
@@ -586,8 +568,8 @@ impl Run {
         }
         let metrics = std::collections::BTreeMap::new();
         let plan = Plan { read: Arc::clone(&state), reads: Reads::Nothing, operation, metrics, actions };
-        let committed = self.lake.arbiter.commit(&folder, plan, &self.author()).await?;
-        self.note(&permit, committed.version, &committed.state).await?;
+        self.commit(permit.target().id, &folder, plan, Vec::new(), true).await?;
+        self.note_written(&permit.target().name, None);
         Ok(Answer::nothing())
     }
 
@@ -609,6 +591,8 @@ struct NewDelta {
     schema: StructType,
     metadata: Metadata,
     as_select: bool,
+    /// The version of its log that the catalog knows: those after it are recorded as they are seen.
+    version: i64,
 }
 
 impl NewDelta {
@@ -619,7 +603,7 @@ impl NewDelta {
             schema_json: self.schema.to_schema_string(),
             partition_columns: self.metadata.partition_columns.clone(),
             properties: self.properties.clone(),
-            version: Some(0),
+            version: Some(self.version),
             files,
         }
     }

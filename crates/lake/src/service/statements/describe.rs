@@ -406,6 +406,8 @@ impl Run {
     async fn describe_volume(&self, name: &Name) -> Result<Answer> {
         let permit = self.caller.ask::<volumes::ReadMetadata>(NameOf::named(self.full_name(name)?)).await?;
         let volume = volume_verbs::get(&self.lake.governance.db, &permit).await?;
+        let about = Reference::Id(Kind::Volume, permit.target().id);
+        let may_open = volume_verbs::may_open(&self.caller, &about).await?;
         let object = volume.object;
         let part = |at: usize| object.name.parts().get(at).cloned().unwrap_or_default();
         let columns = ["name", "catalog", "database", "owner", "storage_location", "volume_type", "comment"]
@@ -415,7 +417,7 @@ impl Run {
             part(0).into(),
             part(1).into(),
             object.owner.as_str().into(),
-            volume.location.into(),
+            may_open.then_some(volume.location).into(),
             if volume.managed { "MANAGED" } else { "EXTERNAL" }.into(),
             object.comment.clone().into(),
         ];

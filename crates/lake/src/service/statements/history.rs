@@ -10,9 +10,12 @@ use crannog_kit::{Recorder, Tasks};
 use crannog_security::{Origin, System, Task, Who};
 use crannog_store::{Audit, AuditEvent, Db, StoreError, params};
 use crannog_types::Micros;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
-use super::TableRead;
+use super::Touched;
+
+/// The parameter of a `getTable` row that was read with the rights of a view's owner: such rows are for administrators.
+pub const VIA_VIEW: &str = "via_view";
 
 /// One statement that ended.
 #[derive(Clone, Debug)]
@@ -39,8 +42,8 @@ pub struct Ended {
     pub ended_at: Micros,
     /// Rows that it answered.
     pub rows_produced: i64,
-    /// Tables and columns that it read.
-    pub reads: Vec<TableRead>,
+    /// Tables and columns that it read, and tables that it wrote.
+    pub touched: Touched,
 }
 
 /// The history's writer.
@@ -57,12 +60,16 @@ impl History {
 
     /// Remembers a statement, and each table that it read.
     pub fn ended(&self, ended: Ended) {
-        for read in &ended.reads {
+        for read in &ended.touched.reads {
+            let mut what = Audit::of("unityCatalog", "getTable").with("full_name_arg", read.name.to_string());
+            if let Some(view) = &read.via {
+                what = what.with(VIA_VIEW, view.to_string());
+            }
             self.recorder.event(AuditEvent {
                 at: ended.started_at,
                 who: Some(ended.who.clone()),
                 origin: Some(Arc::clone(&ended.origin)),
-                what: Audit::of("unityCatalog", "getTable").with("full_name_arg", read.name.to_string()),
+                what,
                 status: 200,
                 error: None,
             });
@@ -83,17 +90,20 @@ impl Sink for Table {
 
     async fn write(&self, statements: &[Ended]) -> Result<(), StoreError> {
         const INSERT: &str = "INSERT INTO statement (id, principal, principal_name, warehouse, text, kind, status, error, \
-             started_at, ended_at, rows_produced, rows_written, reads, source_ip, user_agent) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING";
+             started_at, ended_at, rows_produced, rows_written, reads, source_ip, user_agent, writes) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING";
         #[expect(clippy::disallowed_methods, reason = "the history's writer acts for nobody")]
         let system = System::task(Task::Record);
         let mut tx = self.0.write_unaudited(&system).await?;
         for ended in statements {
-            let reads: Vec<_> = ended
-                .reads
-                .iter()
-                .map(|read| json!({ "table": read.name.to_string(), "columns": read.columns }))
-                .collect();
+            let Touched { reads, writes } = &ended.touched;
+            let reads = reads.iter().map(|read| {
+                let via = read.via.as_ref().map(ToString::to_string);
+                json!({ "table": read.name.to_string(), "columns": read.columns, "via": via })
+            });
+            let rows_written: Option<i64> =
+                writes.iter().filter_map(|write| write.rows).reduce(|a, b| a.saturating_add(b));
+            let writes = writes.iter().map(|write| json!({ "table": write.name.to_string(), "rows": write.rows }));
             tx.run(
                 INSERT,
                 params![
@@ -108,10 +118,11 @@ impl Sink for Table {
                     ended.started_at,
                     ended.ended_at,
                     ended.rows_produced,
-                    Option::<i64>::None,
-                    json!(reads).to_string(),
+                    rows_written,
+                    Json::Array(reads.collect()).to_string(),
                     ended.origin.source_ip.clone(),
                     ended.origin.user_agent.clone(),
+                    Json::Array(writes.collect()).to_string(),
                 ],
             )
             .await?;

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use crannog_governance::model::objects::{Container, Object, Table, TableType};
-use crannog_governance::service::catalogs as catalog_verbs;
+use crannog_governance::service::{catalogs as catalog_verbs, volumes as volume_verbs};
 use crannog_security::actions::{catalogs, metastore};
 use crannog_security::{Decision, Evidence, Kind, NameOf, Privilege, Reference, Rule};
 use crannog_store::params;
@@ -262,10 +262,12 @@ async fn of_catalog(run: &Run, catalog: &Container, view: &str, rows: &mut Rows)
             }
             "volumes" => {
                 for volume in there(run.seen_volumes(name).await)?.unwrap_or_default() {
+                    let about = Reference::Id(Kind::Volume, volume.object.id);
+                    let may_open = volume_verbs::may_open(&run.caller, &about).await?;
                     let kind = if volume.managed { "MANAGED" } else { "EXTERNAL" };
                     let mut cells = parts(&volume.object);
                     cells.extend([kind.into(), volume.object.owner.as_str().into()]);
-                    cells.extend([volume.object.comment.clone().into(), volume.location.into()]);
+                    cells.extend([volume.object.comment.clone().into(), may_open.then_some(volume.location).into()]);
                     rows.push(made(&volume.object, cells));
                 }
             }

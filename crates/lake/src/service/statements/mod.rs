@@ -27,6 +27,7 @@ use uuid::Uuid;
 use self::answer::Answer;
 use self::history::History;
 use super::arbiter::{Arbiter, Author};
+use super::follow::Follower;
 use crate::grammar::statement::{Set, TimeZone, Use};
 use crate::grammar::{self, Name, Parameters, Statement};
 use crate::ports::{Engine, Session};
@@ -45,6 +46,8 @@ pub struct Lake {
     pub arbiter: Arc<Arbiter>,
     /// Who asked what.
     pub history: Arc<History>,
+    /// What keeps the catalog up with tables' logs.
+    pub follower: Arc<Follower>,
 }
 
 /// What a statement starts with.
@@ -64,6 +67,15 @@ impl Default for Context {
     }
 }
 
+/// The tables that a statement touched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Those that it read.
+    pub reads: Vec<TableRead>,
+    /// Those that it wrote or changed.
+    pub writes: Vec<TableWrite>,
+}
+
 /// One table or view that a statement read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableRead {
@@ -71,6 +83,17 @@ pub struct TableRead {
     pub name: FullName,
     /// The columns that were read of it; empty until it is planned.
     pub columns: Vec<String>,
+    /// The view that the statement named, when it read this with the rights of the view's owner: the reader is not told.
+    pub via: Option<FullName>,
+}
+
+/// One table that a statement wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableWrite {
+    /// Its full name.
+    pub name: FullName,
+    /// Rows that were written; `None` where none were counted.
+    pub rows: Option<i64>,
 }
 
 /// One statement under way.
@@ -78,7 +101,7 @@ pub struct Run {
     lake: Lake,
     caller: Caller,
     session: Session,
-    reads: Arc<Mutex<Vec<TableRead>>>,
+    touched: Arc<Mutex<Touched>>,
     /// What USE and SET leave to the statements after it.
     context: Mutex<Context>,
 }
@@ -94,7 +117,7 @@ impl Run {
             groups,
             now,
         };
-        Run { lake: lake.clone(), caller, session, reads: Arc::default(), context: Mutex::new(context.clone()) }
+        Run { lake: lake.clone(), caller, session, touched: Arc::default(), context: Mutex::new(context.clone()) }
     }
 
     /// Parses and does it.
@@ -107,9 +130,9 @@ impl Run {
         self.statement(statement).await
     }
 
-    /// The tables that it read so far.
-    pub fn reads(&self) -> Arc<Mutex<Vec<TableRead>>> {
-        Arc::clone(&self.reads)
+    /// The tables that it touched so far.
+    pub fn touched(&self) -> Arc<Mutex<Touched>> {
+        Arc::clone(&self.touched)
     }
 
     /// What it leaves to the statements after it in the same session.
@@ -258,7 +281,13 @@ impl Run {
     /// `commitInfo`'s author.
     fn author(&self) -> Author {
         let who = self.caller.who();
-        Author { id: who.id.to_string(), name: who.name.to_string() }
+        let statement = self.caller.origin().statement_id.clone();
+        Author { id: who.id.to_string(), name: who.name.to_string(), statement }
+    }
+
+    fn note_written(&self, name: &FullName, rows: Option<i64>) {
+        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        touched.writes.push(TableWrite { name: name.clone(), rows });
     }
 
     /// A name completed to three parts with the session's catalog and schema.

@@ -33,15 +33,14 @@ impl Run {
     ) -> Result<Box<dyn Prepared>> {
         let bound = BoundQuery { query, relations, session: self.session.clone(), into };
         let prepared = self.lake.engine.prepare(bound).await?;
-        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, columns) in prepared.columns_read() {
             let name = FullName::of(key);
-            let same = |read: &&mut super::TableRead| fold(&read.name.to_string()) == name.to_string();
-            if let Some(read) = reads.iter_mut().find(same) {
-                read.columns = columns;
+            for read in touched.reads.iter_mut().filter(|read| fold(&read.name.to_string()) == name.to_string()) {
+                read.columns.clone_from(&columns);
             }
         }
-        drop(reads);
+        drop(touched);
         Ok(prepared)
     }
 

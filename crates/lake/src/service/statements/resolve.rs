@@ -30,13 +30,15 @@ struct Scope<'a> {
     catalog: &'a str,
     schema: &'a str,
     depth: usize,
+    /// The view that the statement named, inside of it.
+    via: Option<&'a FullName>,
 }
 
 impl Run {
     /// Everything that a query of the caller's own reads.
     pub(super) async fn relations(&self, query: &Query) -> Result<Relations> {
         let (catalog, schema) = (self.session.catalog.clone(), self.session.schema.clone());
-        let scope = Scope { caller: &self.caller, catalog: &catalog, schema: &schema, depth: 0 };
+        let scope = Scope { caller: &self.caller, catalog: &catalog, schema: &schema, depth: 0, via: None };
         self.resolve(&scope, query).await
     }
 
@@ -105,7 +107,7 @@ impl Run {
     async fn governed(&self, scope: &Scope<'_>, name: FullName) -> Result<Relation> {
         let permit = scope.caller.ask::<tables::Select>(NameOf::named(name)).await?;
         let table = catalog_tables::get(&self.lake.governance.db, &permit).await?;
-        self.note_read(&permit.target().name);
+        self.note_read(&permit.target().name, scope.via);
         let Some(view) = &table.view else {
             let (folder, state) = self.open_table(&permit, &table).await?;
             return Ok(Relation::Table(TableScan { permit, folder, state }));
@@ -117,7 +119,8 @@ impl Run {
         }
         let query = *grammar::parse_query(&view.text)?;
         let owner = self.lake.governance.authority.owner_of_view(scope.caller, permit.target().owner).await?;
-        let inner = Scope { caller: &owner, catalog: &view.catalog, schema: &view.schema, depth: scope.depth + 1 };
+        let via = Some(scope.via.unwrap_or(&permit.target().name));
+        let inner = Scope { caller: &owner, catalog: &view.catalog, schema: &view.schema, depth: scope.depth + 1, via };
         let relations = self.resolve(&inner, &query).await.map_err(|problem| in_view(&permit, problem))?;
         let columns =
             table.properties.get(super::define::VIEW_COLUMNS).and_then(|text| serde_json::from_str(text).ok());
@@ -152,13 +155,14 @@ impl Run {
         };
         let folder = self.lake.governance.storage.open(permit, &location, access)?;
         let state = self.lake.arbiter.open(&folder).await?;
+        self.lake.follower.seen(table.object.id, &folder, table.version, &state);
         Ok((folder, state))
     }
 
-    fn note_read(&self, name: &FullName) {
-        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
-        if !reads.iter().any(|read| read.name == *name) {
-            reads.push(TableRead { name: name.clone(), columns: Vec::new() });
+    fn note_read(&self, name: &FullName, via: Option<&FullName>) {
+        let reads = &mut self.touched.lock().unwrap_or_else(PoisonError::into_inner).reads;
+        if !reads.iter().any(|read| read.name == *name && read.via.as_ref() == via) {
+            reads.push(TableRead { name: name.clone(), columns: Vec::new(), via: via.cloned() });
         }
     }
 

@@ -16,6 +16,7 @@ use serde_json::{Map, Value as Json};
 
 use super::Run;
 use super::answer::{Cell, Type, batch};
+use super::history::VIA_VIEW;
 
 type Columns = &'static [(&'static str, Type)];
 
@@ -86,6 +87,7 @@ const HISTORY: Columns = &[
     // Ours: who read what. Columns are full names, `catalog.schema.table.column`.
     ("read_tables", Type::TextList),
     ("read_columns", Type::TextList),
+    ("written_tables", Type::TextList),
     ("source_ip_address", Type::Text),
     ("user_agent", Type::Text),
 ];
@@ -110,13 +112,21 @@ pub(super) async fn relation(run: &Run, schema: &str, table: &str) -> Result<Opt
     let which: Vec<Value> = params![i64::from(everything), caller.who().id, NEWEST];
     // The history records reads in the audit: it goes first.
     run.lake.history.flush().await;
+    run.lake.follower.flush().await;
     let (columns, rows): (Columns, Vec<Vec<Cell>>) = if table == "audit" {
         governance.authority.recorder().flush().await;
         let rows = reader.rows(SELECT_AUDIT, which).await?;
-        (AUDIT, rows.iter().map(|row| audit_cells(row, workspace.as_deref())).collect::<Result<_>>()?)
+        let mut cells = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let params = params_of(&row.text(9)?)?;
+            if everything || !params.contains_key(VIA_VIEW) {
+                cells.push(audit_cells(row, params, workspace.as_deref())?);
+            }
+        }
+        (AUDIT, cells)
     } else {
         let rows = reader.rows(SELECT_HISTORY, which).await?;
-        (HISTORY, rows.iter().map(|row| history_cells(row, workspace.as_deref())).collect::<Result<_>>()?)
+        (HISTORY, rows.iter().map(|row| history_cells(row, everything, workspace.as_deref())).collect::<Result<_>>()?)
     };
     let (schema, batch) = batch(columns, &rows)?;
     Ok(Some((schema, vec![batch])))
@@ -131,7 +141,7 @@ const SELECT_AUDIT: &str = "SELECT event_id, event_time, principal_name, source_
      service_name, action_name, request_params, status_code, error_message FROM audit_event \
      WHERE ($1 = 1 OR principal = $2) ORDER BY event_time DESC, event_id DESC LIMIT $3";
 
-fn audit_cells(row: &Row, workspace: Option<&str>) -> Result<Vec<Cell>> {
+fn audit_cells(row: &Row, params: Map<String, Json>, workspace: Option<&str>) -> Result<Vec<Cell>> {
     let at = row.micros(1)?;
     let who = row.opt_text(2)?.unwrap_or_else(|| "System-User".to_owned());
     let status = row.int(10)?;
@@ -148,7 +158,7 @@ fn audit_cells(row: &Row, workspace: Option<&str>) -> Result<Vec<Cell>> {
         row.text(7)?.into(),
         row.text(8)?.into(),
         row.opt_text(5)?.into(),
-        Cell::TextMap(texts_of(&row.text(9)?)?),
+        Cell::TextMap(texts_of(params)),
         Cell::Struct(vec![status.into(), row.opt_text(11)?.into(), Cell::Null]),
         "WORKSPACE_LEVEL".into(),
         row.text(0)?.into(),
@@ -157,19 +167,21 @@ fn audit_cells(row: &Row, workspace: Option<&str>) -> Result<Vec<Cell>> {
     ])
 }
 
+fn params_of(json: &str) -> Result<Map<String, Json>> {
+    serde_json::from_str(json).map_err(|error| Problem::internal("a stored audit row cannot be read", error))
+}
+
 /// A JSON object as a map of texts: texts bare, everything else as JSON.
-fn texts_of(json: &str) -> Result<Vec<(String, String)>> {
-    let object: Map<String, Json> =
-        serde_json::from_str(json).map_err(|error| Problem::internal("a stored audit row cannot be read", error))?;
+fn texts_of(object: Map<String, Json>) -> Vec<(String, String)> {
     let text = |value: Json| if let Json::String(text) = value { text } else { value.to_string() };
-    Ok(object.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key, text(value))).collect())
+    object.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key, text(value))).collect()
 }
 
 const SELECT_HISTORY: &str = "SELECT id, principal, principal_name, warehouse, text, kind, status, error, started_at, ended_at, \
-     rows_produced, rows_written, reads, source_ip, user_agent FROM statement \
+     rows_produced, rows_written, reads, source_ip, user_agent, writes FROM statement \
      WHERE ($1 = 1 OR principal = $2) ORDER BY started_at DESC, id DESC LIMIT $3";
 
-fn history_cells(row: &Row, workspace: Option<&str>) -> Result<Vec<Cell>> {
+fn history_cells(row: &Row, everything: bool, workspace: Option<&str>) -> Result<Vec<Cell>> {
     let (user_id, user) = (row.int(1)?.to_string(), row.text(2)?);
     let (started, ended) = (row.micros(8)?, row.micros(9)?);
     let took = (ended.0 - started.0).max(0) / 1_000;
@@ -178,7 +190,7 @@ fn history_cells(row: &Row, workspace: Option<&str>) -> Result<Vec<Cell>> {
         Some(id) => Cell::Struct(vec!["WAREHOUSE".into(), Cell::Null, id.as_str().into()]),
         None => Cell::Null,
     };
-    let (tables, columns) = reads_of(&row.text(12)?)?;
+    let (tables, columns) = reads_of(&row.text(12)?, everything)?;
     let kind = row.opt_text(5)?;
     Ok(vec![
         SecurableId::METASTORE.to_string().into(),
@@ -219,24 +231,39 @@ fn history_cells(row: &Row, workspace: Option<&str>) -> Result<Vec<Cell>> {
         user.into(),
         Cell::TextList(tables),
         Cell::TextList(columns),
+        Cell::TextList(writes_of(&row.text(15)?)?),
         row.opt_text(13)?.into(),
         row.opt_text(14)?.into(),
     ])
 }
 
-/// The tables and the columns that a statement read, from the list that the history keeps.
-fn reads_of(json: &str) -> Result<(Vec<String>, Vec<String>)> {
+/// The tables and the columns that a statement read, from the list that the history keeps. What it read with the rights of
+/// a view's owner is for administrators.
+fn reads_of(json: &str, everything: bool) -> Result<(Vec<String>, Vec<String>)> {
     #[derive(serde::Deserialize)]
     struct Read {
         table: String,
         columns: Vec<String>,
+        via: Option<String>,
     }
-    let reads: Vec<Read> =
+    let mut reads: Vec<Read> =
         serde_json::from_str(json).map_err(|error| Problem::internal("a stored statement cannot be read", error))?;
+    reads.retain(|read| everything || read.via.is_none());
     let full =
         |read: &Read| -> Vec<String> { read.columns.iter().map(|column| format!("{}.{column}", read.table)).collect() };
     let columns = reads.iter().flat_map(full).collect();
     Ok((reads.into_iter().map(|read| read.table).collect(), columns))
+}
+
+/// The tables that a statement wrote.
+fn writes_of(json: &str) -> Result<Vec<String>> {
+    #[derive(serde::Deserialize)]
+    struct Write {
+        table: String,
+    }
+    let writes: Vec<Write> =
+        serde_json::from_str(json).map_err(|error| Problem::internal("a stored statement cannot be read", error))?;
+    Ok(writes.into_iter().map(|write| write.table).collect())
 }
 
 /// Databricks' word for a kind of statement.
@@ -274,17 +301,21 @@ mod tests {
 
     #[test]
     fn parameters_become_texts() {
-        let texts = texts_of(r#"{"full_name_arg":"main.flights.planes","n":3,"none":null}"#).unwrap();
+        let texts = texts_of(params_of(r#"{"full_name_arg":"main.flights.planes","n":3,"none":null}"#).unwrap());
         assert_eq!(texts, [("full_name_arg".into(), "main.flights.planes".into()), ("n".into(), "3".into())]);
-        assert!(texts_of("[]").is_err());
+        assert!(params_of("[]").is_err());
     }
 
     #[test]
     fn reads_become_tables_and_columns() {
         let (tables, columns) =
-            reads_of(r#"[{"table":"a.b.t","columns":["x","y"]},{"table":"a.b.u","columns":[]}]"#).unwrap();
+            reads_of(r#"[{"table":"a.b.t","columns":["x","y"]},{"table":"a.b.u","columns":[]}]"#, false).unwrap();
         assert_eq!(tables, ["a.b.t", "a.b.u"]);
         assert_eq!(columns, ["a.b.t.x", "a.b.t.y"]);
+        let through_a_view = r#"[{"table":"a.b.v","columns":[]},{"table":"a.b.t","columns":["x"],"via":"a.b.v"}]"#;
+        assert_eq!(reads_of(through_a_view, false).unwrap(), (vec!["a.b.v".to_owned()], Vec::new()));
+        assert_eq!(reads_of(through_a_view, true).unwrap().0, ["a.b.v", "a.b.t"]);
+        assert_eq!(writes_of(r#"[{"table":"a.b.t","rows":null}]"#).unwrap(), ["a.b.t"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crannog_governance::service::tables as catalog_tables;
 use crannog_security::actions::tables;
 use crannog_security::{NameOf, Permit};
 use crannog_storage::{Access, FileMeta, Folder};
-use crannog_types::{Code, Problem, Result};
+use crannog_types::{Code, Problem, Result, SecurableId};
 use futures::StreamExt;
 use futures::stream;
 use sha2::{Digest, Sha256};
@@ -67,9 +67,11 @@ impl Run {
             let partition_by = target.state.metadata.partition_columns.clone();
             let operation = Operation::Write { mode, partition_by, predicate: None };
             let (written, _) = self.replace_all(&target, rows, operation).await?;
+            self.note_written(&target.permit.target().name, Some(written));
             return Answer::changed(written, written);
         }
         let written = self.append(&target, rows).await?;
+        self.note_written(&target.permit.target().name, Some(written));
         Answer::changed(written, written)
     }
 
@@ -87,12 +89,13 @@ impl Run {
                 let all: RowStream = Box::pin(stream::iter(first.into_iter().map(Ok)).chain(rows));
                 let adds = self.write_files(&target.folder, &target.state, all).await?;
                 let written = rows_of(&adds);
-                self.commit_files(target, append_plan(Arc::clone(&target.state), adds.clone()), &adds).await?;
+                self.commit_files(target, append_plan(Arc::clone(&target.state), adds.clone()), adds).await?;
                 return Ok(written);
             }
         }
         if count > 0 {
-            self.lake.arbiter.append_rows(&target.folder, first, self.author()).await?;
+            let table = (target.permit.target().id, &target.folder);
+            self.lake.follower.append(&self.caller, table, first, self.author()).await?;
         }
         Ok(i64::try_from(count).unwrap_or(i64::MAX))
     }
@@ -118,8 +121,9 @@ impl Run {
             metrics,
             actions: removes.into_iter().chain(adds.iter().cloned().map(Action::Add)).collect(),
         };
-        self.commit_files(target, plan, &adds).await?;
-        Ok((rows_of(&adds), removed))
+        let written = rows_of(&adds);
+        self.commit_files(target, plan, adds).await?;
+        Ok((written, removed))
     }
 
     pub(super) async fn truncate(&self, table: &Name) -> Result<Answer> {
@@ -128,6 +132,7 @@ impl Run {
         if !target.state.files.is_empty() {
             self.replace_all(&target, Box::pin(stream::empty()), Operation::Truncate).await?;
         }
+        self.note_written(&target.permit.target().name, None);
         Answer::table(&[("num_affected_rows", Type::Long)], &[vec![removed.map_or(Cell::Null, Cell::Number)]])
     }
 
@@ -204,7 +209,8 @@ impl Run {
             metrics: write_metrics(&adds),
             actions: txns.into_iter().chain(adds.iter().cloned().map(Action::Add)).collect(),
         };
-        self.commit_files(&target, plan, &adds).await?;
+        self.commit_files(&target, plan, adds).await?;
+        self.note_written(&target.permit.target().name, Some(written));
         Answer::table(&columns, &[vec![written.into(), written.into(), 0.into()]])
     }
 
@@ -218,14 +224,29 @@ impl Run {
         self.lake.engine.write(folder, &spec, rows).await
     }
 
-    async fn commit_files(&self, target: &Target, plan: Plan, adds: &[Add]) -> Result<Committed> {
-        match self.lake.arbiter.commit(&target.folder, plan, &self.author()).await {
-            Ok(committed) => Ok(committed),
-            Err(problem) => {
-                delete_files(&target.folder, adds).await;
-                Err(problem)
+    async fn commit_files(&self, target: &Target, plan: Plan, adds: Vec<Add>) -> Result<Committed> {
+        self.commit(target.permit.target().id, &target.folder, plan, adds, false).await
+    }
+
+    /// Commits, in a task that a cancel does not end; when that is refused the data files go. `followed`: the answer waits
+    /// until the catalog knows of it.
+    pub(super) async fn commit(
+        &self,
+        table: SecurableId,
+        folder: &Folder,
+        plan: Plan,
+        adds: Vec<Add>,
+        followed: bool,
+    ) -> Result<Committed> {
+        let (arbiter, at, author) = (Arc::clone(&self.lake.arbiter), folder.clone(), self.author());
+        let work = async move {
+            let committed = arbiter.commit(&at, plan, &author).await;
+            if committed.is_err() {
+                delete_files(&at, &adds).await;
             }
-        }
+            committed
+        };
+        self.lake.follower.commit(&self.caller, (table, folder), followed, work).await
     }
 }
 

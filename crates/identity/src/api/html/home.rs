@@ -1,0 +1,106 @@
+//! What a browser finds at the server's address: who is signed in, and how to connect clients.
+//!
+//! Programs that come to `/` without asking for a page get the JSON 404 of every unknown path: an SDK that was given a wrong
+//! address must not take a page for an answer.
+
+use std::sync::Arc;
+
+use crannog_kit::{Cx, Dialect, Endpoint, Fixture, Method, Registry, Reply, Route};
+use crannog_security::Public;
+use crannog_types::{Problem, Result};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::pages::{clients, escape, page};
+use super::{here, session_cookie};
+use crate::Identity;
+
+pub(super) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
+    registry.add(Home(Arc::clone(identity)));
+}
+
+struct Home(Arc<Identity>);
+
+/// Nothing.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Nothing {}
+
+/// Whether an Accept header names HTML. `*/*`, which every HTTP library sends, does not.
+fn wants_a_page(accept: Option<&str>) -> bool {
+    accept.unwrap_or_default().split(',').any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let html = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("text/html"));
+        let refused = |part: &str| part.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0_f32));
+        html && !parts.any(refused)
+    })
+}
+
+impl Endpoint for Home {
+    type Asks = Public;
+    type In = Nothing;
+    type Out = Reply;
+    const ROUTE: Route =
+        Route::new(Method::Get, "/", Dialect::Databricks, "The start page, for browsers; JSON clients get a 404");
+
+    fn asks(&self, _: &Nothing) -> Result<()> {
+        Ok(())
+    }
+
+    async fn run(&self, cx: &Cx, (): (), _: Nothing) -> Result<Reply> {
+        if !wants_a_page(cx.header("accept")) {
+            return Err(Problem::not_found("no API for GET /")
+                .reason("ENDPOINT_NOT_FOUND")
+                .hint("`crannog endpoints` lists what is served"));
+        }
+        let who = match session_cookie(cx) {
+            Some(session) => self.0.session_owner(session).await?,
+            None => None,
+        };
+        let reply = match who {
+            None => Reply::see_other(&format!("{}/login", cx.base_url())).header("cache-control", "no-store"),
+            Some(who) => {
+                let body = format!(
+                    "<form method=\"post\" action=\"{}\" class=\"bar\"><span>Signed in as <strong>{}</strong></span>\
+                     <button class=\"quiet\">Sign out</button></form>\n\
+                     <dl>\n<dt>This server</dt><dd><code>{}</code></dd>\n\
+                     <dt>Workspace id</dt><dd><code>{}</code></dd>\n</dl>\n\
+                     <h2>Sign in from a program</h2>\n\
+                     <p>This asks you in the browser, and needs no token:</p>\n\
+                     <pre>from databricks.sdk import WorkspaceClient\n\n\
+                     w = WorkspaceClient(host=\"{}\", auth_type=\"external-browser\")</pre>\n\
+                     <p>Elsewhere a token stands in for you. <code>crannog token create</code> makes one, and so does \
+                     <code>w.tokens.create()</code>.</p>\n{}",
+                    here(cx, "/logout"),
+                    escape(&who.name),
+                    escape(cx.base_url()),
+                    escape(&self.0.ground().workspace_id),
+                    escape(cx.base_url()),
+                    clients(cx.base_url(), None),
+                );
+                page("Your lakehouse", &body)
+            }
+        };
+        Ok(reply.header("vary", "accept, cookie"))
+    }
+
+    fn example(_: &Fixture) -> Value {
+        json!({})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn browsers_name_html_and_libraries_do_not() {
+        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
+        for page in [browser, "application/json, Text/HTML; charset=utf-8; q=0.5"] {
+            assert!(wants_a_page(Some(page)), "{page}");
+        }
+        for json in [None, Some("*/*"), Some("application/json"), Some("text/html;q=0, */*"), Some("text/*")] {
+            assert!(!wants_a_page(json), "{json:?}");
+        }
+    }
+}
