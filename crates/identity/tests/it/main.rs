@@ -16,6 +16,8 @@ mod pages;
 #[cfg(test)]
 mod permissions;
 #[cfg(test)]
+mod printing;
+#[cfg(test)]
 mod routes;
 #[cfg(test)]
 mod scim;

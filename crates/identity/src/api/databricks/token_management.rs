@@ -178,7 +178,7 @@ struct CreateOboTokenIn {
 }
 
 /// A new token; its value is not shown again.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 struct CreateOboTokenOut {
     token_value: String,
     token_info: ManagedToken,

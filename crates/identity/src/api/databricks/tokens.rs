@@ -54,7 +54,7 @@ struct CreateTokenIn {
 }
 
 /// A new token; its value is not shown again.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 struct CreateTokenOut {
     token_value: String,
     token_info: PublicTokenInfo,

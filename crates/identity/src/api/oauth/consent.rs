@@ -64,7 +64,7 @@ fn proof(session: &str, request: &AuthorizeIn) -> String {
 pub(super) struct Consent(pub(super) Arc<Identity>);
 
 /// The form of the page that asks.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct ConsentIn {
     /// What the client asked for.
     #[serde(flatten)]
