@@ -26,9 +26,17 @@ const FIELDS: [&str; 15] = [
     "session",
 ];
 
-/// The structs of a source file: name, whether Debug is derived, names and types of the fields.
-fn structs(text: &str) -> Vec<(String, bool, Vec<(String, String)>)> {
-    let mut found: Vec<(String, bool, Vec<(String, String)>)> = Vec::new();
+struct Declared {
+    name: String,
+    /// Whether Debug is derived.
+    printed: bool,
+    /// Name and type.
+    fields: Vec<(String, String)>,
+}
+
+/// The structs of a source file.
+fn structs(text: &str) -> Vec<Declared> {
+    let mut found: Vec<Declared> = Vec::new();
     let (mut printed, mut inside) = (false, false);
     for line in text.lines() {
         let code = line.trim();
@@ -37,12 +45,13 @@ fn structs(text: &str) -> Vec<(String, bool, Vec<(String, String)>)> {
         if code.starts_with("#[derive(") {
             printed = code.contains("Debug");
         } else if let Some(rest) = declared.strip_prefix("struct ") {
-            found.push((rest.split([' ', '(', '<', '{', ';']).next().unwrap().to_owned(), printed, Vec::new()));
+            let name = rest.split([' ', '(', '<', '{', ';']).next().unwrap().to_owned();
+            found.push(Declared { name, printed, fields: Vec::new() });
             (inside, printed) = (code.ends_with('{'), false);
         } else if code == "}" {
             inside = false;
         } else if let Some((name, kind)) = declared.split_once(": ").filter(|_| inside && !code.starts_with("//")) {
-            found.last_mut().unwrap().2.push((name.to_owned(), kind.trim_end_matches(',').to_owned()));
+            found.last_mut().unwrap().fields.push((name.to_owned(), kind.trim_end_matches(',').to_owned()));
         }
     }
     found
@@ -59,7 +68,7 @@ fn no_struct_with_a_credential_can_be_printed() {
                 folders.push(path);
                 continue;
             }
-            for (name, printed, fields) in structs(&std::fs::read_to_string(&path).unwrap()) {
+            for Declared { name, printed, fields } in structs(&std::fs::read_to_string(&path).unwrap()) {
                 let text = |kind: &str| ["String", "Option<String>"].contains(&kind);
                 if fields.iter().any(|(field, kind)| FIELDS.contains(&field.as_str()) && text(kind)) {
                     holders += 1;

@@ -57,7 +57,7 @@ fn field(name: &str, value: &str) -> String {
 fn proof(session: &str, request: &AuthorizeIn) -> String {
     let request = request.again();
     let parts = [b"crannog consent".as_slice(), session.as_bytes(), request.as_bytes()];
-    let digests: Vec<u8> = parts.iter().flat_map(|part| Sha256::digest(part)).collect();
+    let digests: Vec<u8> = parts.iter().flat_map(Sha256::digest).collect();
     hex(&Sha256::digest(digests))
 }
 
