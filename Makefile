@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/crannog/target
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop demo-clean test soak fmt
+.PHONY: help setup demo demo-stop demo-clean test soak bench fmt
 
 help: ## Lists these targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -30,6 +30,9 @@ soak: ## Kills a working server 200 times and looks for anything lost, doubled o
 	@[ -n "$$CRANNOG_BIN" ] || cargo build --locked --package crannog
 	@CRANNOG_KILLS=$${KILLS:-200} CRANNOG_SEED=$${SEED:-$$RANDOM} \
 	  "$$(scripts/setup python test)" -B -m pytest -c tests/pytest.ini -s tests/scenarios/test_killed.py
+
+bench: ## Measures the release build against targets and peers and writes docs/measurements.md. ONLY=tpch runs one measure.
+	@scripts/bench $(ONLY)
 
 fmt: ## Formats the Rust code.
 	@cargo fmt --all
