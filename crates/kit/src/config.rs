@@ -28,6 +28,8 @@ pub enum Kind {
     List,
     /// A number of bytes: `200MiB`, `1GiB`.
     Bytes,
+    /// A number, 1 or more.
+    Count,
     /// One of these words.
     Word(&'static [&'static str]),
 }
@@ -70,6 +72,7 @@ impl Opt {
             Kind::Switch if !matches!(text, "true" | "false") => Err(wrong("true or false")),
             Kind::Word(words) if !words.contains(&text) => Err(wrong(&words.join(" or "))),
             Kind::Bytes if bytes(text).is_none() => Err(wrong("a size such as 200MiB or 1GiB")),
+            Kind::Count if count(text).is_none() => Err(wrong("a number, 1 or more")),
             Kind::Path if text.is_empty() && !self.default.is_empty() => Err(wrong("a path")),
             _ => Ok(()),
         }
@@ -124,6 +127,19 @@ pub const OPTIONS: &[Opt] = &[
          .root.key at the end.",
     ),
     opt("query_memory", Kind::Bytes, "1GiB", "What all queries together may use before they spill to disk."),
+    opt("result_memory", Kind::Bytes, "1GiB", "What all results together may take in memory; the oldest go first."),
+    opt(
+        "statements.running",
+        Kind::Count,
+        "128",
+        "Statements that run at a time, half of them of one person; others wait.",
+    ),
+    opt(
+        "statements.per_person",
+        Kind::Count,
+        "200",
+        "Statements of one person that run or wait; more are refused with 429.",
+    ),
     opt("disk.warn_below", Kind::Bytes, "1GiB", "With less than this free on the data folder's disk, /readyz warns."),
     opt("disk.refuse_below", Kind::Bytes, "200MiB", "With less than this free, changes are refused; reading goes on."),
     opt(
@@ -160,6 +176,12 @@ pub struct Config {
     pub root_key_file: Option<PathBuf>,
     /// Bytes that all queries together may use.
     pub query_memory: u64,
+    /// Bytes that all results together may take.
+    pub result_memory: u64,
+    /// Statements that run at a time.
+    pub statements_running: usize,
+    /// Statements of one person that run or wait.
+    pub statements_per_person: usize,
     /// When the disk is low, and when it is full.
     pub disk: Limits,
     /// The log's filter.
@@ -283,6 +305,9 @@ impl Config {
             external_locations: list("external_locations").into_iter().map(PathBuf::from).collect(),
             root_key_file: some("root_key_file").map(PathBuf::from),
             query_memory: bytes(&text("query_memory")).unwrap_or_default(),
+            result_memory: bytes(&text("result_memory")).unwrap_or_default(),
+            statements_running: count(&text("statements.running")).unwrap_or(1),
+            statements_per_person: count(&text("statements.per_person")).unwrap_or(1),
             disk: Limits {
                 warn_below: bytes(&text("disk.warn_below")).unwrap_or_default(),
                 refuse_below: bytes(&text("disk.refuse_below")).unwrap_or_default(),
@@ -298,6 +323,10 @@ impl Config {
             _ => Ok(config),
         }
     }
+}
+
+fn count(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|count| *count >= 1)
 }
 
 /// `200MiB` and `1GiB` in bytes; a number alone is bytes.

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body as HttpBody;
 pub use axum::http::StatusCode;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
-use crannog_security::{Asks, Caller, Origin, Who};
-use crannog_types::{Code, Problem, Result};
+use crannog_security::{Asks, Caller, Lease, Origin, Who};
+use crannog_types::{Code, Micros, Problem, Result};
 use futures::{Stream, TryStreamExt};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
@@ -23,6 +24,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::health::Disk;
+use crate::lease::Leased;
 
 /// Methods of HTTP that routes use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -202,6 +204,7 @@ pub struct Cx {
     pub(crate) path: String,
     pub(crate) body: Mutex<Option<HttpBody>>,
     pub(crate) disk: Option<Disk>,
+    pub(crate) lease: Duration,
 }
 
 impl Cx {
@@ -231,6 +234,11 @@ impl Cx {
     /// `Unavailable` when the disk is full.
     pub fn writable(&self) -> Result<()> {
         self.disk.as_ref().map_or(Ok(()), Disk::writable)
+    }
+
+    /// A lease that is renewed while a body goes on: [`Leased::over`].
+    pub fn renewing(&self, lease: Lease) -> Leased {
+        Leased::new(vec![lease], self.lease)
     }
 
     /// The path of the request as it was sent, without the base path of `public_url`.
@@ -387,6 +395,25 @@ pub trait Authenticate: Send + Sync + 'static {
         credentials: &'a Credentials,
         source_ip: Option<&'a str>,
     ) -> Pin<Box<dyn Future<Output = Result<Who>> + Send + 'a>>;
+
+    /// Whether what was accepted a while ago is in force still, for what outlives its request. A token that has expired since
+    /// lets what it began end in peace; one that was revoked does not.
+    fn in_force<'a>(
+        &'a self,
+        credentials: &'a Credentials,
+        who: &'a Who,
+    ) -> Pin<Box<dyn Future<Output = Result<InForce>> + Send + 'a>>;
+}
+
+/// The state of a credential that was accepted before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InForce {
+    /// It is there, and its owner is active; it expires then.
+    Until(Option<Micros>),
+    /// Its owner is active, but it is not there: it was revoked, or has expired and was cleared away.
+    Gone,
+    /// Its owner was deactivated or deleted.
+    Nobody,
 }
 
 /// What a request brought to prove who it is.

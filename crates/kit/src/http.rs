@@ -31,6 +31,7 @@ use crate::dialects;
 use crate::endpoint::{Authenticate, Body, Credentials, Cx, Dialect, Method, Reply, ReplyBody};
 use crate::health::Disk;
 use crate::input;
+use crate::lease::Credential;
 use crate::metrics::Metrics;
 use crate::registry::{AnyEndpoint, Registry};
 use crate::tasks::Tasks;
@@ -60,6 +61,8 @@ pub struct HttpConfig {
     pub disk: Option<Disk>,
     /// What counts requests.
     pub metrics: Metrics,
+    /// How old a permit may get before what outlives its request asks again; zero: with every chunk.
+    pub lease: Duration,
 }
 
 impl HttpConfig {
@@ -237,7 +240,8 @@ impl Server {
             }
             let who = self.authenticate.authenticate(&credentials, source_ip.as_deref()).await?;
             tracing::Span::current().record("principal", &*who.name);
-            Some(self.authority.caller(who, Arc::clone(&origin)))
+            let standing = Credential::new(Arc::clone(&self.authenticate), credentials, who.clone());
+            Some(self.authority.caller(who, Arc::clone(&origin)).standing_by(Arc::new(standing)))
         };
 
         if let (Some(disk), false) = (&self.config.disk, spec.public || spec.route.on_full_disk) {
@@ -271,7 +275,16 @@ impl Server {
         let scheme = scheme.unwrap_or(if secure { "https" } else { "http" });
         let base_url = self.config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{host}"));
         let disk = self.config.disk.clone();
-        let cx = Cx { caller, origin, headers: parts.headers, base_url, path, body: Mutex::new(stream), disk };
+        let cx = Cx {
+            caller,
+            origin,
+            headers: parts.headers,
+            base_url,
+            path,
+            body: Mutex::new(stream),
+            disk,
+            lease: self.config.lease,
+        };
         let mut runs = 1;
         let mut alone = None;
         loop {

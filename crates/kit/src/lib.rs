@@ -12,6 +12,7 @@ pub mod endpoint;
 pub mod health;
 pub mod http;
 pub mod input;
+pub mod lease;
 pub mod metrics;
 pub mod openapi;
 pub mod recorder;
@@ -24,9 +25,10 @@ pub use authority::Authority;
 pub use axum::Router;
 pub use axum::http::StatusCode;
 pub use endpoint::{
-    Authenticate, Body, Credentials, Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, NoContent, Output, Reply,
-    ReplyBody, Route, Spelling,
+    Authenticate, Body, Credentials, Cx, Dialect, Empty, Endpoint, Fixture, InForce, Json, Method, NoContent, Output,
+    Reply, ReplyBody, Route, Spelling,
 };
+pub use lease::Leased;
 pub use recorder::Recorder;
 pub use registry::Registry;
 pub use tasks::Tasks;

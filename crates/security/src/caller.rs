@@ -46,6 +46,12 @@ pub trait Judge: Send + Sync {
     fn record(&self, who: &Who, origin: &Arc<Origin>, action: &'static str, about: &Reference, denied: Option<&Denied>);
 }
 
+/// Whether a credential that was accepted is in force still: `kit` asks whoever accepted it.
+pub trait Standing: Send + Sync {
+    /// `Unauthenticated` once it was revoked, or its owner was deactivated.
+    fn check(&self) -> Ready<'_, Result<()>>;
+}
+
 /// A no.
 #[derive(Clone, Debug)]
 pub struct Denied {
@@ -107,13 +113,28 @@ pub struct Caller {
     who: Who,
     origin: Arc<Origin>,
     judge: Arc<dyn Judge>,
+    standing: Arc<dyn Standing>,
 }
 
 impl Caller {
     /// The caller of a request. Only `kit` does this, after authentication, and `lake` for the owner of a view
     /// (`clippy.toml` holds both to it).
     pub fn new(who: Who, origin: Arc<Origin>, judge: Arc<dyn Judge>) -> Self {
-        Caller { who, origin, judge }
+        Caller { who, origin, judge, standing: Arc::new(()) }
+    }
+
+    /// With a way to find out whether the credential is in force still, for leases.
+    #[must_use]
+    pub fn standing_by(self, standing: Arc<dyn Standing>) -> Self {
+        Caller { standing, ..self }
+    }
+
+    /// Whether the credential that it came with is in force still.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when it is not.
+    pub async fn stands(&self) -> Result<()> {
+        self.standing.check().await
     }
 
     /// Who it is.
@@ -129,13 +150,13 @@ impl Caller {
     /// The same caller inside a statement, whose id the audit then shows.
     pub fn in_statement(&self, statement_id: &str) -> Self {
         let origin = Origin { statement_id: Some(statement_id.to_owned()), ..(*self.origin).clone() };
-        Caller { who: self.who.clone(), origin: Arc::new(origin), judge: Arc::clone(&self.judge) }
+        Caller { origin: Arc::new(origin), ..self.clone() }
     }
 
     /// Somebody else in the same request: the owner of a view, with whose rights the view reads its tables.
     /// (`clippy.toml` holds its use to that.)
     pub fn acting_as(&self, who: Who) -> Self {
-        Caller { who, origin: Arc::clone(&self.origin), judge: Arc::clone(&self.judge) }
+        Caller { who, ..self.clone() }
     }
 
     /// Asks to do `A` to an object: resolves its name, decides, records.
@@ -176,6 +197,21 @@ impl Caller {
             Some(facts) => (target_of(facts), decide(rule, facts)),
             None => (None, Decision::Denied { missing: Vec::new(), visible: false }),
         })
+    }
+
+    /// [`Caller::ask`] once more, for what a permit was given for.
+    pub(crate) async fn ask_again(
+        &self,
+        action: &'static str,
+        kind: Kind,
+        rule: Rule,
+        about: &Reference,
+    ) -> Result<()> {
+        // What was dropped meanwhile is nobody's to revoke.
+        if self.judge.facts(&self.who, about).await?.is_none() {
+            return Ok(());
+        }
+        self.decide(action, kind, rule, about).await?.map(|_| ()).map_err(Problem::from)
     }
 
     async fn decide(

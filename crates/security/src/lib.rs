@@ -11,14 +11,16 @@ pub mod actions;
 mod asks;
 pub mod caller;
 mod evaluate;
+mod lease;
 mod permit;
 mod privileges;
 mod securables;
 
 pub use actions::{Action, Rule};
 pub use asks::{AnyOf, Asks, Either, List, Public};
-pub use caller::{Caller, Denied, Judge, Origin, Who};
+pub use caller::{Caller, Denied, Judge, Origin, Standing, Who};
 pub use evaluate::{Allowed, Because, Decision, Facts, Grant, Missing, Node, decide, holds, listing};
+pub use lease::Lease;
 pub use permit::{Evidence, Listing, Permit, System, Target, Task, Visible};
 pub use privileges::{Privilege, PrivilegeSet};
 pub use securables::{Kind, NameOf, Reference, ScopeOf, Securable, kinds};

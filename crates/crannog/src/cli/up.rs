@@ -49,6 +49,7 @@ impl clap::Args for Args {
                 Kind::Address => arg.value_name("ADDRESS"),
                 Kind::List => arg.value_name("LIST"),
                 Kind::Bytes => arg.value_name("SIZE"),
+                Kind::Count => arg.value_name("NUMBER"),
                 Kind::Word(words) => arg.value_name(words.join("|")),
                 Kind::Text => arg.value_name("TEXT"),
             })

@@ -16,6 +16,7 @@ use crannog_kit::{Authority, Recorder, Registry, Tasks};
 use crannog_lake::service::arbiter::Arbiter;
 use crannog_lake::service::executions::Executions;
 use crannog_lake::service::follow::Follower;
+use crannog_lake::service::limits as statements;
 use crannog_lake::service::statements::Lake;
 use crannog_lake::service::statements::history::History;
 use crannog_storage::{External, Location, Storage};
@@ -99,7 +100,13 @@ impl Components {
         let (commits, remembered) = (Arc::clone(&arbiter), Arc::clone(&history));
         let follower = Follower::start(governance.clone(), Arc::clone(&arbiter), tasks).await?;
         let lake = Lake { governance: governance.clone(), engine, arbiter, history, follower };
-        let executions = Executions::new(lake, tasks.clone());
+        let limits = statements::Limits {
+            running: config.statements_running,
+            per_person: config.statements_per_person,
+            result_bytes: usize::try_from(config.result_memory).unwrap_or(usize::MAX),
+            ..statements::Limits::default()
+        };
+        let executions = Executions::new(lake, tasks.clone(), limits);
 
         let disk = Disk::of(folder.path(), config.disk);
         let health = Health::new(disk.clone());
@@ -145,6 +152,7 @@ impl Components {
             https_only: config.listen.is_none(),
             disk: Some(disk),
             metrics: figures(&authority),
+            lease: crannog_kit::lease::RENEWED_WITHIN,
         };
         Ok(Components { authority, identity, governance, root_key: root_key.notice, executions, health, http })
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crannog_kit::{Dialect, dialects};
 use crannog_security::actions::volumes;
-use crannog_security::{Evidence, Permit};
+use crannog_security::{Evidence, Lease, Permit};
 use crannog_storage::ByteStream;
 use crannog_store::{Audit, AuditEvent};
 use crannog_types::{Problem, Result};
@@ -67,14 +67,18 @@ impl FileChange {
         Ok(())
     }
 
-    /// A body that writes the row when its last byte was received: storage makes the file visible only after that.
-    pub fn recorded(self: &Arc<Self>, body: ByteStream) -> ByteStream {
+    /// A body that asks for the permit once more and writes the row when its last byte was received: storage makes the file
+    /// visible only after that.
+    pub fn recorded(self: &Arc<Self>, lease: Lease, body: ByteStream) -> ByteStream {
         let (change, size) = (Arc::clone(self), Arc::new(AtomicU64::new(0)));
         let counted = Arc::clone(&size);
         let body = body.inspect_ok(move |bytes| {
             counted.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         });
-        let end = stream::once(async move { change.record(Some(size.load(Ordering::Relaxed))).await });
+        let end = stream::once(async move {
+            lease.renew().await?;
+            change.record(Some(size.load(Ordering::Relaxed))).await
+        });
         Box::pin(body.chain(end.map_ok(|()| bytes::Bytes::new())))
     }
 

@@ -9,6 +9,8 @@ mod grants;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod leases;
+#[cfg(test)]
 mod vending;
 #[cfg(test)]
 mod world;

@@ -1,16 +1,16 @@
 //! A server with a few people, on a free port and in a folder that is deleted afterwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crannog_governance::Governance;
 use crannog_governance::model::objects::View;
 use crannog_governance::service::locations::begin_managed;
 use crannog_governance::service::tables::{self, Files, NewTable};
 use crannog_kit::http::{HttpConfig, Server};
-use crannog_kit::{Authenticate, Authority, Credentials, Recorder, Registry, Tasks};
+use crannog_kit::{Authenticate, Authority, Credentials, InForce, Recorder, Registry, Tasks};
 use crannog_security::actions::schemas;
 use crannog_security::{Caller, NameOf, Origin, Permit, System, Task, Who};
 use crannog_storage::{Access, External, Location, Managed, Storage};
@@ -40,6 +40,7 @@ pub(crate) struct World {
     pub(crate) dir: PathBuf,
     pub(crate) recorder: Arc<Recorder>,
     address: std::net::SocketAddr,
+    tokens: NameIsToken,
     tasks: Tasks,
 }
 
@@ -80,7 +81,9 @@ impl Answer {
     }
 }
 
-struct NameIsToken;
+/// Everybody's name is their token, until it is revoked.
+#[derive(Clone, Default)]
+struct NameIsToken(Arc<Mutex<BTreeSet<String>>>);
 
 impl Authenticate for NameIsToken {
     fn authenticate<'a>(
@@ -89,6 +92,18 @@ impl Authenticate for NameIsToken {
         _: Option<&'a str>,
     ) -> Pin<Box<dyn Future<Output = Result<Who>> + Send + 'a>> {
         Box::pin(async move { who_of(credentials) })
+    }
+
+    fn in_force<'a>(
+        &'a self,
+        credentials: &'a Credentials,
+        who: &'a Who,
+    ) -> Pin<Box<dyn Future<Output = Result<InForce>> + Send + 'a>> {
+        Box::pin(async move {
+            let revoked = self.0.lock().unwrap().contains(&*who.name);
+            let same = !revoked && self.authenticate(credentials, None).await.is_ok_and(|now| now == *who);
+            Ok(if same { InForce::Until(None) } else { InForce::Gone })
+        })
     }
 }
 
@@ -122,12 +137,13 @@ impl World {
         let mut registry = Registry::new();
         crannog_governance::endpoints(&mut registry, &governance);
         let config = HttpConfig { workspace_id: "77".to_owned(), ..HttpConfig::default() };
-        let router = Server::new(config, authority, Arc::new(NameIsToken)).router(&registry);
+        let tokens = NameIsToken::default();
+        let router = Server::new(config, authority, Arc::new(tokens.clone())).router(&registry);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = tasks.clone();
         tasks.spawn("server", async move { Server::serve(listener, router, &serving).await.unwrap() });
-        World { governance, dir, recorder, address, tasks }
+        World { governance, dir, recorder, address, tokens, tasks }
     }
 
     /// The same with `main.flights` in it: tables `flights` and `planes`, a view `flights_public`, a volume `raw`.
@@ -221,6 +237,21 @@ impl World {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Answer {
+        let mut stream = self.begin(who, method, path, headers, body.len()).await;
+        // A server that refuses before it has read everything may close first.
+        let _ = stream.write_all(body).await;
+        Self::answer(stream).await
+    }
+
+    /// A request whose body is not sent yet.
+    pub(crate) async fn begin(
+        &self,
+        who: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        length: usize,
+    ) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         if !who.is_empty() {
@@ -229,10 +260,18 @@ impl World {
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
         }
-        head += &format!("Content-Length: {}\r\n\r\n", body.len());
+        head += &format!("Content-Length: {length}\r\n\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
-        // A server that refuses before it has read everything may close first.
-        let _ = stream.write_all(body).await;
+        stream
+    }
+
+    /// Revokes somebody's token.
+    pub(crate) fn revoke_token(&self, who: &str) {
+        self.tokens.0.lock().unwrap().insert(who.to_owned());
+    }
+
+    /// The answer to a request that was sent.
+    pub(crate) async fn answer(mut stream: TcpStream) -> Answer {
         let mut bytes = Vec::new();
         let _ = stream.read_to_end(&mut bytes).await;
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("an answer");

@@ -11,7 +11,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crannog_kit::{Authenticate, Credentials};
+use crannog_kit::{Authenticate, Credentials, InForce};
 use crannog_security::{System, Task, Who};
 use crannog_store::{Audit, AuditEvent, params};
 use crannog_types::{Micros, Result, fold};
@@ -210,6 +210,31 @@ impl Authenticate for Identity {
         source_ip: Option<&'a str>,
     ) -> Pin<Box<dyn Future<Output = Result<Who>> + Send + 'a>> {
         Box::pin(self.who(credentials, source_ip))
+    }
+
+    fn in_force<'a>(
+        &'a self,
+        credentials: &'a Credentials,
+        who: &'a Who,
+    ) -> Pin<Box<dyn Future<Output = Result<InForce>> + Send + 'a>> {
+        const STATE: &str = "SELECT p.active, t.hash, t.expires_at FROM principal p \
+             LEFT JOIN token t ON t.principal = p.id AND t.hash = $1 WHERE p.id = $2";
+        Box::pin(async move {
+            let text = match credentials {
+                Credentials::Bearer(text) | Credentials::Session(text) => text,
+                Credentials::Basic { password, .. } => password,
+            };
+            let token = credentials::read(text).map(|(_, hash)| hex(&hash));
+            let by_token = token.is_some();
+            let row = self.db.read(&authenticate_task()).row(STATE, params![token, who.id]).await?;
+            Ok(match row {
+                Some(row) if row.int(0)? == 1 && (row.opt_text(1)?.is_some() || !by_token) => {
+                    InForce::Until(row.opt_int(2)?.map(Micros))
+                }
+                Some(row) if row.int(0)? == 1 => InForce::Gone,
+                _ => InForce::Nobody,
+            })
+        })
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use crannog_kit::http::{HttpConfig, Server};
 use crannog_kit::{
-    Authenticate, Authority, Body, Credentials, Cx, Dialect, Endpoint, Fixture, Json, Method, Recorder, Registry,
-    Reply, ReplyBody, Route, StatusCode, Tasks, clock,
+    Authenticate, Authority, Body, Credentials, Cx, Dialect, Endpoint, Fixture, InForce, Json, Method, Recorder,
+    Registry, Reply, ReplyBody, Route, StatusCode, Tasks, clock,
 };
 use crannog_security::actions::{catalogs, metastore, schemas};
 use crannog_security::{List, NameOf, Permit, Public, ScopeOf, System, Task, Visible, Who};
@@ -196,6 +196,17 @@ impl Authenticate for Names {
                 _ => return Err(Problem::new(Code::Unauthenticated, "this token is not valid")),
             };
             Ok(Who { id, name: format!("{token}@example.com").into() })
+        })
+    }
+
+    fn in_force<'a>(
+        &'a self,
+        credentials: &'a Credentials,
+        who: &'a Who,
+    ) -> Pin<Box<dyn Future<Output = Result<InForce>> + Send + 'a>> {
+        Box::pin(async move {
+            let same = self.authenticate(credentials, None).await.is_ok_and(|now| now == *who);
+            Ok(if same { InForce::Until(None) } else { InForce::Gone })
         })
     }
 }

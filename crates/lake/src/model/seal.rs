@@ -88,7 +88,7 @@ fn tags_of(info: &CommitInfo) -> Option<&Map<String, Value>> {
 }
 
 /// HMAC-SHA-256 (RFC 2104) with a key shorter than the hash's block.
-fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
+pub(crate) fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
     let padded = |with: u8| {
         let mut block = [with; 64];
         for (byte, key) in block.iter_mut().zip(key) {

@@ -11,7 +11,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::SchemaRef;
 use crannog_kit::{Tasks, clock};
 use crannog_security::actions::warehouses;
-use crannog_security::{Caller, Permit};
+use crannog_security::{Caller, Lease, Permit};
 use crannog_store::params;
 use crannog_types::{Code, Micros, PrincipalId, Problem, Result};
 use futures::{FutureExt, StreamExt};
@@ -19,15 +19,18 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::limits::{Limits, Place, Places, Room, Taken};
 use super::statements::answer::Answer;
+use super::statements::held::Held;
 use super::statements::history::Ended;
 use super::statements::{Context, Lake, Run};
 use crate::grammar::Parameters;
+use crate::model::seal;
 
 /// Results are kept for this long, in seconds.
 const KEPT_SECONDS: i64 = 3_600;
-/// The largest result; and all results that are kept together, of which the oldest go first.
-const RESULT_BYTES: usize = 1024 * 1024 * 1024;
+/// How often results that were kept for long enough are looked for, in seconds.
+const SWEPT_SECONDS: i64 = 60;
 /// A chunk of a result ends when it has this many rows or bytes.
 const CHUNK_ROWS: usize = 50_000;
 const CHUNK_BYTES: usize = 8 * 1024 * 1024;
@@ -70,7 +73,7 @@ pub struct Chunk {
 }
 
 /// A result.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ResultSet {
     /// Its columns.
     pub schema: SchemaRef,
@@ -78,6 +81,8 @@ pub struct ResultSet {
     pub chunks: Vec<Chunk>,
     /// Whether a limit cut it.
     pub truncated: bool,
+    /// The memory that it counts for.
+    _taken: Arc<Taken>,
 }
 
 impl ResultSet {
@@ -93,7 +98,7 @@ impl ResultSet {
 }
 
 /// Where a statement is.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum State {
     /// Not begun.
     Pending,
@@ -120,17 +125,33 @@ impl State {
 pub struct Execution {
     /// Its id.
     pub id: String,
-    /// In links to its result, which need no other proof.
-    pub secret: String,
+    /// What links to its result are made with; see [`Execution::link_proof`].
+    secret: [u8; 32],
     owner: PrincipalId,
     state: watch::Sender<State>,
     cancel: CancellationToken,
     ended_at: Mutex<Option<Micros>>,
     /// Whether its result is wanted as Arrow, and whether as links.
     handing_out: Mutex<(bool, bool)>,
+    /// What it was allowed by; whoever fetches the result is held to it too.
+    held: Arc<Held>,
 }
 
 impl Execution {
+    /// The proof in a link to a part of the result, which needs no other: good for this part until then.
+    pub fn link_proof(&self, chunk: i64, expires: i64) -> String {
+        let message = format!("{}/{chunk}/{expires}", self.id);
+        seal::hmac(&self.secret, message.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Asks again for everything that the statement was allowed to use.
+    ///
+    /// # Errors
+    /// What was revoked since.
+    pub async fn renew(&self) -> Result<()> {
+        self.held.renew().await
+    }
+
     /// How its result is wanted: as Arrow (else JSON), as links (else inline).
     pub fn handing_out(&self) -> (bool, bool) {
         *self.handing_out.lock().unwrap_or_else(PoisonError::into_inner)
@@ -182,13 +203,23 @@ impl Execution {
 pub struct Executions {
     lake: Lake,
     tasks: Tasks,
-    running: Mutex<HashMap<String, Arc<Execution>>>,
+    running: Mutex<Kept>,
+    lease: Duration,
+    places: Arc<Places>,
+    room: Arc<Room>,
+}
+
+#[derive(Default)]
+struct Kept {
+    all: HashMap<String, Arc<Execution>>,
+    swept_at: Option<Micros>,
 }
 
 impl Executions {
     /// None yet.
-    pub fn new(lake: Lake, tasks: Tasks) -> Arc<Self> {
-        Arc::new(Executions { lake, tasks, running: Mutex::default() })
+    pub fn new(lake: Lake, tasks: Tasks, limits: Limits) -> Arc<Self> {
+        let (places, room) = (Places::new(limits), Room::new(limits.result_bytes));
+        Arc::new(Executions { lake, tasks, running: Mutex::default(), lease: limits.lease, places, room })
     }
 
     /// The lake that statements run in.
@@ -196,13 +227,17 @@ impl Executions {
         &self.lake
     }
 
-    /// Begins a statement on a warehouse.
+    /// Begins a statement on a warehouse; it waits for its turn.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` when the caller has as many statements as one person may have.
     pub async fn begin(
-        &self,
+        self: &Arc<Self>,
         permit: &Permit<warehouses::Use>,
         caller: &Caller,
         request: Request,
     ) -> Result<Arc<Execution>> {
+        let place = self.places.line_up(caller.who().id)?;
         let groups = self
             .lake
             .governance
@@ -219,23 +254,27 @@ impl Executions {
         let id = Uuid::now_v7().to_string();
         let execution = Arc::new(Execution {
             id: id.clone(),
-            secret: format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()),
+            secret: secret(),
             owner: caller.who().id,
             state: watch::Sender::new(State::Pending),
             cancel: CancellationToken::new(),
             ended_at: Mutex::new(None),
             handing_out: Mutex::default(),
+            held: Held::new(Lease::of(caller, permit)),
         });
         {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             let now = clock::now();
-            running
-                .retain(|_, execution| execution.ended_at().is_none_or(|ended| ended.plus_seconds(KEPT_SECONDS) > now));
-            make_room(&running);
-            running.insert(id.clone(), Arc::clone(&execution));
+            if running.swept_at.is_none_or(|at| at.plus_seconds(SWEPT_SECONDS) <= now) {
+                let kept = |ended: Micros| ended.plus_seconds(KEPT_SECONDS) > now;
+                running.all.retain(|_, execution| execution.ended_at().is_none_or(kept));
+                running.swept_at = Some(now);
+            }
+            running.all.insert(id.clone(), Arc::clone(&execution));
         }
         let work = Work {
-            lake: self.lake.clone(),
+            executions: Arc::clone(self),
+            place,
             caller: caller.in_statement(&id),
             warehouse: permit.target().name.last().to_owned(),
             groups,
@@ -255,34 +294,39 @@ impl Executions {
         self.find(id).filter(|execution| execution.owner == caller.who().id).ok_or_else(|| no_statement(id))
     }
 
-    /// A statement by a link to its result.
-    pub fn by_link(&self, id: &str, secret: &str) -> Result<Arc<Execution>> {
-        self.find(id).filter(|execution| execution.secret == secret).ok_or_else(|| no_statement(id))
+    /// A statement by a link to a part of its result.
+    pub fn by_link(&self, id: &str, chunk: i64, expires: i64, proof: &str) -> Result<Arc<Execution>> {
+        let good = |execution: &Arc<Execution>| execution.link_proof(chunk, expires) == proof;
+        self.find(id).filter(good).ok_or_else(|| no_statement(id))
     }
 
     fn find(&self, id: &str) -> Option<Arc<Execution>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).all.get(id).cloned()
+    }
+
+    /// Takes memory for a result; the oldest results go for it.
+    fn take(&self, taken: &mut Taken, bytes: usize) -> bool {
+        if taken.grow(bytes) {
+            return true;
+        }
+        let mut kept: Vec<(Option<Micros>, Arc<Execution>)> = {
+            let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            let succeeded = running.all.values().filter(|one| matches!(&*one.state.borrow(), State::Succeeded(_)));
+            succeeded.map(|execution| (execution.ended_at(), Arc::clone(execution))).collect()
+        };
+        kept.sort_by_key(|(ended_at, _)| *ended_at);
+        kept.into_iter().any(|(_, execution)| {
+            execution.close();
+            taken.grow(bytes)
+        })
     }
 }
 
-/// Throws the oldest results away until what is left fits.
-fn make_room(running: &HashMap<String, Arc<Execution>>) {
-    let mut kept: Vec<(Option<Micros>, usize, &Arc<Execution>)> = running
-        .values()
-        .filter_map(|execution| match &*execution.state.borrow() {
-            State::Succeeded(set) => Some((execution.ended_at(), set.bytes(), execution)),
-            _ => None,
-        })
-        .collect();
-    let mut bytes: usize = kept.iter().map(|(_, bytes, _)| bytes).sum();
-    kept.sort_by_key(|(ended_at, _, _)| *ended_at);
-    for (_, size, execution) in kept {
-        if bytes <= RESULT_BYTES {
-            return;
-        }
-        execution.close();
-        bytes -= size;
-    }
+fn secret() -> [u8; 32] {
+    let mut secret = [0; 32];
+    secret[..16].copy_from_slice(Uuid::new_v4().as_bytes());
+    secret[16..].copy_from_slice(Uuid::new_v4().as_bytes());
+    secret
 }
 
 fn no_statement(id: &str) -> Problem {
@@ -292,7 +336,8 @@ fn no_statement(id: &str) -> Problem {
 
 /// What the task of a statement holds.
 struct Work {
-    lake: Lake,
+    executions: Arc<Executions>,
+    place: Place,
     caller: Caller,
     warehouse: String,
     groups: Vec<String>,
@@ -304,13 +349,16 @@ struct Work {
 impl Work {
     async fn run(self) {
         let started_at = clock::now();
-        self.execution.state.send_replace(State::Running);
-        let run = Run::new(&self.lake, self.caller.clone(), &self.request.context, self.groups.clone(), started_at);
+        let lake = &self.executions.lake;
+        let context = &self.request.context;
+        let held = Arc::clone(&self.execution.held);
+        let run = Run::new(lake, self.caller.clone(), context, self.groups.clone(), started_at, Arc::clone(&held));
         let touched = run.touched();
         let outcome = tokio::select! {
             biased;
             () = self.execution.cancel.cancelled() => None,
             () = self.stop.cancelled() => None,
+            problem = held.lost(self.executions.lease) => Some(Err(problem)),
             outcome = AssertUnwindSafe(self.result(&run)).catch_unwind() => Some(outcome.unwrap_or_else(|_| {
                 Err(Problem::internal("the statement failed by a fault of the server", "a panic, which the log has"))
             })),
@@ -326,7 +374,7 @@ impl Work {
             None => ("CANCELED", None, 0, State::Canceled),
         };
         let ended_at = clock::now();
-        self.lake.history.ended(Ended {
+        self.executions.lake.history.ended(Ended {
             id: self.execution.id.clone(),
             who: self.caller.who().clone(),
             origin: Arc::clone(self.caller.origin()),
@@ -345,56 +393,65 @@ impl Work {
     }
 
     async fn result(&self, run: &Run) -> Result<ResultSet> {
+        let _turn = self.place.turn().await;
+        self.execution.state.send_replace(State::Running);
         let answer = run.text(&self.request.text, &self.request.parameters).await?;
-        collect(answer, self.request.row_limit, self.request.byte_limit).await
+        self.executions.collect(answer, self.request.row_limit, self.request.byte_limit).await
     }
 }
 
-/// Takes the rows of an answer, cut to limits and into chunks.
-async fn collect(answer: Answer, row_limit: Option<u64>, byte_limit: Option<u64>) -> Result<ResultSet> {
-    let row_limit = row_limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-    let byte_limit = byte_limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-    let mut set = ResultSet { schema: answer.schema, chunks: Vec::new(), truncated: false };
-    let (mut rows, mut bytes) = (0, 0);
-    let mut stream = answer.rows;
-    while let Some(batch) = stream.next().await {
-        let mut batch = batch?;
-        if rows + batch.num_rows() > row_limit {
-            batch = batch.slice(0, row_limit - rows);
-            set.truncated = true;
-        }
-        // What the rows take, not the buffers that a slice shares with others.
-        let size =
-            batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum::<usize>();
-        if bytes + size > byte_limit && rows > 0 {
-            set.truncated = true;
-            break;
-        }
-        if bytes + size > RESULT_BYTES {
-            return Err(Problem::new(
-                Code::ResourceExhausted,
-                format!("the result is larger than {RESULT_BYTES} bytes"),
-            )
-            .reason("RESULT_SIZE_EXCEEDED")
-            .sql_state("54000")
-            .hint("add a LIMIT, or keep it as a table: CREATE TABLE … AS SELECT …"));
-        }
-        if batch.num_rows() > 0 {
-            let row_offset = rows;
-            (rows, bytes) = (rows + batch.num_rows(), bytes + size);
-            match set.chunks.last_mut() {
-                Some(chunk) if chunk.rows < CHUNK_ROWS && chunk.bytes < CHUNK_BYTES => {
-                    (chunk.rows, chunk.bytes) = (chunk.rows + batch.num_rows(), chunk.bytes + size);
-                    chunk.batches.push(batch);
+impl Executions {
+    /// Takes the rows of an answer, cut to limits and into chunks.
+    async fn collect(&self, answer: Answer, row_limit: Option<u64>, byte_limit: Option<u64>) -> Result<ResultSet> {
+        let row_limit = row_limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+        let byte_limit = byte_limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+        let mut taken = self.room.nothing();
+        let (mut chunks, mut truncated): (Vec<Chunk>, bool) = (Vec::new(), false);
+        let (mut rows, mut bytes) = (0, 0);
+        let mut stream = answer.rows;
+        while let Some(batch) = stream.next().await {
+            let mut batch = batch?;
+            if rows + batch.num_rows() > row_limit {
+                batch = batch.slice(0, row_limit - rows);
+                truncated = true;
+            }
+            // What the rows take, not the buffers that a slice shares with others.
+            let size = batch
+                .columns()
+                .iter()
+                .map(|column| column.to_data().get_slice_memory_size().unwrap_or(0))
+                .sum::<usize>();
+            if bytes + size > byte_limit && rows > 0 {
+                truncated = true;
+                break;
+            }
+            if !self.take(&mut taken, size) {
+                let most = self.room.most();
+                return Err(Problem::new(
+                    Code::ResourceExhausted,
+                    format!("the result does not fit: it has more than {bytes} bytes, and all results together {most}"),
+                )
+                .reason("RESULT_SIZE_EXCEEDED")
+                .sql_state("54000")
+                .hint("add a LIMIT, or keep it as a table: CREATE TABLE … AS SELECT …"));
+            }
+            if batch.num_rows() > 0 {
+                let row_offset = rows;
+                (rows, bytes) = (rows + batch.num_rows(), bytes + size);
+                match chunks.last_mut() {
+                    Some(chunk) if chunk.rows < CHUNK_ROWS && chunk.bytes < CHUNK_BYTES => {
+                        (chunk.rows, chunk.bytes) = (chunk.rows + batch.num_rows(), chunk.bytes + size);
+                        chunk.batches.push(batch);
+                    }
+                    _ => chunks.push(Chunk { rows: batch.num_rows(), bytes: size, batches: vec![batch], row_offset }),
                 }
-                _ => set.chunks.push(Chunk { rows: batch.num_rows(), bytes: size, batches: vec![batch], row_offset }),
+            }
+            if truncated {
+                break;
             }
         }
-        if set.truncated {
-            break;
-        }
+        Ok(ResultSet { schema: answer.schema, chunks, truncated, _taken: Arc::new(taken) })
     }
-    Ok(set)
 }
 
 /// Why no result can be given in a state.

@@ -3,6 +3,7 @@
 pub mod arbiter;
 pub mod executions;
 pub mod follow;
+pub mod limits;
 mod problems;
 pub mod statements;
 pub mod table_log;

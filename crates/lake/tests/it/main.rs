@@ -9,4 +9,6 @@ mod following;
 #[cfg(test)]
 mod looking;
 #[cfg(test)]
+mod running;
+#[cfg(test)]
 mod world;

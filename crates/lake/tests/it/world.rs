@@ -18,6 +18,7 @@ use crannog_lake::ports::{
 };
 use crannog_lake::service::arbiter::Arbiter;
 use crannog_lake::service::follow::Follower;
+use crannog_lake::service::statements::held::Held;
 use crannog_lake::service::statements::history::{Ended, History};
 use crannog_lake::service::statements::{Context, Lake, Run};
 use crannog_security::{Caller, Origin, System, Task, Who};
@@ -34,6 +35,25 @@ use crate::fake::FakeEngine;
 /// query with no rows.
 #[derive(Default)]
 struct Mirror(FakeEngine);
+
+/// A query that never ends.
+struct ForEver;
+
+#[async_trait]
+impl Prepared for ForEver {
+    fn schema(&self) -> SchemaRef {
+        Arc::new(Schema::empty())
+    }
+    fn columns_read(&self) -> Vec<(RelationKey, Vec<String>)> {
+        Vec::new()
+    }
+    fn explain(&self, _: ExplainMode) -> Result<String> {
+        Ok(String::new())
+    }
+    async fn run(self: Box<Self>) -> Result<RowStream> {
+        Ok(Box::pin(stream::pending()))
+    }
+}
 
 struct Mirrored(SchemaRef, Vec<RecordBatch>);
 
@@ -56,6 +76,9 @@ impl Prepared for Mirrored {
 #[async_trait]
 impl Engine for Mirror {
     async fn prepare(&self, query: BoundQuery) -> Result<Box<dyn Prepared>> {
+        if query.query.to_string().contains("for ever") {
+            return Ok(Box::new(ForEver));
+        }
         if let SetExpr::Values(values) = &*query.query.body {
             let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("origin", DataType::Utf8, true)]));
             let column: ArrayRef = Arc::new(StringArray::new_null(values.rows.len()));
@@ -146,7 +169,7 @@ impl World {
         let id = uuid::Uuid::now_v7().to_string();
         let caller = self.caller(who).in_statement(&id);
         let at = crannog_kit::clock::now();
-        let run = Run::new(&self.lake, caller.clone(), &context, Vec::new(), at);
+        let run = Run::new(&self.lake, caller.clone(), &context, Vec::new(), at, Held::nothing());
         let outcome = run.text(sql, &Parameters::default()).await;
         self.lake.history.ended(Ended {
             id,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crannog_kit::{Body, Cx, Dialect, Endpoint, Fixture, Method, NoContent, Reply, ReplyBody, Route, StatusCode};
 use crannog_security::actions::volumes as actions;
-use crannog_security::{NameOf, Permit};
+use crannog_security::{Lease, NameOf, Permit};
 use crannog_storage::{ByteStream, FileMeta, Folder, StorageError};
 use crannog_types::{Code, Problem, Result};
 use futures::TryStreamExt;
@@ -77,7 +77,8 @@ impl Endpoint for PutFile {
             return Err(exists(&at.of(file)));
         }
         let change = FileChange::new(&self.0, permit, "filesPut", at.of(file));
-        let body = change.recorded(received(cx).await?);
+        let lease = Lease::of(cx.caller()?, change.permit());
+        let body = change.recorded(lease.clone(), received(cx, lease).await?);
         let put =
             if replace { folder.put(file, body).await.map(|_| true) } else { folder.put_if_absent(file, body).await };
         match put {
@@ -92,10 +93,15 @@ impl Endpoint for PutFile {
     }
 }
 
-/// The request's body for storage. A client that goes away in the middle leaves nothing.
-pub(super) async fn received(cx: &Cx) -> Result<ByteStream> {
+/// The request's body for storage. A client that goes away in the middle leaves nothing, and so does one whose permit is
+/// revoked in the middle.
+pub(super) async fn received(cx: &Cx, lease: Lease) -> Result<ByteStream> {
     let body = cx.body().await?;
-    Ok(Box::pin(body.map_err(|error| Problem::invalid("the upload ended early").caused_by(error))))
+    let failed = |error: std::io::Error| match error.downcast::<Problem>() {
+        Ok(problem) => problem,
+        Err(error) => Problem::invalid("the upload ended early").caused_by(error),
+    };
+    Ok(Box::pin(cx.renewing(lease).over(body).map_err(failed)))
 }
 
 /// Reads a file, or a range of it.
@@ -133,7 +139,9 @@ impl Endpoint for GetFile {
         let (meta, stream) = folder.read_range(file, range.clone()).await.map_err(wrong)?;
         let end = range.end.min(meta.size);
         let length = end - range.start.min(end);
-        let body = ReplyBody::Stream(Box::pin(stream.map_err(std::io::Error::other)));
+        let lease = Lease::of(cx.caller()?, &permit);
+        let stream = cx.renewing(lease).over(stream.map_err(std::io::Error::other));
+        let body = ReplyBody::Stream(Box::pin(stream));
         Ok(match wanted {
             Wanted::All => described(StatusCode::OK, body, &meta, length),
             _ => {

@@ -2,7 +2,7 @@
 //! parts there without a token, complete.
 //!
 //! The address of a part is a secret that this process made for whoever may write the volume: it is good once, for one
-//! part of one upload, for an hour at most. What is put there is invisible before the upload is completed, and completing
+//! part of one upload, for an hour at most, and while its maker may write the volume. What is put there is invisible before the upload is completed, and completing
 //! asks for the permission again. After a restart addresses are gone; the client is told so in words that it takes for an
 //! expired address, and asks for a new one.
 
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crannog_kit::{Body, Cx, Dialect, Endpoint, Fixture, Json, Method, Reply, ReplyBody, Route, StatusCode};
 use crannog_security::actions::volumes as actions;
-use crannog_security::{NameOf, Permit, Public};
+use crannog_security::{Lease, NameOf, Permit, Public};
 use crannog_storage::{Folder, UploadId};
 use crannog_types::{Code, Micros, Problem, Result};
 use schemars::JsonSchema;
@@ -44,6 +44,8 @@ struct Place {
     upload: UploadId,
     number: u32,
     expires_at: Micros,
+    /// What it was made by.
+    lease: Lease,
 }
 
 /// The addresses that are out.
@@ -292,6 +294,7 @@ impl Endpoint for CreateUploadPartUrls {
                 upload: session.upload,
                 number,
                 expires_at: now.plus_seconds(LIFETIME),
+                lease: Lease::of(cx.caller()?, &permit),
             };
             let secret = self.1.add(place, now).ok_or_else(|| {
                 Problem::new(Code::ResourceExhausted, "too many parts are being uploaded")
@@ -345,7 +348,9 @@ impl Endpoint for PutUploadPart {
         };
         let Some(place) = self.1.find(&input.secret, self.0.db.now()) else { return Ok(expired()) };
         cx.writable()?;
-        let body = received(cx).await?;
+        // The address outlives the permit that it was made with.
+        place.lease.renew().await?;
+        let body = received(cx, place.lease.clone()).await?;
         let size = place.folder.put_part(place.upload, place.number, body).await?;
         // Only now: a part whose connection broke may be sent again to the same address.
         self.1.remove(&input.secret);

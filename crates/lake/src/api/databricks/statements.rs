@@ -221,7 +221,11 @@ impl Endpoint for GetStatement {
     async fn run(&self, cx: &Cx, _: Permit<metastore::Work>, input: ById) -> Result<Json<Value>> {
         let execution = self.0.get(&input.statement_id, cx.caller()?)?;
         let (format, disposition) = execution_handing_out(&execution);
-        Ok(Json(answer(cx, &execution, &execution.state(), format, disposition)?))
+        let state = execution.state();
+        if matches!(state, State::Succeeded(_)) {
+            execution.renew().await?;
+        }
+        Ok(Json(answer(cx, &execution, &state, format, disposition)?))
     }
 
     fn example(_: &Fixture) -> Value {
@@ -312,6 +316,7 @@ impl Endpoint for GetChunk {
         let (format, disposition) = execution_handing_out(&execution);
         let state = execution.state();
         let State::Succeeded(set) = &state else { return Err(not_succeeded(&state)) };
+        execution.renew().await?;
         let at = usize::try_from(input.chunk_index).unwrap_or(usize::MAX);
         if at >= set.chunks.len().max(1) {
             return Err(Problem::invalid(format!(
@@ -357,11 +362,17 @@ impl Endpoint for DownloadChunk {
         if input.expires < clock::now().seconds() || input.expires > clock::now().seconds() + LINK_SECONDS {
             return Err(Problem::new(Code::PermissionDenied, "the link has expired").hint("ask for the chunk again"));
         }
-        let execution = self.0.by_link(&input.statement_id, &input.secret)?;
+        let execution = self.0.by_link(&input.statement_id, input.chunk_index, input.expires, &input.secret)?;
         let state = execution.state();
         let State::Succeeded(set) = &state else { return Err(not_succeeded(&state)) };
+        execution.renew().await?;
         let at = usize::try_from(input.chunk_index).unwrap_or(usize::MAX);
         let chunk = set.chunks.get(at);
+        let (format, _) = execution_handing_out(&execution);
+        if format == Format::JsonArray {
+            let rows: Vec<Value> = chunk.iter().flat_map(|chunk| &chunk.batches).flat_map(render::rows).collect();
+            return Ok(Reply::new(http_ok(), ReplyBody::Json(Value::Array(rows))));
+        }
         let bytes = arrow_stream(set, chunk)?;
         Ok(Reply::new(http_ok(), ReplyBody::Bytes(bytes.into()))
             .header("content-type", "application/vnd.apache.arrow.stream"))
@@ -416,7 +427,7 @@ fn answer(cx: &Cx, execution: &Execution, state: &State, format: Format, disposi
             answer["status"] = json!({ "state": "FAILED", "error": { "error_code": "BAD_REQUEST", "message": format!("{message}; {hint}") } });
             return Ok(answer);
         }
-        answer["manifest"] = manifest(set, format);
+        answer["manifest"] = manifest(set, format, disposition);
         answer["result"] = part(cx, execution, set, 0, format, disposition)?;
     }
     Ok(answer)
@@ -460,7 +471,7 @@ fn sql_message(problem: &Problem) -> String {
     format!("[{condition}] {text}")
 }
 
-fn manifest(set: &ResultSet, format: Format) -> Value {
+fn manifest(set: &ResultSet, format: Format, disposition: Disposition) -> Value {
     let columns: Vec<Value> = set
         .schema
         .fields()
@@ -477,7 +488,7 @@ fn manifest(set: &ResultSet, format: Format) -> Value {
             column
         })
         .collect();
-    let chunks: Vec<Value> = set
+    let mut chunks: Vec<Value> = set
         .chunks
         .iter()
         .enumerate()
@@ -485,10 +496,13 @@ fn manifest(set: &ResultSet, format: Format) -> Value {
             json!({ "chunk_index": at, "row_offset": chunk.row_offset, "row_count": chunk.rows, "byte_count": chunk.bytes })
         })
         .collect();
+    if chunks.is_empty() && disposition == Disposition::Links && !set.schema.fields().is_empty() {
+        chunks.push(json!({ "chunk_index": 0, "row_offset": 0, "row_count": 0, "byte_count": 0 }));
+    }
     json!({
         "format": if format == Format::ArrowStream { "ARROW_STREAM" } else { "JSON_ARRAY" },
         "schema": { "column_count": columns.len(), "columns": columns },
-        "total_chunk_count": set.chunks.len(),
+        "total_chunk_count": chunks.len(),
         "chunks": chunks,
         "total_row_count": set.rows(),
         "total_byte_count": set.bytes(),
@@ -505,12 +519,13 @@ fn part(
     format: Format,
     disposition: Disposition,
 ) -> Result<Value> {
-    let Some(chunk) = set.chunks.get(at) else {
-        return Ok(if disposition == Disposition::Links {
-            json!({ "external_links": [] })
-        } else {
-            json!({ "data_array": [] })
-        });
+    // A result without rows has one part all the same where it is handed out by links: clients take its columns from there.
+    let empty = Chunk { batches: Vec::new(), row_offset: 0, rows: 0, bytes: 0 };
+    let chunk = match (set.chunks.get(at), disposition) {
+        (Some(chunk), _) => chunk,
+        (None, Disposition::Links) if at == 0 && !set.schema.fields().is_empty() => &empty,
+        (None, Disposition::Links) => return Ok(json!({ "external_links": [] })),
+        (None, Disposition::Inline) => return Ok(json!({ "data_array": [] })),
     };
     let next = (at + 1 < set.chunks.len()).then_some(at + 1);
     let mut place = json!({ "chunk_index": at, "row_offset": chunk.row_offset, "row_count": chunk.rows, "byte_count": chunk.bytes });
@@ -526,7 +541,7 @@ fn part(
                 "{}/api/2.0/sql/results/{}/{at}/{}/{}",
                 cx.base_url(),
                 execution.id,
-                execution.secret,
+                execution.link_proof(i64::try_from(at).unwrap_or(i64::MAX), expires.seconds()),
                 expires.seconds()
             );
             place["external_link"] = json!(link);

@@ -8,6 +8,7 @@ pub mod answer;
 mod column_types;
 mod define;
 mod describe;
+pub mod held;
 pub mod history;
 mod information_schema;
 mod query;
@@ -25,6 +26,7 @@ use crannog_types::{Code, FullName, Micros, Problem, Result};
 use uuid::Uuid;
 
 use self::answer::Answer;
+use self::held::Held;
 use self::history::History;
 use super::arbiter::{Arbiter, Author};
 use super::follow::Follower;
@@ -102,13 +104,21 @@ pub struct Run {
     caller: Caller,
     session: Session,
     touched: Arc<Mutex<Touched>>,
+    held: Arc<Held>,
     /// What USE and SET leave to the statements after it.
     context: Mutex<Context>,
 }
 
 impl Run {
-    /// A statement of a caller, begun at a moment.
-    pub fn new(lake: &Lake, caller: Caller, context: &Context, groups: Vec<String>, now: Micros) -> Self {
+    /// A statement of a caller, begun at a moment. What it uses is added to what it holds.
+    pub fn new(
+        lake: &Lake,
+        caller: Caller,
+        context: &Context,
+        groups: Vec<String>,
+        now: Micros,
+        held: Arc<Held>,
+    ) -> Self {
         let session = Session {
             catalog: context.catalog.clone(),
             schema: context.schema.clone(),
@@ -117,7 +127,7 @@ impl Run {
             groups,
             now,
         };
-        Run { lake: lake.clone(), caller, session, touched: Arc::default(), context: Mutex::new(context.clone()) }
+        Run { lake: lake.clone(), caller, session, touched: Arc::default(), held, context: Mutex::new(context.clone()) }
     }
 
     /// Parses and does it.

@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError};
 use crannog_governance::model::objects::{Table, TableType};
 use crannog_governance::service::{tables as catalog_tables, volumes as catalog_volumes};
 use crannog_security::actions::{Action, tables, volumes};
-use crannog_security::{Caller, NameOf, Permit, kinds};
+use crannog_security::{Caller, Lease, NameOf, Permit, kinds};
 use crannog_storage::{Access, FileMeta, Folder, Location};
 use crannog_types::{Code, FullName, Problem, Result, fold};
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, Query, Value, ValueWithSpan};
@@ -108,6 +108,7 @@ impl Run {
         let permit = scope.caller.ask::<tables::Select>(NameOf::named(name)).await?;
         let table = catalog_tables::get(&self.lake.governance.db, &permit).await?;
         self.note_read(&permit.target().name, scope.via);
+        self.held.add(Lease::of(scope.caller, &permit), scope.via);
         let Some(view) = &table.view else {
             let (folder, state) = self.open_table(&permit, &table).await?;
             return Ok(Relation::Table(TableScan { permit, folder, state }));
@@ -121,7 +122,8 @@ impl Run {
         let owner = self.lake.governance.authority.owner_of_view(scope.caller, permit.target().owner).await?;
         let via = Some(scope.via.unwrap_or(&permit.target().name));
         let inner = Scope { caller: &owner, catalog: &view.catalog, schema: &view.schema, depth: scope.depth + 1, via };
-        let relations = self.resolve(&inner, &query).await.map_err(|problem| in_view(&permit, problem))?;
+        let relations =
+            self.resolve(&inner, &query).await.map_err(|problem| in_view(&permit.target().name, problem))?;
         let columns =
             table.properties.get(super::define::VIEW_COLUMNS).and_then(|text| serde_json::from_str(text).ok());
         let (catalog, schema) = (view.catalog.clone(), view.schema.clone());
@@ -204,6 +206,10 @@ impl Run {
         };
         let name = FullName::of([*catalog, *schema, *volume]);
         let permit = Arc::new(caller.ask::<volumes::Read>(NameOf::named(name)).await?);
+        // What is behind a view is held by the view alone: its own name may not be told.
+        if caller.who() == self.caller.who() {
+            self.held.add(Lease::of(caller, &permit), None);
+        }
         let folder = catalog_volumes::to_read(&self.lake.governance, &permit).await?;
         let below = rest.join("/");
         let mut files = match folder.head(&below).await? {
@@ -286,11 +292,11 @@ fn missing(name: &FullName) -> Problem {
 }
 
 /// What a reader of a view is told when the view's owner lost a right: not what the view reads.
-fn in_view(permit: &Permit<tables::Select>, problem: Problem) -> Problem {
+pub(super) fn in_view(view: &FullName, problem: Problem) -> Problem {
     match problem.code() {
         Code::PermissionDenied | Code::NotFound => Problem::new(
             Code::FailedPrecondition,
-            format!("the view {} reads what its owner may not read any more", permit.target().name),
+            format!("the view {view} reads what its owner may not read any more"),
         )
         .reason("VIEW_INVALID")
         .sql_state("42501")

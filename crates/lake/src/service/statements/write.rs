@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crannog_governance::service::tables as catalog_tables;
 use crannog_security::actions::tables;
-use crannog_security::{NameOf, Permit};
+use crannog_security::{Lease, NameOf, Permit};
 use crannog_storage::{Access, FileMeta, Folder};
 use crannog_types::{Code, Problem, Result, SecurableId};
 use futures::StreamExt;
@@ -42,6 +42,7 @@ pub(super) struct Target {
 impl Run {
     pub(super) async fn target(&self, name: &Name) -> Result<Target> {
         let permit = self.caller.ask::<tables::Modify>(NameOf::named(self.full_name(name)?)).await?;
+        self.held.add(Lease::of(&self.caller, &permit), None);
         let table = catalog_tables::get(&self.lake.governance.db, &permit).await?;
         let (folder, state) = self.open_table_for(&permit, &table, Access::ReadWrite).await?;
         Ok(Target { permit, folder, state })
