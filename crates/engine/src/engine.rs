@@ -36,6 +36,10 @@ impl Engine for LakeEngine {
         crate::files::infer(files).await
     }
 
+    fn knows_time_zone(&self, zone: &str) -> bool {
+        crate::spark::zone::Zone::parse(zone).is_ok()
+    }
+
     async fn load(&self, folder: &Folder) -> Result<Option<(i64, Loaded)>> {
         self.tables.load_version(folder, None).await
     }

@@ -6,6 +6,7 @@
 //!
 //! - `kernel`: logs, deletion vectors and checkpoints, by delta_kernel
 //! - `scan`, `prune`: a Delta table as DataFusion reads it
+//! - `footers`: what the ends of data files say, kept
 //! - `write`, `bounds`: rows into data files, with statistics
 //! - `errors`: what went wrong, in the caller's words
 
@@ -14,6 +15,7 @@ mod bounds;
 mod engine;
 mod errors;
 mod files;
+mod footers;
 mod kernel;
 mod plan;
 mod prune;
@@ -33,6 +35,8 @@ use crannog_lake::ports::{RowStream, TableScan, WriteSpec};
 use crannog_storage::Folder;
 use crannog_types::Result;
 use datafusion::catalog::TableProvider;
+
+use footers::{Footers, Readers};
 
 pub use engine::LakeEngine;
 pub use plan::Planner;
@@ -73,7 +77,8 @@ impl DataFusionEngine {
 ///
 /// # Errors
 /// `Unimplemented` for tables that this engine would read wrongly.
-pub(crate) fn table_provider(scan: &TableScan, name: &str) -> Result<Arc<dyn TableProvider>> {
+pub(crate) fn table_provider(scan: &TableScan, name: &str, footers: &Arc<Footers>) -> Result<Arc<dyn TableProvider>> {
     let store = scan.folder.read_only().object_store();
-    Ok(Arc::new(scan::DeltaTable::new(name.to_owned(), store, Arc::clone(&scan.state))?))
+    let readers = Readers::new(Arc::clone(&store), Arc::clone(footers), scan.folder.location().to_string().into());
+    Ok(Arc::new(scan::DeltaTable::new(name.to_owned(), store, readers, Arc::clone(&scan.state))?))
 }

@@ -15,17 +15,20 @@ use async_trait::async_trait;
 use crannog_lake::ports::{BoundQuery, ExplainMode, InsertInto, Prepared, Relation, RelationKey, Relations, RowStream};
 use crannog_types::{Problem, Result};
 use datafusion::catalog::TableProvider;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::datasource::MemTable;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use futures::StreamExt;
 
 use crate::bind::{Binder, Env, Facts, Rel, Source, Sources, View};
+use crate::footers::Footers;
 use crate::session::{QueryLimits, Runtime};
 use crate::spark::error::{is_out_of_memory, to_problem};
-use crate::spark::types;
 use crate::spark::zone::Zone;
+use crate::spark::{kernel, types};
 
 /// Bytes of stack for planning.
 const STACK: usize = 64 << 20;
@@ -34,6 +37,7 @@ const STACK: usize = 64 << 20;
 #[derive(Clone, Debug)]
 pub struct Planner {
     runtime: Runtime,
+    footers: Arc<Footers>,
 }
 
 impl Planner {
@@ -42,7 +46,7 @@ impl Planner {
     /// # Errors
     /// When the spill folder cannot be used.
     pub fn new(limits: &QueryLimits) -> Result<Self> {
-        Ok(Planner { runtime: Runtime::new(limits)? })
+        Ok(Planner { runtime: Runtime::new(limits)?, footers: Arc::default() })
     }
 
     /// See [`crannog_lake::ports::Engine::prepare`].
@@ -60,7 +64,7 @@ impl Planner {
             groups: session.groups,
             now: session.now.0,
         };
-        let sources = sources(relations).await?;
+        let sources = sources(relations, &self.footers).await?;
         let runtime = self.runtime.clone();
         let handle = tokio::runtime::Handle::current();
         deep(move || {
@@ -93,7 +97,7 @@ async fn deep<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'stat
 
 type Scans = HashMap<String, RelationKey>;
 
-fn bind(
+pub(crate) fn bind(
     facts: &Facts,
     runtime: &Runtime,
     query: &datafusion::sql::sqlparser::ast::Query,
@@ -112,9 +116,27 @@ fn bind(
         }
     };
     let rel = exactly(&binder, rel)?;
-    let optimized = state.optimize(&rel.plan).map_err(to_problem)?;
+    let optimized = state.optimize(&rel.plan).and_then(guarded).map_err(to_problem)?;
     let scans = binder.scans.into_inner().into_iter().collect();
     Ok((optimized, rel.plan, schema, scans))
+}
+
+/// The plan without literals so long that laying them out for every row of a batch would take the server's memory.
+fn guarded(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+    let swap = |node: LogicalPlan| {
+        let names = NamePreserver::new(&node);
+        node.map_expressions(|expr| {
+            let saved = names.save(&expr);
+            let done = expr.transform_up(|expr| match &expr {
+                Expr::Literal(value, _) => {
+                    Ok(kernel::guarded(value).map_or_else(|| Transformed::no(expr), Transformed::yes))
+                }
+                _ => Ok(Transformed::no(expr)),
+            })?;
+            Ok(done.update_data(|expr| saved.restore(expr)))
+        })
+    };
+    Ok(plan.transform_up_with_subqueries(swap)?.data)
 }
 
 /// The plan's columns are the relation's, in its order, no more.
@@ -139,20 +161,23 @@ fn output(rel: &Rel) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-fn sources(relations: Relations) -> Pin<Box<dyn Future<Output = Result<Sources>> + Send>> {
+fn sources<'f>(
+    relations: Relations,
+    footers: &'f Arc<Footers>,
+) -> Pin<Box<dyn Future<Output = Result<Sources>> + Send + 'f>> {
     Box::pin(async move {
         let mut all = Sources::new();
         for (key, relation) in relations {
-            let source = source(&key, relation).await?;
+            let source = source(&key, relation, footers).await?;
             all.insert(key, source);
         }
         Ok(all)
     })
 }
 
-async fn source(key: &[String], relation: Relation) -> Result<Source> {
+async fn source(key: &[String], relation: Relation, footers: &Arc<Footers>) -> Result<Source> {
     Ok(match relation {
-        Relation::Table(scan) => Source::Provider(crate::table_provider(&scan, &key.join("."))?),
+        Relation::Table(scan) => Source::Provider(crate::table_provider(&scan, &key.join("."), footers)?),
         Relation::Rows(batches, schema) => Source::Provider(rows(batches, schema)?),
         Relation::View(view) => {
             let view = *view;
@@ -161,7 +186,7 @@ async fn source(key: &[String], relation: Relation) -> Result<Source> {
                 columns: view.columns,
                 catalog: view.catalog,
                 schema: view.schema,
-                sources: sources(view.relations).await?,
+                sources: sources(view.relations, footers).await?,
             }))
         }
         Relation::Files(scan) => {

@@ -13,17 +13,18 @@ use crannog_lake::model::chunk::Chunk;
 use crannog_lake::model::files::FileIndex;
 use crannog_types::Result;
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, UInt64Array};
-use datafusion::arrow::compute::is_null;
+use datafusion::arrow::compute::{SortOptions, concat, filter, is_null, sort_to_indices};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::Session;
 use datafusion::common::pruning::PruningStatistics;
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, ScalarValue};
+use datafusion::common::{Column, ColumnStatistics, DFSchema, ScalarValue};
 use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
 
-use crate::errors::from_log;
+use crate::errors::{from_arrow, from_log};
 
 /// The files that are left.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct Chosen {
     pub(crate) files: Vec<Arc<Add>>,
     /// Columns whose statistics decided, in alphabetical order.
     pub(crate) by: Vec<String>,
+    /// For each chunk of the index, which of its files are left; `None`: all live ones.
+    pub(crate) kept: Vec<Option<BooleanArray>>,
 }
 
 /// The files that may have rows for which all filters are true.
@@ -40,7 +43,7 @@ pub(crate) struct Chosen {
 /// `DataLoss` when a partition value in the log is no value of its column's type.
 pub(crate) fn choose(index: &FileIndex, schema: &SchemaRef, filters: &[Expr], session: &dyn Session) -> Result<Chosen> {
     let predicates = predicates(schema, filters, session);
-    let mut chosen = Chosen { files: Vec::new(), by: Vec::new() };
+    let mut chosen = Chosen { files: Vec::new(), by: Vec::new(), kept: Vec::new() };
     let mut by = HashSet::new();
     for chunk in index.containers() {
         let partitions = partition_arrays(index, &chunk)?;
@@ -55,10 +58,57 @@ pub(crate) fn choose(index: &FileIndex, schema: &SchemaRef, filters: &[Expr], se
             }
         }
         chosen.files.extend(chunk.live().filter(|(row, _)| keep[*row]).map(|(_, add)| Arc::clone(add)));
+        let all = chunk.live_count() == chunk.len() && keep.iter().all(|keep| *keep);
+        let left = || BooleanArray::from_iter((0..chunk.len()).map(|row| Some(keep[row] && chunk.is_live(row))));
+        chosen.kept.push((!all).then(left));
     }
     chosen.by = by.into_iter().collect();
     chosen.by.sort_unstable();
     Ok(chosen)
+}
+
+/// What the statistics of the files that are left say about a column, to estimate by: nothing of it is exact.
+pub(crate) fn summary(
+    index: &FileIndex,
+    schema: &SchemaRef,
+    column: usize,
+    kept: &[Option<BooleanArray>],
+) -> Result<ColumnStatistics> {
+    let field = schema.field(column);
+    let unknown = ColumnStatistics::new_unknown();
+    if !field.data_type().is_numeric() && !field.data_type().is_temporal() {
+        return Ok(unknown);
+    }
+    let (mut mins, mut maxs) = (Vec::new(), Vec::new());
+    for (chunk, kept) in index.containers().iter().zip(kept) {
+        let partition = chunk.partition(field.name()).map_err(from_log)?;
+        let min = partition.clone().or_else(|| chunk.min(field.name()));
+        let max = partition.or_else(|| chunk.max(field.name()));
+        let (Some(min), Some(max)) = (min, max) else { return Ok(unknown) };
+        if min.data_type() != field.data_type() || max.data_type() != field.data_type() {
+            return Ok(unknown);
+        }
+        let left = |bounds: ArrayRef| match kept {
+            Some(kept) => filter(&bounds, kept).map_err(from_arrow),
+            None => Ok(bounds),
+        };
+        mins.push(left(min)?);
+        maxs.push(left(max)?);
+    }
+    let all =
+        |parts: &[ArrayRef]| concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<&dyn Array>>()).map_err(from_arrow);
+    if mins.is_empty() {
+        return Ok(unknown);
+    }
+    let (mins, maxs) = (all(&mins)?, all(&maxs)?);
+    let first = |bounds: &ArrayRef, descending: bool| {
+        let options = SortOptions { descending, nulls_first: false };
+        let at = sort_to_indices(bounds, Some(options), Some(1)).ok()?;
+        let value = ScalarValue::try_from_array(bounds, usize::try_from(at.values().first().copied()?).ok()?).ok()?;
+        (!value.is_null()).then_some(value)
+    };
+    let bound = |value: Option<ScalarValue>| value.map_or(Precision::Absent, Precision::Inexact);
+    Ok(ColumnStatistics { min_value: bound(first(&mins, false)), max_value: bound(first(&maxs, true)), ..unknown })
 }
 
 /// One predicate for each filter, so that one which cannot be used does not spoil the others.

@@ -26,7 +26,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::object_store::ObjectStoreUrl;
-use datafusion::datasource::physical_plan::parquet::{DefaultParquetFileReaderFactory, ParquetRowSelection};
+use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::{DataSource, DataSourceExec, OpenArgs};
 use datafusion::datasource::table_schema::TableSchema;
@@ -46,10 +46,13 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use percent_encoding::percent_decode_str;
 
 use crate::errors::{from_log, from_object_store, from_parquet};
+use crate::footers::Readers;
 use crate::{kernel, prune};
 
 /// How much of a file's end is read at once in the hope that the whole footer is in it.
 const FOOTER_GUESS: usize = 64 * 1024;
+/// The most files whose bounds are put together for the planner: reading them all must cost less than it saves.
+const MOST_SUMMED: usize = 20_000;
 /// The scheme under which the runtime's registry finds nothing.
 const NOWHERE: &str = "delta://files";
 
@@ -58,6 +61,7 @@ const NOWHERE: &str = "delta://files";
 pub(crate) struct DeltaTable {
     name: String,
     store: Arc<dyn ObjectStore>,
+    readers: Arc<Readers>,
     state: Arc<TableState>,
     schema: SchemaRef,
     /// Columns of the files, then partition columns.
@@ -82,11 +86,16 @@ pub struct Opened {
 }
 
 impl DeltaTable {
-    /// `name` is for plans and errors. `store` is that of the table's folder.
+    /// `name` is for plans and errors. `store` is that of the table's folder, and `readers` read its files.
     ///
     /// # Errors
     /// `Unimplemented` for tables whose files need more than reading by name: column mapping, variants.
-    pub(crate) fn new(name: String, store: Arc<dyn ObjectStore>, state: Arc<TableState>) -> Result<Self> {
+    pub(crate) fn new(
+        name: String,
+        store: Arc<dyn ObjectStore>,
+        readers: Readers,
+        state: Arc<TableState>,
+    ) -> Result<Self> {
         readable(&state)?;
         let schema = Arc::new(state.schema.to_arrow());
         let partitions = &state.metadata.partition_columns;
@@ -104,7 +113,7 @@ impl DeltaTable {
         let place = |field: &FieldRef| files_schema.table_schema().index_of(field.name());
         let places = schema.fields().iter().map(place).collect::<std::result::Result<_, _>>();
         let places = places.map_err(crate::errors::from_arrow)?;
-        Ok(Self { name, store, state, schema, files_schema, places })
+        Ok(Self { name, store, readers: Arc::new(readers), state, schema, files_schema, places })
     }
 
     /// Plans a scan of the columns at `projection` (all, if `None`), in that order.
@@ -141,11 +150,15 @@ impl DeltaTable {
             bytes += file.object_meta.size;
             files.push(file);
         }
-        let statistics = Statistics { num_rows: rows, ..self.statistics(usize::try_from(bytes).ok()) };
-        let projection: Vec<usize> = match projection {
-            Some(columns) => columns.iter().map(|column| self.places[*column]).collect(),
-            None => self.places.clone(),
-        };
+        let mut statistics = Statistics { num_rows: rows, ..self.statistics(usize::try_from(bytes).ok()) };
+        let columns: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..self.places.len()).collect());
+        let projection: Vec<usize> = columns.iter().map(|column| self.places[*column]).collect();
+        if files.len() <= MOST_SUMMED {
+            for column in columns {
+                let summary = prune::summary(&self.state.files, &self.schema, column, &chosen.kept)?;
+                statistics.column_statistics[self.places[column]] = summary;
+            }
+        }
         let mut groups = FileGroup::new(files).split_files(session.config().target_partitions().max(1));
         if groups.is_empty() {
             // A plan over nothing still has one partition.
@@ -168,7 +181,7 @@ impl DeltaTable {
         // Spark wrote moments as INT96 for years.
         options.global.coerce_int96 = Some("us".to_owned());
         options.global.coerce_int96_tz = Some("UTC".to_owned());
-        let readers = Arc::new(DefaultParquetFileReaderFactory::new(Arc::clone(&self.store)));
+        let readers = Arc::clone(&self.readers);
         Arc::new(
             ParquetSource::new(self.files_schema.clone())
                 .with_table_parquet_options(options)
@@ -182,6 +195,8 @@ impl DeltaTable {
         let size = u64::try_from(add.size).map_err(|_| damaged(&add.path, "its size is negative"))?;
         let mut file = PartitionedFile::new("", size).with_partition_values(self.partition_values(add)?);
         file.object_meta.location = location(&add.path)?;
+        file.object_meta.last_modified =
+            chrono::DateTime::from_timestamp_millis(add.modification_time).unwrap_or_default();
         let mut rows = num_records(add.stats.as_deref()).and_then(|rows| usize::try_from(rows).ok());
         if let Some(deleted) = deleted {
             let all = match rows {
@@ -216,7 +231,8 @@ impl DeltaTable {
             .collect()
     }
 
-    /// Nothing known of any column: the bounds of the log are cut off, so no query may be answered from them.
+    /// Nothing known of any column. Bounds of the log are cut off, so no query may be answered from them; where they help
+    /// to estimate they are inexact ([`prune::summary`]).
     fn statistics(&self, bytes: Option<usize>) -> Statistics {
         let unknown = Statistics::new_unknown(self.files_schema.table_schema());
         Statistics { total_byte_size: bytes.map_or(Precision::Absent, Precision::Inexact), ..unknown }

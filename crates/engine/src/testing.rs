@@ -11,13 +11,15 @@ use crannog_types::Result;
 use datafusion::catalog::TableProvider;
 use object_store::ObjectStore;
 
+use crate::footers::Readers;
 pub use crate::scan::{Opened, opened};
 use crate::write::Limits;
 use crate::{kernel, scan, write};
 
 /// A table's provider.
 pub fn table(name: &str, store: Arc<dyn ObjectStore>, state: Arc<TableState>) -> Result<Arc<dyn TableProvider>> {
-    Ok(Arc::new(scan::DeltaTable::new(name.to_owned(), store, state)?))
+    let readers = Readers::new(Arc::clone(&store), Arc::default(), name.into());
+    Ok(Arc::new(scan::DeltaTable::new(name.to_owned(), store, readers, state)?))
 }
 
 /// The newest version, or the one given.

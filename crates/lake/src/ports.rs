@@ -191,6 +191,12 @@ pub trait Engine: Send + Sync + 'static {
     /// The schema that reading these files would give: the given one, or the inferred one.
     async fn infer(&self, files: &FilesScan) -> Result<StructType>;
 
+    /// Whether a session can have this time zone: `Europe/Berlin`, `+01:00`, `UTC`.
+    fn knows_time_zone(&self, zone: &str) -> bool {
+        let _ = zone;
+        true
+    }
+
     /// Reads a table's log cold, by checkpoint and commits: its newest version; `None` where there is no table.
     async fn load(&self, folder: &Folder) -> Result<Option<(i64, Loaded)>>;
 

@@ -13,6 +13,7 @@ use datafusion::logical_expr::{AggregateUDF, Case, Expr, Operator, SortExpr};
 use datafusion::sql::sqlparser::ast::{self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArguments};
 
 use super::expr::{Cx, binary};
+use super::generate::GENERATORS;
 use super::query::direction;
 use super::window::Over;
 use super::{Binder, Bound, plain, unexpected_type};
@@ -161,9 +162,6 @@ const AGGREGATES: &[&str] = &[
 const WINDOW_ONLY: &[&str] =
     &["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "nth_value"];
 
-const GENERATORS: &[&str] =
-    &["explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer", "stack"];
-
 impl Binder {
     /// A call as it was written.
     pub(crate) fn function(&self, function: &ast::Function, cx: &Cx<'_>) -> Result<Bound> {
@@ -263,6 +261,18 @@ impl Binder {
         }
         if let Some(bound) = self.higher_order(&name, list, cx)? {
             return Ok(bound);
+        }
+        if name == "struct" {
+            let values: Option<Vec<ast::Expr>> = list
+                .iter()
+                .map(|arg| match arg {
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+                    _ => None,
+                })
+                .collect();
+            if let Some(values) = values {
+                return self.struct_of(&values, cx);
+            }
         }
         let mut args = Vec::new();
         for arg in list {
@@ -381,7 +391,7 @@ impl Binder {
                         Expr::Literal(ScalarValue::Int64(Some(1)), None)
                     }
                     [one] if one.ty == DataType::Null => Expr::Literal(ScalarValue::Int64(None), None),
-                    [one] if types::is_float(&one.ty) => super::expr::unsigned_zero(one.clone()).expr,
+                    [one] if types::is_float(&one.ty) => super::compare::unsigned_zero(one.clone()).expr,
                     [one] => one.expr.clone(),
                     several => {
                         // Only rows without any NULL count.
@@ -440,6 +450,14 @@ impl Binder {
                 if arg.ty == DataType::Null {
                     return Ok(Bound::literal(ScalarValue::Null, name));
                 }
+                let flat = match &arg.ty {
+                    DataType::List(element) => types::is_atomic(element.data_type()),
+                    DataType::Struct(fields) => fields.iter().all(|field| types::is_atomic(field.data_type())),
+                    _ => true,
+                };
+                if !flat {
+                    return Err(unsupported(format!("{word} of {}", types::sql(&arg.ty))));
+                }
                 let udf = if word == "min" { fa::min_max::min_udaf() } else { fa::min_max::max_udaf() };
                 Bound::new(self.register(udf, vec![arg.expr], Vec::new(), &call, cx)?, arg.ty, "")
             }
@@ -450,7 +468,6 @@ impl Binder {
                 {
                     call.nulls = Some(NullTreatment::IgnoreNulls);
                 }
-                let ignores = call.nulls == Some(NullTreatment::IgnoreNulls);
                 let arg = call.args[0].clone();
                 let udf = if word.starts_with("last") {
                     fa::first_last::last_value_udaf()
@@ -458,8 +475,12 @@ impl Binder {
                     fa::first_last::first_value_udaf()
                 };
                 let column = self.register(udf, vec![arg.expr], Vec::new(), &call, cx)?;
-                let suffix = if ignores { " ignore nulls" } else { "" };
-                return Ok(Bound::new(column, arg.ty, format!("{word}({}){suffix}", shown[0])));
+                let shown_as = match word {
+                    "first_value" => "first",
+                    "last_value" => "last",
+                    word => word,
+                };
+                return Ok(Bound::new(column, arg.ty, format!("{shown_as}({})", shown[0])));
             }
             "bool_and" | "every" | "bool_or" | "some" | "any" => {
                 count(1, 1)?;

@@ -9,9 +9,11 @@ use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, Operator};
 use datafusion::sql::sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor};
 
-use super::expr::{Cx, subquery_of};
+use super::compare::subquery_of;
+use super::expr::Cx;
 use super::query::{conjunction, rename};
 use super::{Binder, Bound, Env, Rel, Scope, ScopeColumn, Source, plain};
+use crate::files::metadata;
 use crate::spark::error::{Result, spark, spark_hint, unsupported};
 use crate::spark::types;
 
@@ -20,6 +22,18 @@ impl Binder {
     pub(crate) fn from(&self, from: &[ast::TableWithJoins], env: &Env<'_>, outer: Option<&Scope<'_>>) -> Result<Rel> {
         let mut all: Option<Rel> = None;
         for item in from {
+            // FROM t, LATERAL explode(t.xs): rows of the relations before it.
+            if let TableFactor::Function { lateral: true, name, args, with_ordinality: false, alias } = &item.relation
+                && item.joins.is_empty()
+                && let Some(before) = all.take()
+            {
+                let names: Vec<String> =
+                    alias.iter().flat_map(|alias| &alias.columns).map(|column| column.name.value.clone()).collect();
+                let shown = alias.as_ref().map(|alias| alias.name.value.as_str());
+                let name = name.to_string().to_lowercase();
+                all = Some(self.lateral(before, &name, args, false, shown, &names, env, outer)?);
+                continue;
+            }
             let next = self.joins(item, env, outer, all.as_ref())?;
             all = Some(match all {
                 None => next,
@@ -204,10 +218,31 @@ impl Binder {
         before: Option<&Rel>,
     ) -> Result<Rel> {
         match factor {
-            TableFactor::Table { name, alias, args: None, .. } => {
+            TableFactor::Table { name, alias, args: None, sample, .. } => {
                 let parts: Vec<String> =
                     name.0.iter().filter_map(|part| part.as_ident()).map(|part| part.value.to_lowercase()).collect();
-                let rel = self.table(&parts, env)?;
+                let mut rel = self.table(&parts, env)?;
+                if let Some(sample) = sample {
+                    rel = self.sample(rel, sample, env)?;
+                }
+                aliased(rel, alias.as_ref())
+            }
+            TableFactor::Pivot {
+                table,
+                aggregate_functions,
+                value_column,
+                value_source,
+                default_on_null: None,
+                alias,
+            } => {
+                let rel = self.factor(table, env, outer, before)?;
+                let rel = self.pivot(rel, aggregate_functions, value_column, value_source, env, outer)?;
+                aliased(rel, alias.as_ref())
+            }
+            TableFactor::Unpivot { table, value, name, columns, null_inclusion, alias } => {
+                let rel = self.factor(table, env, outer, before)?;
+                let keeps = matches!(null_inclusion, Some(ast::NullInclusion::IncludeNulls));
+                let rel = self.unpivot(rel, value, name, columns, keeps, env, outer)?;
                 aliased(rel, alias.as_ref())
             }
             TableFactor::Table { name, alias, args: Some(arguments), .. } => {
@@ -345,7 +380,7 @@ impl Binder {
                 name: field.name().clone(),
                 column,
                 ty,
-                hidden: false,
+                hidden: metadata::is_hidden(field),
             });
         }
         if changed {
@@ -504,14 +539,15 @@ fn without_qualifiers(mut rel: Rel) -> Rel {
 fn aliased(rel: Rel, alias: Option<&ast::TableAlias>) -> Result<Rel> {
     let Some(alias) = alias else { return Ok(rel) };
     let names: Vec<String> = alias.columns.iter().map(|column| column.name.value.clone()).collect();
-    if !names.is_empty() && names.len() != rel.columns.len() {
+    let visible = rel.columns.iter().filter(|column| !column.hidden).count();
+    if !names.is_empty() && names.len() != visible {
         return Err(spark(
             "NUM_TABLE_VALUE_ALIASES_MISMATCH",
-            format!("{} column aliases were given for {} columns", names.len(), rel.columns.len()),
+            format!("{} column aliases were given for {visible} columns", names.len()),
         ));
     }
     let mut rel = rename(rel, &names)?;
-    for column in rel.columns.iter_mut().filter(|column| !column.hidden) {
+    for column in rel.columns.iter_mut().filter(|column| !column.hidden || column.name == metadata::NAME) {
         column.qualifier = vec![alias.name.value.to_lowercase()];
     }
     Ok(rel)

@@ -12,9 +12,13 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
 use super::from::column_of;
 use super::{Binder, Bound, Rel, ScopeColumn, plain};
-use crate::spark::arithmetic::field_of;
 use crate::spark::error::{Result, spark, spark_hint, unsupported};
+use crate::spark::functions::nested::field_of;
 use crate::spark::{kernel, types};
+
+/// Their names.
+pub(crate) const GENERATORS: &[&str] =
+    &["explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer", "stack", "json_tuple"];
 
 /// The generators of a SELECT list.
 #[derive(Default)]
@@ -100,6 +104,7 @@ impl Binder {
         let mut out = self.project_to(Rel { plan, columns: Vec::new() }, [kept, columns].concat())?;
         for (column, old) in out.columns.iter_mut().zip(&rel.columns) {
             column.qualifier.clone_from(&old.qualifier);
+            column.hidden = old.hidden;
         }
         let new = out.columns[before..].to_vec();
         Ok((out, new))
@@ -114,6 +119,9 @@ fn rows_of(binder: &Binder, name: &str, mut args: Vec<Bound>) -> Result<(Expr, V
     let outer = name.ends_with("_outer");
     if base == "stack" {
         return stack(binder, args);
+    }
+    if base == "json_tuple" {
+        return json_tuple(binder, args);
     }
     if args.len() != 1 {
         return Err(super::aggregate::wrong_count(name, args.len(), "1"));
@@ -205,6 +213,26 @@ fn rows_of(binder: &Binder, name: &str, mut args: Vec<Bound>) -> Result<(Expr, V
     Ok((expr, fields))
 }
 
+/// `json_tuple(text, 'a', 'b')`: one row of members.
+fn json_tuple(binder: &Binder, args: Vec<Bound>) -> Result<(Expr, Vec<NamedType>)> {
+    let mut args = args.into_iter();
+    let Some(document) = args.next().filter(|_| args.len() > 0) else {
+        return Err(super::aggregate::wrong_count("json_tuple", 1, "> 1"));
+    };
+    let (mut cells, mut fields) = (Vec::new(), Vec::new());
+    for (at, key) in args.enumerate() {
+        let member = crate::spark::functions::json::member(binder, document.clone(), key)?;
+        fields.push((format!("c{at}"), member.ty.clone()));
+        cells.push(member.named(format!("c{at}")));
+    }
+    let row = crate::spark::functions::nested::named_struct(cells)?;
+    let list = crate::spark::functions::nested::array(binder, vec![row])?;
+    Ok((list.expr, fields))
+}
+
+/// Each row of `stack` is an expression of the plan.
+const MOST_STACKED: usize = 4096;
+
 fn stack(binder: &Binder, mut args: Vec<Bound>) -> Result<(Expr, Vec<NamedType>)> {
     if args.len() < 2 {
         return Err(super::aggregate::wrong_count("stack", args.len(), "> 1"));
@@ -216,6 +244,12 @@ fn stack(binder: &Binder, mut args: Vec<Bound>) -> Result<(Expr, Vec<NamedType>)
             "the first argument of stack must be a positive number",
         ));
     };
+    if rows > MOST_STACKED {
+        return Err(spark(
+            "COLLECTION_SIZE_LIMIT_EXCEEDED.PARAMETER",
+            format!("stack makes at most {MOST_STACKED} rows out of one"),
+        ));
+    }
     let width = args.len().div_ceil(rows);
     while args.len() < rows * width {
         args.push(Bound::literal(datafusion::common::ScalarValue::Null, "NULL"));

@@ -16,37 +16,56 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::logical_expr::{ColumnarValue, Expr, ExprSchemable};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::sql::sqlparser::ast::{self, FunctionArg, FunctionArgExpr};
 
 use super::expr::Cx;
 use super::{Binder, Bound, field, plain, unexpected_type};
 use crate::spark::error::{Result, spark, unsupported};
+use crate::spark::functions::room::{Room, bytes_of, repeatable, take_within};
 use crate::spark::{kernel, types};
 
+/// Elements over which a body runs at once.
+const AT_ONCE: usize = 8192;
+
 /// A lambda, compiled: what it captures, and its body.
-struct Lambda {
-    captured: Vec<Expr>,
+pub(super) struct Lambda {
+    pub(super) captured: Vec<Expr>,
     captured_types: Vec<DataType>,
-    variables: Vec<DataType>,
+    pub(super) variables: Vec<DataType>,
     body: Arc<dyn PhysicalExpr>,
     schema: Arc<Schema>,
-    ty: DataType,
-    name: String,
-    key: String,
+    pub(super) ty: DataType,
+    pub(super) name: String,
+    pub(super) key: String,
 }
 
 impl Lambda {
-    /// Runs the body over `rows` rows.
-    fn run(&self, captured: &[ArrayRef], variables: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+    /// Runs the body over `rows` rows, some at a time: what it makes for each of them is limited in all.
+    pub(super) fn run(&self, captured: &[ArrayRef], variables: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         let columns: Vec<ArrayRef> = captured.iter().chain(variables).cloned().collect();
-        let batch = RecordBatch::try_new_with_options(
-            Arc::clone(&self.schema),
-            columns,
-            &RecordBatchOptions::new().with_row_count(Some(rows)),
-        )?;
-        self.body.evaluate(&batch)?.into_array(rows)
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
+        let one = |batch: &RecordBatch| {
+            let value = self.body.evaluate(batch)?;
+            if let ColumnarValue::Scalar(value) = &value {
+                repeatable(value, batch.num_rows())?;
+            }
+            value.into_array(batch.num_rows())
+        };
+        if rows <= AT_ONCE {
+            return one(&batch);
+        }
+        let room = Room::of(batch.columns());
+        let mut parts = Vec::new();
+        for from in (0..rows).step_by(AT_ONCE) {
+            let part = one(&batch.slice(from, AT_ONCE.min(rows - from)))?;
+            room.take(usize::try_from(bytes_of(&part)).unwrap_or(usize::MAX))?;
+            parts.push(part);
+        }
+        let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+        Ok(concat(&parts)?)
     }
 }
 
@@ -57,7 +76,8 @@ fn parts(arg: &FunctionArg) -> Option<(Vec<String>, &ast::Expr)> {
 }
 
 impl Binder {
-    fn lambda(
+    /// Compiles the lambda that an argument is. `tys`: the types of its variables, of which it may take fewer.
+    pub(super) fn lambda(
         &self,
         arg: Option<&FunctionArg>,
         tys: &[DataType],
@@ -114,6 +134,11 @@ impl Binder {
                 if let Some(at) = captured.iter().position(|known| *known == node) {
                     return Ok(Transformed::yes(Expr::Column(plain(format!("captured{at}")))));
                 }
+                if let Expr::Literal(value, _) = &node
+                    && let Some(call) = kernel::guarded(value)
+                {
+                    return Ok(Transformed::yes(call));
+                }
                 Ok(Transformed::no(node))
             })?
             .data;
@@ -160,10 +185,11 @@ impl Binder {
                 | "map_filter"
                 | "transform_keys"
                 | "transform_values"
+                | "map_zip_with"
         );
         let sorts = name == "array_sort" && list.len() == 2;
-        if !known || sorts {
-            return if sorts { Err(unsupported("array_sort with a comparator")) } else { Ok(None) };
+        if !known && !sorts {
+            return Ok(None);
         }
         let value = |at: usize| -> Result<Bound> {
             match list.get(at) {
@@ -174,6 +200,11 @@ impl Binder {
         let source = value(0)?;
         let source_name = source.name.clone();
         match name {
+            "array_sort" => self.sort_by(source, list, cx).map(Some),
+            "map_zip_with" => {
+                super::aggregate::arity(name, list.len(), 3, 3)?;
+                self.map_zip_with(source, value(1)?, list, cx).map(Some)
+            }
             "transform" | "filter" | "exists" | "forall" => {
                 super::aggregate::arity(name, list.len(), 2, 2)?;
                 let DataType::List(element) = &source.ty else { return Err(unexpected_type(name, &source, "ARRAY")) };
@@ -294,8 +325,8 @@ fn places(offsets: &OffsetBuffer<i32>) -> (UInt32Array, Int32Array, UInt32Array)
     (UInt32Array::from(rows), Int32Array::from(positions), UInt32Array::from(elements))
 }
 
-fn repeat(captured: &[ArrayRef], rows: &UInt32Array) -> Result<Vec<ArrayRef>> {
-    captured.iter().map(|column| Ok(take(column, rows, None)?)).collect()
+pub(super) fn repeat(captured: &[ArrayRef], rows: &UInt32Array) -> Result<Vec<ArrayRef>> {
+    captured.iter().map(|column| take_within(column, rows)).collect()
 }
 
 /// Offsets that keep only some elements.
@@ -430,6 +461,7 @@ fn fold(columns: &[ArrayRef], rows: usize, merge: &Lambda, finish: &Lambda) -> R
     let merged = merge.captured_types.len();
     let (merge_captured, finish_captured) = columns[2..].split_at(merged);
     let mut states = Vec::new();
+    let room = Room::of(columns);
     for row in 0..rows {
         let mut state = columns[1].slice(row, 1);
         if list.is_null(row) {
@@ -442,7 +474,9 @@ fn fold(columns: &[ArrayRef], rows: usize, merge: &Lambda, finish: &Lambda) -> R
             state = merge.run(&captured, &[state, values.slice(at, 1)][..merge.variables.len()], 1)?;
         }
         let captured: Vec<ArrayRef> = finish_captured.iter().map(|column| column.slice(row, 1)).collect();
-        states.push(finish.run(&captured, &[state], 1)?);
+        let state = finish.run(&captured, &[state], 1)?;
+        room.take(usize::try_from(bytes_of(&state)).unwrap_or(usize::MAX))?;
+        states.push(state);
     }
     if states.is_empty() {
         return Ok(new_null_array(&finish.ty, 0));

@@ -9,13 +9,19 @@
 //! back at the very end. So two columns may have one name, and nothing is ambiguous below.
 
 pub(crate) mod aggregate;
+pub(crate) mod compare;
 pub(crate) mod expr;
 pub(crate) mod from;
 pub(crate) mod generate;
+pub(crate) mod higher;
 pub(crate) mod insert;
 pub(crate) mod lambda;
+pub(crate) mod literal;
+pub(crate) mod names;
 pub(crate) mod query;
+pub(crate) mod reshape;
 pub(crate) mod select;
+pub(crate) mod sql_type;
 pub(crate) mod window;
 
 use std::cell::{Cell, RefCell};
@@ -122,7 +128,7 @@ pub(crate) struct ScopeColumn {
     pub(crate) name: String,
     pub(crate) column: Column,
     pub(crate) ty: DataType,
-    /// Only reachable by its qualifier: the losing side of USING.
+    /// Not in `*`: the losing side of USING, which only its qualifier reaches, and `_metadata`.
     pub(crate) hidden: bool,
 }
 

@@ -102,6 +102,13 @@ impl Binder {
         if let Some(value) = value.as_literal() {
             return Ok(value.clone());
         }
+        if !value.expr.column_refs().is_empty() {
+            return Err(spark_hint(
+                "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT",
+                format!("\"{}\" must be an expression without columns here", value.name),
+                "write a literal",
+            ));
+        }
         let schema = datafusion::common::DFSchema::empty();
         let physical = datafusion::physical_expr::create_physical_expr(
             &value.expr,
@@ -412,13 +419,14 @@ pub(crate) fn rename(mut rel: Rel, names: &[String]) -> Result<Rel> {
     if names.is_empty() {
         return Ok(rel);
     }
-    if names.len() != rel.columns.len() {
+    let visible = rel.columns.iter().filter(|column| !column.hidden).count();
+    if names.len() != visible {
         return Err(spark(
             "ASSIGNMENT_ARITY_MISMATCH",
-            format!("the list of {} column aliases does not match the {} columns", names.len(), rel.columns.len()),
+            format!("the list of {} column aliases does not match the {visible} columns", names.len()),
         ));
     }
-    for (column, name) in rel.columns.iter_mut().zip(names) {
+    for (column, name) in rel.columns.iter_mut().filter(|column| !column.hidden).zip(names) {
         column.name.clone_from(name);
     }
     Ok(rel)

@@ -15,7 +15,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::aggregate::Aggregates;
-use super::expr::{Cx, unsigned_zero};
+use super::compare::unsigned_zero;
+use super::expr::Cx;
 use super::from::column_of;
 use super::generate::Generators;
 use super::query::{direction, ordinal};
@@ -40,6 +41,9 @@ impl Binder {
         outer: Option<&Scope<'_>>,
     ) -> Result<Rel> {
         let mut rel = self.from(&select.from, env, outer)?;
+        for view in &select.lateral_views {
+            rel = self.lateral_view(rel, view, env, outer)?;
+        }
         let columns = rel.columns.clone();
         let scope = Scope { columns: &columns, outer };
         if let Some(condition) = &select.selection {
@@ -73,7 +77,11 @@ impl Binder {
                     SelectItem::ExprWithAlias { alias, .. } if generated.len() == 1 => {
                         items.extend(generated.into_iter().map(|column| column.named(alias.value.clone())));
                     }
-                    SelectItem::ExprWithAlias { .. } => {
+                    SelectItem::ExprWithAliases { aliases, .. } if generated.len() == aliases.len() => {
+                        let named = generated.into_iter().zip(aliases);
+                        items.extend(named.map(|(column, alias)| column.named(alias.value.clone())));
+                    }
+                    SelectItem::ExprWithAlias { .. } | SelectItem::ExprWithAliases { .. } => {
                         return Err(spark_hint(
                             "UDTF_ALIAS_NUMBER_MISMATCH",
                             "the generator gives several columns, but one alias was given",
@@ -83,6 +91,9 @@ impl Binder {
                     _ if bound.len() == 1 => items.extend(generated),
                     _ => items.extend(bound),
                 },
+                None if matches!(item, SelectItem::ExprWithAliases { .. }) => {
+                    return Err(spark("MULTI_ALIAS_WITHOUT_GENERATOR", "several aliases are for generators only"));
+                }
                 None => {
                     if let (SelectItem::ExprWithAlias { alias, .. }, [one]) = (item, bound.as_slice()) {
                         aliases.push((alias.value.clone(), one.clone()));
@@ -170,6 +181,7 @@ impl Binder {
         let mut generators = generators;
         let is_aggregate = groups.is_some() || !aggregates.is_empty() || having.is_some();
         if is_aggregate {
+            let grouped = groups.is_some();
             let groups = groups.unwrap_or(Groups { items: Vec::new(), sets: None });
             let (plan, swap) = self.lay_aggregate(rel.plan, groups, aggregates)?;
             rel.plan = plan;
@@ -195,7 +207,7 @@ impl Binder {
                         .find(|known| known.column == *column)
                         .map_or(column.name.as_str(), |known| known.name.as_str());
                     return Err(spark_hint(
-                        "MISSING_AGGREGATION",
+                        if grouped { "MISSING_AGGREGATION" } else { "MISSING_GROUP_BY" },
                         format!(
                             "the non-aggregating expression \"{name}\" is based on columns which are not in the GROUP BY clause"
                         ),
@@ -302,6 +314,7 @@ impl Binder {
                 }])
             }
             SelectItem::ExprWithAlias { expr, alias } => Ok(vec![self.expr(expr, cx)?.named(alias.value.clone())]),
+            SelectItem::ExprWithAliases { expr, .. } => Ok(vec![self.expr(expr, cx)?]),
             SelectItem::Wildcard(options) => {
                 let visible: Vec<&ScopeColumn> = columns.iter().filter(|column| !column.hidden).collect();
                 if visible.is_empty() {
@@ -442,7 +455,7 @@ impl Binder {
         }
     }
 
-    fn lay_aggregate(
+    pub(crate) fn lay_aggregate(
         &self,
         plan: datafusion::logical_expr::LogicalPlan,
         groups: Groups,

@@ -158,7 +158,13 @@ impl Binder {
                     ScalarValue::new_interval_mdn(0, days, micros % 86_400_000_000 * 1000)
                 }
                 ScalarValue::IntervalYearMonth(Some(months)) => ScalarValue::new_interval_mdn(months, 0, 0),
-                other => other,
+                _ => {
+                    return Err(spark_hint(
+                        "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE",
+                        format!("\"{}\" cannot bound a RANGE frame", bound.name),
+                        "write a whole number or an interval",
+                    ));
+                }
             })
         };
         Ok(match bound {
@@ -249,6 +255,13 @@ impl Binder {
                     format!("write {name}() OVER (ORDER BY …)"),
                 ));
             }
+            // Spark shows ranks in capitals, and over the rows up to the current one.
+            let shown_as = match name {
+                "rank" | "dense_rank" | "percent_rank" => name.to_uppercase(),
+                name => name.to_owned(),
+            };
+            let window = if name == "cume_dist" { over.name.clone() } else { up_to_here(over) };
+            let text = format!("{shown_as}({}) OVER {window}", shown.join(", "));
             let column = make(udf, args, over)?;
             let expr = Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(column), ty.clone()));
             Ok(Some(Bound::new(expr, ty, text.clone())))
@@ -265,11 +278,21 @@ impl Binder {
             "cume_dist" => ranked(f::cume_dist::cume_dist_udwf(), Vec::new(), DataType::Float64),
             "ntile" => {
                 count(0, 1)?;
-                let arg = match args.into_iter().next() {
-                    Some(arg) => self.cast(arg, &DataType::Int64)?.expr,
-                    None => Expr::Literal(ScalarValue::Int64(Some(1)), None),
+                let buckets = match args.into_iter().next() {
+                    Some(arg) => match self.constant(&self.implicit(arg, &DataType::Int32, &text)?)? {
+                        ScalarValue::Int32(Some(buckets)) if buckets > 0 => buckets,
+                        other => {
+                            return Err(spark_hint(
+                                "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE",
+                                format!("the number of buckets of ntile must be between 1 and 2147483647, not {other}"),
+                                "give a positive number",
+                            ));
+                        }
+                    },
+                    None => 1,
                 };
-                ranked(f::ntile::ntile_udwf(), vec![arg], DataType::Int32)
+                let buckets = Expr::Literal(ScalarValue::Int64(Some(i64::from(buckets))), None);
+                ranked(f::ntile::ntile_udwf(), vec![buckets], DataType::Int32)
             }
             "lag" | "lead" => {
                 count(1, 3)?;
@@ -299,7 +322,7 @@ impl Binder {
                 Ok(Some(Bound::new(make(udf, all, over)?, ty, text)))
             }
             "nth_value" | "first_value" | "last_value" | "first" | "last" | "any_value" => {
-                count(1, 2)?;
+                count(if name == "nth_value" { 2 } else { 1 }, 2)?;
                 let mut args = args.into_iter();
                 let Some(value) = args.next() else { return Ok(None) };
                 let ty = value.ty.clone();
@@ -350,6 +373,16 @@ impl Binder {
     ) -> Result<Expr> {
         self.windowed(WindowFunctionDefinition::AggregateUDF(udf), args, distinct, filter, nulls, over, cx)
     }
+}
+
+/// The window of a rank, as Spark shows it.
+fn up_to_here(over: &Over) -> String {
+    let base = over.name.trim_end_matches(')');
+    let base = match base.rfind("RANGE BETWEEN").or_else(|| base.rfind("ROWS BETWEEN")) {
+        Some(at) => &base[..at],
+        None => base,
+    };
+    format!("{base}ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)")
 }
 
 /// lag and lead show the one row that they look at.

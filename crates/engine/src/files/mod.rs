@@ -8,6 +8,7 @@ mod csv;
 mod csv_rows;
 mod infer;
 mod json;
+pub(crate) mod metadata;
 mod options;
 mod parquet;
 mod patterns;
@@ -20,7 +21,7 @@ mod values;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use crannog_lake::model::{DataType, StructType};
 use crannog_lake::ports::{FileFormat, FilesScan, RowStream};
 use crannog_storage::{FileMeta, Folder};
@@ -117,15 +118,22 @@ impl Source {
         Ok(nullable(&inferred))
     }
 
-    /// The rows, with the columns `projection` of `schema` (all of them without one).
+    /// The rows, with the columns `projection` of `schema` (all of them without one). The place behind the last column
+    /// stands for `_metadata`.
     fn rows(self, schema: &StructType, projection: Option<&[usize]>) -> RowStream {
         let full = nullable(schema);
-        let projection = projection.map_or_else(|| (0..full.fields.len()).collect(), <[usize]>::to_vec);
+        let mut projection = projection.map_or_else(|| (0..full.fields.len()).collect(), <[usize]>::to_vec);
+        let metadata = projection.iter().position(|index| *index == full.fields.len());
+        projection.retain(|index| *index < full.fields.len());
         let columns = projection.iter().filter_map(|index| full.fields.get(*index).cloned()).collect();
-        let arrow = Arc::new(StructType { fields: columns }.to_arrow());
+        let mut fields = StructType { fields: columns }.to_arrow().fields().to_vec();
+        if let Some(at) = metadata {
+            fields.insert(at, Arc::new(metadata::field()));
+        }
+        let arrow = Arc::new(Schema::new(fields));
         let (send, batches) = mpsc::channel(BATCHES_AHEAD);
         let start = async move {
-            let job = Job { source: self, full, projection, arrow, handle: Handle::current() };
+            let job = Job { source: self, full, projection, metadata, arrow, handle: Handle::current() };
             let work = tokio::task::spawn_blocking(move || {
                 let emit = |batch| send.blocking_send(Ok(batch)).is_ok();
                 if let Err(problem) = job.run(&emit) {
@@ -175,6 +183,8 @@ struct Job {
     full: StructType,
     /// Those that are wanted.
     projection: Vec<usize>,
+    /// Where among them the file's own facts stand, when they are wanted.
+    metadata: Option<usize>,
     /// The Arrow schema of those.
     arrow: SchemaRef,
     handle: Handle,
@@ -198,6 +208,16 @@ impl Job {
         Ok(())
     }
 
+    /// A batch of columns of one file.
+    fn made(&self, mut columns: Vec<arrow::array::ArrayRef>, rows: usize, file: &FileMeta) -> Result<RecordBatch> {
+        if let Some(at) = self.metadata {
+            columns.insert(at, metadata::column(&self.source.shown(file), file, rows)?);
+        }
+        let sized = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(self.arrow.clone(), columns, &sized)
+            .map_err(|error| Problem::internal("a batch of rows is malformed", error))
+    }
+
     /// A batch of columns, with the mode's answer to what is bad in it: by row, ordered. `place` names a row.
     fn batch(
         &self,
@@ -213,9 +233,7 @@ impl Job {
         {
             return Err(first.problem(&self.source.shown(file), &place(first.row)));
         }
-        let sized = RecordBatchOptions::new().with_row_count(Some(rows));
-        let batch = RecordBatch::try_new_with_options(self.arrow.clone(), columns, &sized)
-            .map_err(|error| Problem::internal("a batch of rows is malformed", error))?;
+        let batch = self.made(columns, rows, file)?;
         if self.source.options.mode != Mode::DropMalformed || (faulty.is_empty() && bad.is_empty()) {
             return Ok(batch);
         }

@@ -8,7 +8,7 @@ use ::parquet::arrow::arrow_reader::ArrowReaderOptions;
 use ::parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::array::{ArrayRef, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use bytes::Bytes;
 use crannog_lake::model::{DataType, StructType};
@@ -142,10 +142,7 @@ pub(super) fn read(job: &Job, file: &FileMeta, emit: Emit<'_>) -> Result<bool> {
                 None => new_null_array(&field.data_type.to_arrow(), batch.num_rows()),
             });
         }
-        let sized = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let batch = RecordBatch::try_new_with_options(job.arrow.clone(), arrays, &sized)
-            .map_err(|error| Problem::internal("a batch of a Parquet file is malformed", error))?;
-        if !emit(batch) {
+        if !emit(job.made(arrays, batch.num_rows(), file)?) {
             return Ok(false);
         }
     }

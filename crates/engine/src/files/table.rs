@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crannog_lake::model::StructType;
 use crannog_lake::ports::FilesScan;
 use crannog_types::Result;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::TableType;
 use datafusion::error::DataFusionError;
@@ -19,9 +19,9 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use futures::TryStreamExt;
 
-use super::{Source, arrow_schema};
+use super::{Source, arrow_schema, metadata, same_name};
 
-/// The rows of a [`FilesScan`] as a table. Its schema is [`arrow_schema`] of the given one.
+/// The rows of a [`FilesScan`] as a table. Its schema is [`arrow_schema`] of the given one, and `_metadata`.
 pub(crate) struct FilesTable {
     source: Source,
     columns: StructType,
@@ -38,7 +38,11 @@ impl FilesTable {
     }
 
     pub(super) fn of(source: Source, schema: &StructType) -> Self {
-        Self { source, columns: schema.clone(), schema: arrow_schema(schema) }
+        let mut fields = arrow_schema(schema).fields().to_vec();
+        if !schema.fields.iter().any(|field| same_name(&field.name, metadata::NAME)) {
+            fields.push(Arc::new(metadata::field()));
+        }
+        Self { source, columns: schema.clone(), schema: Arc::new(Schema::new(fields)) }
     }
 }
 
@@ -65,14 +69,12 @@ impl TableProvider for FilesTable {
         _: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let schema = match projection {
-            Some(projection) => Arc::new(self.schema.project(projection)?),
-            None => self.schema.clone(),
-        };
+        let projection: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let schema = Arc::new(self.schema.project(&projection)?);
         let partition = Partition {
             source: self.source.clone(),
             columns: self.columns.clone(),
-            projection: projection.cloned(),
+            projection,
             schema: schema.clone(),
         };
         let partitions: Vec<Arc<dyn PartitionStream>> = vec![Arc::new(partition)];
@@ -83,7 +85,7 @@ impl TableProvider for FilesTable {
 struct Partition {
     source: Source,
     columns: StructType,
-    projection: Option<Vec<usize>>,
+    projection: Vec<usize>,
     schema: SchemaRef,
 }
 
@@ -99,7 +101,7 @@ impl PartitionStream for Partition {
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let rows = self.source.clone().rows(&self.columns, self.projection.as_deref());
+        let rows = self.source.clone().rows(&self.columns, Some(&self.projection));
         let rows = rows.map_err(|problem| DataFusionError::External(Box::new(problem)));
         Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), rows))
     }

@@ -499,3 +499,52 @@ async fn a_query_reads_files_as_a_table() {
         "/Volumes/main/flights/raw/bad.csv, line 3, column 'a': 'oops' is not a value of type INT"
     );
 }
+
+/// Runs a query in which the files are the table `f`.
+async fn select(reading: Reading, sql: &str) -> Vec<String> {
+    let volume = volume();
+    let source = reading.source(&volume).await.unwrap();
+    let schema = source.infer().await.unwrap();
+    let table: Arc<dyn datafusion::catalog::TableProvider> = Arc::new(super::FilesTable::of(source, &schema));
+    let key = vec!["main".to_owned(), "default".to_owned(), "f".to_owned()];
+    let sources = std::collections::HashMap::from([(key, crate::bind::Source::Provider(table))]);
+    let facts = crate::bind::Facts {
+        catalog: "main".into(),
+        schema: "default".into(),
+        zone: crate::spark::zone::Zone::Fixed(0),
+        zone_name: "UTC".into(),
+        user: "ana".into(),
+        groups: Vec::new(),
+        now: 0,
+    };
+    let runtime = crate::session::Runtime::new(&crate::QueryLimits::default()).unwrap();
+    let Ok(crannog_lake::grammar::Statement::Query(query)) = crannog_lake::grammar::parse(sql) else {
+        panic!("{sql} does not parse")
+    };
+    let (plan, ..) = crate::plan::bind(&facts, &runtime, &query, &sources, None).unwrap();
+    let state = runtime.state(true);
+    let plan = state.query_planner().create_physical_plan(&plan, &state).await.unwrap();
+    let batches = datafusion::physical_plan::collect(plan, state.task_ctx()).await.unwrap();
+    batches.iter().flat_map(show).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_file_of_a_row_is_known_by_name_only() {
+    let files = || csv("a\n1\n2\n").and("sub/g.csv", "a\n3\n");
+    assert_eq!(select(files(), "SELECT * FROM f ORDER BY a").await, ["1", "2", "3"]);
+    assert_eq!(
+        select(files(), "SELECT a, _metadata.file_name, _metadata.file_path, _metadata.file_size FROM f ORDER BY a")
+            .await,
+        [
+            "1|f.csv|/Volumes/main/flights/raw/f.csv|6",
+            "2|f.csv|/Volumes/main/flights/raw/f.csv|6",
+            "3|g.csv|/Volumes/main/flights/raw/sub/g.csv|4"
+        ]
+    );
+    let grouped = "SELECT x._metadata.file_name, count(*) FROM f AS x GROUP BY 1 ORDER BY 1";
+    assert_eq!(select(files(), grouped).await, ["f.csv|2", "g.csv|1"]);
+    let recent = "SELECT count(*) FROM f WHERE _metadata.file_modification_time > TIMESTAMP'2020-01-01'";
+    assert_eq!(select(files(), recent).await, ["3"]);
+    let documents = json("{\"a\":1}\n{\"a\":2}\n");
+    assert_eq!(select(documents, "SELECT max(_metadata.file_block_length), sum(a) FROM f").await, ["16|3"]);
+}

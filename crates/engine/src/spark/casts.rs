@@ -285,7 +285,8 @@ impl Caster<'_> {
             }
             DataType::Date32 => {
                 let days = i64::from(self.array.as_primitive::<Date32Type>().value(row));
-                self.zone.to_instant(days * 86_400_000_000)
+                let local = days.checked_mul(86_400_000_000).ok_or_else(|| self.overflow(row))?;
+                self.zone.to_instant(local)
             }
             DataType::Timestamp(_, None) => {
                 self.zone.to_instant(self.array.as_primitive::<TimestampMicrosecondType>().value(row))
@@ -320,7 +321,10 @@ impl Caster<'_> {
                 let text = self.text(row);
                 parse::timestamp_ntz(text).ok_or_else(|| malformed(text, self.to))?
             }
-            DataType::Date32 => i64::from(self.array.as_primitive::<Date32Type>().value(row)) * 86_400_000_000,
+            DataType::Date32 => {
+                let days = i64::from(self.array.as_primitive::<Date32Type>().value(row));
+                days.checked_mul(86_400_000_000).ok_or_else(|| self.overflow(row))?
+            }
             DataType::Timestamp(_, Some(_)) => {
                 self.zone.to_local(self.array.as_primitive::<TimestampMicrosecondType>().value(row))
             }

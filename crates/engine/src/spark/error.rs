@@ -83,6 +83,7 @@ impl SparkError {
             "NON_FOLDABLE_ARGUMENT" => "42K08",
             "MALFORMED_RECORD_IN_PARSING" => "22023",
             "CONCURRENT_QUERY_OUT_OF_MEMORY" => "53200",
+            "COLLECTION_SIZE_LIMIT_EXCEEDED" => "54000",
             _ => "42000",
         }
     }

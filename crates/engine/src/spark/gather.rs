@@ -3,6 +3,7 @@
 //! Such a function keeps the arrays that it was given and computes once at the end. What it keeps counts against the
 //! query's memory; there is no spilling below one group.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signature, Volatility};
 
 use super::error::{Result, spark, spark_hint, unsupported};
+use super::functions::room::Room;
 use super::{kernel, text, types};
 use crate::bind::{Binder, Bound, unexpected_type};
 
@@ -521,16 +523,19 @@ pub(crate) fn plan(
                 };
                 let values = columns[0].as_string::<i32>();
                 let mut parts: Vec<&str> = Vec::new();
+                let mut seen = HashSet::new();
                 for row in order {
-                    if values.is_valid(row) && !(distinct && parts.contains(&values.value(row))) {
+                    if values.is_valid(row) && (!distinct || seen.insert(values.value(row))) {
                         parts.push(values.value(row));
                     }
                 }
+                let bytes: usize = parts.iter().map(|part| part.len()).sum();
+                Room::of(columns).check(bytes.saturating_add(parts.len().saturating_mul(delimiter.len())))?;
                 Ok(ScalarValue::Utf8((!parts.is_empty()).then(|| parts.join(&delimiter))))
             });
             let delimiter_name = args.get(1).map_or_else(|| "NULL".to_owned(), |arg| arg.name.clone());
             let distinct = if distinct { "DISTINCT " } else { "" };
-            let mut shown = format!("{name}({distinct}{}, {delimiter_name})", args[0].name);
+            let mut shown = format!("listagg({distinct}{}, {delimiter_name})", args[0].name);
             if !keys.is_empty() {
                 shown.push_str(&format!(" WITHIN GROUP (ORDER BY {})", keys.join(", ")));
             }

@@ -54,12 +54,17 @@ pub(crate) fn moment(micros: i64, zone: Option<&Zone>) -> String {
     out
 }
 
+/// Whether a value is NULL, one without a type among them.
+fn absent(array: &ArrayRef, row: usize) -> bool {
+    *array.data_type() == DataType::Null || array.is_null(row)
+}
+
 /// Appends one value.
 ///
 /// # Errors
 /// A type without a text form.
 pub(crate) fn write(out: &mut String, array: &ArrayRef, row: usize, zone: &Zone, keep_nulls: bool) -> Result<()> {
-    if array.is_null(row) {
+    if absent(array, row) {
         out.push_str("null");
         return Ok(());
     }
@@ -116,7 +121,7 @@ pub(crate) fn write(out: &mut String, array: &ArrayRef, row: usize, zone: &Zone,
             out.push('{');
             let mut first = true;
             for (field, column) in fields.iter().zip(array.as_struct().columns()) {
-                if column.is_null(row) && !keep_nulls {
+                if absent(column, row) && !keep_nulls {
                     continue;
                 }
                 if !first {

@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
 };
 
 use super::error::Result;
+use super::functions::room::repeatable;
 
 /// From arrays of equal length to an array of that length. The second argument is the number of rows.
 pub(crate) type Body = Arc<dyn Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync>;
@@ -74,10 +75,18 @@ impl ScalarUDFImpl for Kernel {
         let scalar = self.signature.volatility == Volatility::Immutable
             && args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let rows = if scalar { 1 } else { args.number_rows };
+        for argument in &args.args {
+            if let ColumnarValue::Scalar(value) = argument {
+                repeatable(value, rows)?;
+            }
+        }
         let arrays = args.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<Vec<_>>>()?;
         let out = (self.body)(&arrays, rows)?;
         if scalar {
-            Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&out, 0)?))
+            let value = ScalarValue::try_from_array(&out, 0)?;
+            // DataFusion lays it out for each row.
+            repeatable(&value, args.number_rows)?;
+            Ok(ColumnarValue::Scalar(value))
         } else {
             Ok(ColumnarValue::Array(out))
         }
@@ -107,4 +116,20 @@ where
     F: Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync + 'static,
 {
     build(name, key.into(), returns, Volatility::Volatile, args, Arc::new(body))
+}
+
+/// The longest literal that may stand in a plan, in bytes: DataFusion lays a literal out for each row of a batch.
+const LONGEST_LITERAL: usize = 32 << 10;
+
+/// The literal as a call that gives it, if it is so long that DataFusion must not lay it out unchecked.
+pub(crate) fn guarded(value: &ScalarValue) -> Option<Expr> {
+    if value.data_type().is_primitive() || value.size() <= LONGEST_LITERAL {
+        return None;
+    }
+    let (kept, ty) = (value.clone(), value.data_type());
+    let key = format!("{:p}", Arc::new(()));
+    Some(volatile("constant", key, ty, Vec::new(), move |_, rows| {
+        repeatable(&kept, rows)?;
+        kept.to_array_of_size(rows)
+    }))
 }

@@ -95,8 +95,19 @@ impl Digits {
 
 /// Whether an unscaled value has at most that many digits.
 pub(crate) fn fits(value: i128, precision: u8) -> bool {
-    value.unsigned_abs() < 10_u128.pow(u32::from(precision.min(38)))
+    value.unsigned_abs() < POWERS[usize::from(precision.min(38))]
 }
+
+/// Powers of ten.
+const POWERS: [u128; 39] = {
+    let mut powers = [1; 39];
+    let mut at = 1;
+    while at < 39 {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};
 
 /// `t`, `true`, `y`, `yes`, `1` and their opposites.
 pub(crate) fn boolean(text: &str) -> Option<bool> {
@@ -132,6 +143,9 @@ fn calendar_date(text: &str) -> Option<i64> {
 /// `2024-01-31`, `2024-1`, `2024`, with anything after `T` or a blank.
 pub(crate) fn date(text: &str) -> Option<i32> {
     let text = trim(text);
+    if text.eq_ignore_ascii_case("epoch") {
+        return Some(0);
+    }
     let dashes = text.bytes().filter(|b| *b == b'-').count();
     let end = if dashes >= 2 { text.find([' ', 'T']).unwrap_or(text.len()) } else { text.len() };
     i32::try_from(calendar_date(&text[..end])?).ok()

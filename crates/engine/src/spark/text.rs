@@ -53,6 +53,10 @@ fn java_float(shortest_scientific: &str, value: f64) -> String {
 
 /// A DOUBLE.
 pub(crate) fn double(value: f64) -> String {
+    // Java shows two digits of the smallest double, Rust the one that suffices.
+    if value.abs() == f64::from_bits(1) {
+        return if value < 0.0 { "-4.9E-324".into() } else { "4.9E-324".into() };
+    }
     java_float(&format!("{value:e}"), value)
 }
 

@@ -50,10 +50,8 @@ impl Zone {
     pub(crate) fn offset_at(&self, micros: i64) -> i64 {
         match self {
             Zone::Fixed(seconds) => i64::from(*seconds),
-            Zone::Region(region) => match chrono::DateTime::from_timestamp_micros(micros) {
-                Some(instant) => {
-                    i64::from(region.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc())
-                }
+            Zone::Region(region) => match in_calendar(micros) {
+                Some(instant) => i64::from(region.offset_from_utc_datetime(&instant).fix().local_minus_utc()),
                 None => 0,
             },
         }
@@ -68,11 +66,9 @@ impl Zone {
     pub(crate) fn to_instant(&self, local: i64) -> i64 {
         let Zone::Region(region) = self else {
             let Zone::Fixed(seconds) = self else { return local };
-            return local - i64::from(*seconds) * 1_000_000;
+            return local.saturating_sub(i64::from(*seconds) * 1_000_000);
         };
-        let Some(naive) = chrono::DateTime::from_timestamp_micros(local).map(|time| time.naive_utc()) else {
-            return local;
-        };
+        let Some(naive) = in_calendar(local) else { return local };
         match region.offset_from_local_datetime(&naive) {
             chrono::LocalResult::Single(offset) => local - i64::from(offset.fix().local_minus_utc()) * 1_000_000,
             chrono::LocalResult::Ambiguous(earlier, _) => {
@@ -99,12 +95,19 @@ impl Zone {
         match self {
             Zone::Fixed(0) => "UTC".into(),
             Zone::Fixed(seconds) => offset_text(*seconds, true),
-            Zone::Region(region) => match chrono::DateTime::from_timestamp_micros(micros) {
-                Some(instant) => region.offset_from_utc_datetime(&instant.naive_utc()).to_string(),
+            Zone::Region(region) => match in_calendar(micros) {
+                Some(instant) => region.offset_from_utc_datetime(&instant).to_string(),
                 None => region.name().to_owned(),
             },
         }
     }
+}
+
+/// A wall clock that chrono's calendar has, with a day to spare on either side; beyond it every zone counts as UTC.
+fn in_calendar(micros: i64) -> Option<chrono::NaiveDateTime> {
+    let near = micros.checked_add(86_400_000_000).and_then(chrono::DateTime::from_timestamp_micros).is_some()
+        && micros.checked_sub(86_400_000_000).and_then(chrono::DateTime::from_timestamp_micros).is_some();
+    if near { chrono::DateTime::from_timestamp_micros(micros).map(|instant| instant.naive_utc()) } else { None }
 }
 
 /// `+02:00` or `+0200`.
@@ -180,6 +183,8 @@ pub(crate) fn days_in_month(year: i64, month: u32) -> u32 {
 /// The same day some months later; the last day of the month when it has no such day.
 pub(crate) fn add_months(days: i64, months: i64) -> i64 {
     let (year, month, day) = civil(days);
+    // Farther than any date or moment reaches, and near enough for the arithmetic below.
+    let months = months.clamp(-(1 << 40), 1 << 40);
     let total = year * 12 + i64::from(month) - 1 + months;
     let (year, month) = (total.div_euclid(12), u32::try_from(total.rem_euclid(12)).unwrap_or(0) + 1);
     days_from_civil(year, month, day.min(days_in_month(year, month))).unwrap_or(days)

@@ -1,8 +1,14 @@
 //! The engine's tests, in one binary: linking it is what takes time.
 
 #[cfg(test)]
+mod extremes;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod tables;
+#[cfg(test)]
+mod tpch;
+#[cfg(test)]
+mod zones;

@@ -86,7 +86,7 @@ impl Visit for Normalize {
             Expr::Interval(interval) => return normalize_interval(interval),
             Expr::Ceil { expr, field } => rounding("ceil", expr, field),
             Expr::Floor { expr, field } => rounding("floor", expr, field),
-            Expr::Position { expr, r#in } => call("position", vec![take(expr), take(r#in)]),
+            Expr::Position { expr, r#in } => call("locate", vec![take(expr), take(r#in)]),
             Expr::Substring { expr, substring_from, substring_for, special: _, shorthand } => {
                 let from = substring_from.as_mut().map_or_else(|| number("1"), take);
                 let mut arguments = vec![take(expr), from];

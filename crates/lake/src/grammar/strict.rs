@@ -6,10 +6,11 @@
 //! Expressions are in `strict_expr`, our own statements in `strict_statement`.
 
 use sqlparser::ast::{
-    ConnectByKind, Cte, Distinct, ExceptSelectItem, Expr, GroupByExpr, GroupByWithModifier, Ident, Join,
-    JoinConstraint, JoinOperator, LimitClause, NamedWindowDefinition, NamedWindowExpr, ObjectName, Offset, OrderBy,
-    OrderByExpr, OrderByKind, OrderByOptions, Query, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind,
-    SetExpr, SetOperator, SetQuantifier, TableAlias, TableAliasColumnDef, TableFactor, TableFunctionArgs, TableVersion,
+    ConnectByKind, Cte, Distinct, ExceptSelectItem, Expr, ExprWithAlias, GroupByExpr, GroupByWithModifier, Ident, Join,
+    JoinConstraint, JoinOperator, LateralView, LimitClause, NamedWindowDefinition, NamedWindowExpr, ObjectName, Offset,
+    OrderBy, OrderByExpr, OrderByKind, OrderByOptions, PivotValueSource, Query, Select, SelectFlavor, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableAlias, TableAliasColumnDef, TableFactor,
+    TableFunctionArgs, TableSample, TableSampleKind, TableSampleModifier, TableSampleQuantity, TableVersion,
     TableWithJoins, Values, WildcardAdditionalOptions, With,
 };
 
@@ -212,7 +213,6 @@ impl<'v> Strict<'v> {
         absent(top.is_some(), "TOP", "write LIMIT n at the end")?;
         absent(exclude.is_some(), "EXCLUDE", "write * EXCEPT (columns)")?;
         absent(into.is_some(), "INTO in a query", "write CREATE TABLE … AS SELECT, or INSERT INTO … SELECT")?;
-        absent(!lateral_views.is_empty(), "LATERAL VIEW", "select explode(column) in the SELECT list")?;
         absent(prewhere.is_some(), "PREWHERE", "write WHERE")?;
         match connect_by.first() {
             None => {}
@@ -238,6 +238,10 @@ impl<'v> Strict<'v> {
         for table in from {
             self.table_with_joins(table)?;
         }
+        for LateralView { lateral_view, lateral_view_name, lateral_col_alias: _, outer: _ } in lateral_views {
+            check_name(lateral_view_name)?;
+            self.expr(lateral_view)?;
+        }
         projection.iter_mut().try_for_each(|item| self.select_item(item))?;
         self.optional(selection)?;
         self.group_by(group_by)?;
@@ -261,8 +265,9 @@ impl<'v> Strict<'v> {
                 check_alias(alias)?;
                 self.expr(expr)
             }
-            SelectItem::ExprWithAliases { .. } => {
-                refuse("several aliases for one column", "name them in a query around this one")
+            SelectItem::ExprWithAliases { expr, aliases } => {
+                aliases.iter().try_for_each(check_alias)?;
+                self.expr(expr)
             }
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(_), options)
             | SelectItem::Wildcard(options) => wildcard(options),
@@ -394,7 +399,7 @@ impl<'v> Strict<'v> {
     }
 
     fn table_factor_parts(&mut self, factor: &mut TableFactor) -> Result<()> {
-        const SAMPLE: &str = "write WHERE rand() < 0.1, or LIMIT";
+        const SAMPLE: &str = "write it behind the table inside of the subquery";
         match factor {
             TableFactor::Table {
                 name,
@@ -423,7 +428,9 @@ impl<'v> Strict<'v> {
                 absent(*with_ordinality, "WITH ORDINALITY", "use posexplode(column)")?;
                 absent(!partitions.is_empty(), "PARTITION (…) behind a table", "filter with WHERE")?;
                 absent(json_path.is_some(), "a path behind a table", "select explode(column) in the SELECT list")?;
-                absent(sample.is_some(), "TABLESAMPLE", SAMPLE)?;
+                if let Some(sample) = sample {
+                    self.sample(sample)?;
+                }
                 absent(!index_hints.is_empty(), "an index hint", "leave it out: tables have no indexes")?;
                 if let Some(TableFunctionArgs { args, settings }) = args {
                     absent(settings.is_some(), "SETTINGS", "leave it out")?;
@@ -437,7 +444,7 @@ impl<'v> Strict<'v> {
                 alias,
                 sample,
             } => {
-                absent(sample.is_some(), "TABLESAMPLE", SAMPLE)?;
+                absent(sample.is_some(), "TABLESAMPLE of a subquery", SAMPLE)?;
                 self.query(subquery)?;
                 self.optional_alias(alias)
             }
@@ -448,19 +455,63 @@ impl<'v> Strict<'v> {
             TableFactor::TableFunction { expr: _, alias: _ } => {
                 refuse("TABLE(…) in FROM", "call the table function directly: FROM range(10)")
             }
-            TableFactor::Function { .. } => {
-                refuse("LATERAL with a function", "select explode(column) in the SELECT list")
+            TableFactor::Function { lateral: _, name, args, with_ordinality, alias } => {
+                check_name(name)?;
+                absent(*with_ordinality, "WITH ORDINALITY", "use posexplode(column)")?;
+                args.iter_mut().try_for_each(|arg| self.function_arg(arg))?;
+                self.optional_alias(alias)
             }
             TableFactor::UNNEST { .. } => refuse("UNNEST", "select explode(column) in the SELECT list"),
             TableFactor::JsonTable { .. } => refuse("JSON_TABLE", "use from_json(column, schema)"),
             TableFactor::OpenJsonTable { .. } => refuse("OPENJSON", "use from_json(column, schema)"),
             TableFactor::XmlTable { .. } => refuse("XMLTABLE", "parse XML in a notebook or job"),
-            TableFactor::Pivot { .. } => refuse("PIVOT", "write one aggregate with FILTER (WHERE …) for each value"),
-            TableFactor::Unpivot { .. } => refuse("UNPIVOT", "write UNION ALL, one SELECT for each column"),
+            TableFactor::Pivot { table, aggregate_functions, value_column, value_source, default_on_null, alias } => {
+                const VALUES: &str = "list the values: FOR column IN ('a', 'b')";
+                absent(default_on_null.is_some(), "DEFAULT ON NULL", "use coalesce in the SELECT list")?;
+                self.table_factor(table)?;
+                self.exprs_with_alias(aggregate_functions)?;
+                self.exprs(value_column)?;
+                match value_source {
+                    PivotValueSource::List(values) => self.exprs_with_alias(values)?,
+                    PivotValueSource::Any(_) => return refuse("PIVOT over ANY", VALUES),
+                    PivotValueSource::Subquery(_) => return refuse("PIVOT over a subquery", VALUES),
+                }
+                self.optional_alias(alias)
+            }
+            TableFactor::Unpivot { table, value, name: _, columns, null_inclusion: _, alias } => {
+                self.table_factor(table)?;
+                self.expr(value)?;
+                self.exprs_with_alias(columns)?;
+                self.optional_alias(alias)
+            }
             TableFactor::MatchRecognize { .. } => {
                 refuse("MATCH_RECOGNIZE", "use window functions such as lag and lead")
             }
             TableFactor::SemanticView { .. } => refuse("SEMANTIC_VIEW", "use a plain view with the aggregates"),
+        }
+    }
+
+    fn exprs_with_alias(&mut self, exprs: &mut [ExprWithAlias]) -> Result<()> {
+        for ExprWithAlias { expr, alias } in exprs {
+            alias.as_ref().map_or(Ok(()), check_alias)?;
+            self.expr(expr)?;
+        }
+        Ok(())
+    }
+
+    /// `TABLESAMPLE (10 PERCENT)` and `TABLESAMPLE (5 ROWS)`.
+    fn sample(&mut self, sample: &mut TableSampleKind) -> Result<()> {
+        const SAMPLE: &str = "write TABLESAMPLE (10 PERCENT) or TABLESAMPLE (100 ROWS)";
+        let (TableSampleKind::BeforeTableAlias(sample) | TableSampleKind::AfterTableAlias(sample)) = sample;
+        let TableSample { modifier, name, quantity, seed, bucket, offset } = sample.as_mut();
+        absent(*modifier == TableSampleModifier::Sample, "SAMPLE", SAMPLE)?;
+        absent(name.is_some(), "a method of TABLESAMPLE", SAMPLE)?;
+        absent(seed.is_some(), "REPEATABLE of TABLESAMPLE", SAMPLE)?;
+        absent(bucket.is_some(), "BUCKET of TABLESAMPLE", SAMPLE)?;
+        absent(offset.is_some(), "OFFSET of TABLESAMPLE", SAMPLE)?;
+        match quantity {
+            Some(TableSampleQuantity { parenthesized: true, value, unit: Some(_) }) => self.expr(value),
+            _ => refuse("TABLESAMPLE without PERCENT or ROWS", SAMPLE),
         }
     }
 

@@ -12,6 +12,7 @@ use datafusion::logical_expr::Expr;
 
 use super::Call;
 use super::lists::{Over, Pool, array_of, common, limited, with_value};
+use super::room::{Room, take_within};
 use crate::bind::{Binder, Bound, unexpected_type};
 use crate::spark::error::{Result, spark, spark_hint, unsupported};
 use crate::spark::{kernel, types};
@@ -159,9 +160,9 @@ fn slice(pool: &Pool<'_>, row: usize) -> Result<Option<Vec<Option<u32>>>> {
     Ok(Some(items.skip(from).take(length).map(Some).collect()))
 }
 
-fn joined(pool: &Pool<'_>, row: usize, with_null: bool) -> Option<String> {
+fn joined(pool: &Pool<'_>, row: usize, with_null: bool, room: &Room) -> Result<Option<String>> {
     if pool.null(0, row) || pool.null(1, row) || with_null && pool.null(2, row) {
-        return None;
+        return Ok(None);
     }
     let parts: Vec<&str> = pool
         .list(0, row)
@@ -170,7 +171,10 @@ fn joined(pool: &Pool<'_>, row: usize, with_null: bool) -> Option<String> {
             false => Some(pool.element_text(at)),
         })
         .collect();
-    Some(parts.join(pool.text(1, row)))
+    let between = pool.text(1, row);
+    let bytes: usize = parts.iter().map(|part| part.len()).sum();
+    room.check(bytes.saturating_add(parts.len().saturating_mul(between.len())))?;
+    Ok(Some(parts.join(between)))
 }
 
 /// One array of the elements of the arrays in an array.
@@ -199,7 +203,7 @@ fn flatten(arg: Bound, text: &str) -> Result<Bound> {
             lengths.push(places.len() - before);
             valid.push(present);
         }
-        let values = take(lists.values(), &UInt32Array::from(places), None)?;
+        let values = take_within(lists.values(), &UInt32Array::from(places))?;
         let (offsets, nulls) = (OffsetBuffer::from_lengths(lengths), NullBuffer::from(valid));
         Ok(Arc::new(ListArray::try_new(Arc::clone(&field), offsets, values, Some(nulls))?))
     });
@@ -242,7 +246,7 @@ fn zip(binder: &Binder, args: Vec<Bound>, text: &str) -> Result<Bound> {
         let children = lists
             .iter()
             .zip(places)
-            .map(|(list, places)| Ok(take(list.values(), &UInt32Array::from(places), None)?))
+            .map(|(list, places)| take_within(list.values(), &UInt32Array::from(places)))
             .collect::<Result<Vec<ArrayRef>>>()?;
         let values = StructArray::try_new_with_length(fields.clone(), children, None, total)?;
         let field = Arc::new(Field::new("element", structs.clone(), true));
@@ -370,23 +374,23 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
             let (array, value, element) = with_value(binder, call.args.remove(0), value, &text, false)?;
             let over = over(vec![array, value], 2, element, true);
             match name {
-                "array_contains" => over.to_value::<bool, _>(&text, |pool, row| {
+                "array_contains" => over.to_value::<bool, _>(&text, |pool, row, _| {
                     if pool.null(0, row) || pool.null(1, row) {
-                        return None;
+                        return Ok(None);
                     }
                     let value = pool.one(1, row);
                     if pool.list(0, row).any(|at| pool.same(at, value)) {
-                        return Some(true);
+                        return Ok(Some(true));
                     }
-                    (!pool.list(0, row).any(|at| pool.is_null(at))).then_some(false)
+                    Ok((!pool.list(0, row).any(|at| pool.is_null(at))).then_some(false))
                 })?,
-                "array_position" => over.to_value::<i64, _>(&text, |pool, row| {
+                "array_position" => over.to_value::<i64, _>(&text, |pool, row, _| {
                     if pool.null(0, row) || pool.null(1, row) {
-                        return None;
+                        return Ok(None);
                     }
                     let value = pool.one(1, row);
                     let at = pool.list(0, row).position(|at| pool.same(at, value));
-                    Some(at.and_then(|at| i64::try_from(at + 1).ok()).unwrap_or(0))
+                    Ok(Some(at.and_then(|at| i64::try_from(at + 1).ok()).unwrap_or(0)))
                 })?,
                 _ => over.to_list(&text, |pool, row| {
                     if pool.null(0, row) || pool.null(1, row) {
@@ -439,7 +443,7 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
                 "array_union" => over.to_list(&text, |pool, row| Ok(set(pool, row, Set::Union)))?,
                 "array_intersect" => over.to_list(&text, |pool, row| Ok(set(pool, row, Set::Intersect)))?,
                 "array_except" => over.to_list(&text, |pool, row| Ok(set(pool, row, Set::Except)))?,
-                _ => over.to_value::<bool, _>(&text, overlap)?,
+                _ => over.to_value::<bool, _>(&text, |pool, row, _| Ok(overlap(pool, row)))?,
             }
         }
         "array_repeat" => {
@@ -468,7 +472,7 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
                 bound.push(binder.implicit(arg, &DataType::Utf8, &text)?);
             }
             over(bound, 1, DataType::Utf8, false)
-                .to_value::<String, _>(&text, move |pool, row| joined(pool, row, with_null))?
+                .to_value::<String, _>(&text, move |pool, row, room| joined(pool, row, with_null, room))?
         }
         "slice" => {
             call.arity(3, 3)?;

@@ -1,6 +1,9 @@
 //! Dates and times. Fields of a TIMESTAMP are those of the wall clock in the session's zone.
 
-use arrow::datatypes::DataType;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{DataType, DurationMicrosecondType, Int64Type, IntervalUnit, IntervalYearMonthType};
 use datafusion::common::ScalarValue;
 
 use super::Call;
@@ -9,9 +12,9 @@ use super::rows::{Clock, Day, Instant, call as row, coerce};
 use crate::bind::{Binder, Bound, unexpected_type};
 use crate::spark::arithmetic::plus_months;
 use crate::spark::casts::Mode;
-use crate::spark::error::{Result, spark, spark_hint, unsupported};
+use crate::spark::error::{Result, spark, spark_hint};
 use crate::spark::zone::{Zone, add_months, civil, days_from_civil, days_in_month};
-use crate::spark::{parse, types};
+use crate::spark::{kernel, parse, types};
 
 const D: DataType = DataType::Date32;
 const I: DataType = DataType::Int32;
@@ -67,17 +70,17 @@ fn field(name: &str, local: i64) -> Option<i64> {
 fn truncated(unit: &str, local: i64) -> Option<i64> {
     let days = local.div_euclid(DAY);
     let (year, month, _) = civil(days);
-    let start = |days: Option<i64>| days.map(|days| days * DAY);
+    let start = |days: Option<i64>| days.and_then(|days| days.checked_mul(DAY));
     match unit.to_ascii_uppercase().as_str() {
         "YEAR" | "YYYY" | "YY" => start(days_from_civil(year, 1, 1)),
         "QUARTER" => start(days_from_civil(year, (month - 1) / 3 * 3 + 1, 1)),
         "MONTH" | "MM" | "MON" => start(days_from_civil(year, month, 1)),
         "WEEK" => start(Some(days - i64::try_from(weekday(days)).unwrap_or(0))),
         "DAY" | "DD" => start(Some(days)),
-        "HOUR" => Some(local.div_euclid(3_600_000_000) * 3_600_000_000),
-        "MINUTE" => Some(local.div_euclid(60_000_000) * 60_000_000),
-        "SECOND" => Some(local.div_euclid(1_000_000) * 1_000_000),
-        "MILLISECOND" => Some(local.div_euclid(1000) * 1000),
+        "HOUR" => local.checked_sub(local.rem_euclid(3_600_000_000)),
+        "MINUTE" => local.checked_sub(local.rem_euclid(60_000_000)),
+        "SECOND" => local.checked_sub(local.rem_euclid(1_000_000)),
+        "MILLISECOND" => local.checked_sub(local.rem_euclid(1000)),
         "MICROSECOND" => Some(local),
         _ => None,
     }
@@ -141,7 +144,7 @@ fn timestamp_add(binder: &Binder, call: &mut Call<'_>) -> Result<Bound> {
     let key = format!("{unit} {zone:?} {ntz}");
     let apply = move |at: i64, n: i64| -> Option<i64> {
         if months > 0 {
-            return Some(plus_months(at, n.checked_mul(months)?, Some(&zone)));
+            return plus_months(at, n.checked_mul(months)?, Some(&zone));
         }
         if days > 0 {
             return Some(zone.to_instant(zone.to_local(at).checked_add(n.checked_mul(days * DAY)?)?));
@@ -184,11 +187,11 @@ fn timestamp_diff(binder: &Binder, call: &mut Call<'_>) -> Result<Bound> {
     Ok(row("timestampdiff", unit, vec![a, b], move |r| {
         let (a, b) = (r.micros(0), r.micros(1));
         if divisor > 0 {
-            return Ok(Some((b - a) / divisor));
+            return b.checked_sub(a).map(|micros| Some(micros / divisor)).ok_or_else(too_far);
         }
         let ((ay, am, _), (by, bm, _)) = (civil(a.div_euclid(DAY)), civil(b.div_euclid(DAY)));
         let mut months = (by - ay) * 12 + i64::from(bm) - i64::from(am);
-        let moved = add_months(a.div_euclid(DAY), months) * DAY + a.rem_euclid(DAY);
+        let moved = plus_months(a, months, None).ok_or_else(too_far)?;
         if months > 0 && moved > b {
             months -= 1;
         } else if months < 0 && moved < b {
@@ -197,6 +200,10 @@ fn timestamp_diff(binder: &Binder, call: &mut Call<'_>) -> Result<Bound> {
         Ok(Some(months / per))
     })
     .named(shown))
+}
+
+fn too_far() -> datafusion::error::DataFusionError {
+    spark("DATETIME_OVERFLOW", "datetime operation overflow")
 }
 
 /// `to_date`, `to_timestamp` and their kin with a pattern.
@@ -246,14 +253,29 @@ fn part(binder: &Binder, unit: &str, value: Bound, text: &str) -> Result<Bound> 
         let micros = arrow_micros(value);
         let long =
             row("date_part", format!("{unit} i"), vec![micros], move |r| Ok(Some(r.long(0) / divisor % modulus)));
-        return Ok(if divisor == 1_000_000 {
-            binder.cast(long, &DataType::Decimal128(8, 6))?
-        } else {
-            binder.cast(long, &I)?
-        });
+        return binder.cast(
+            long,
+            &match divisor {
+                1_000_000 => DataType::Decimal128(8, 6),
+                DAY => I,
+                _ => DataType::Int8,
+            },
+        );
     }
     if let DataType::Interval(_) = value.ty {
-        return Err(unsupported("a field of a year-month interval"));
+        let (divisor, modulus, ty) = match unit.trim_end_matches('S') {
+            "YEAR" | "Y" | "YR" => (12, i64::MAX, I),
+            "MONTH" | "MON" => (1, 12, DataType::Int8),
+            _ => return Err(spark("INVALID_EXTRACT_FIELD", format!("cannot extract {unit} from an interval"))),
+        };
+        let expr = kernel::pure("months", "", L, vec![value.expr], |columns, _| {
+            let months = columns[0].as_primitive::<IntervalYearMonthType>();
+            Ok(Arc::new(months.unary::<_, Int64Type>(i64::from)))
+        });
+        let months = Bound::new(expr, L, value.name);
+        let long =
+            row("date_part", format!("{unit} ym"), vec![months], move |r| Ok(Some(r.long(0) / divisor % modulus)));
+        return binder.cast(long, &ty);
     }
     let local = clock(binder, value, text)?;
     let name = match unit.as_str() {
@@ -346,6 +368,11 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
                 .named(shown),
             ));
         }
+        "last_day" if matches!(call.args.as_slice(), [Bound { ty: DataType::Timestamp(..), .. }]) => {
+            let day = binder.cast(call.args.remove(0), &D)?;
+            call.args.push(day);
+            return dates_again(binder, call, text);
+        }
         "last_day" => row(name, "", coerce(binder, call, 1, &[D])?, |r| {
             let (year, month, _) = civil(r.day(0));
             Ok(days_from_civil(year, month, days_in_month(year, month)).map(Day))
@@ -373,22 +400,18 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
             call.arity(2, 2)?;
             let unit = binder.implicit(call.args[0].clone(), &T, &text)?;
             let value = call.args[1].clone();
-            if value.ty == types::timestamp_ntz() {
-                row(name, "ntz", vec![unit, value], |r| Ok(truncated(r.text(0), r.micros(1)).map(Clock)))
-            } else {
-                let value = binder.implicit(value, &moment, &text)?;
-                row(name, zoned, vec![unit, value], move |r| {
-                    let (unit, at) = (r.text(0), r.micros(1));
-                    let local = zone.to_local(at);
-                    let Some(start) = truncated(unit, local) else { return Ok(None) };
-                    // Within a day the offset stays: an hour that the clock shows twice is not moved to its first time.
-                    let within = matches!(
-                        unit.to_ascii_uppercase().as_str(),
-                        "HOUR" | "MINUTE" | "SECOND" | "MILLISECOND" | "MICROSECOND"
-                    );
-                    Ok(Some(Instant(if within { at - (local - start) } else { zone.to_instant(start) })))
-                })
-            }
+            let value = binder.implicit(value, &moment, &text)?;
+            row(name, zoned, vec![unit, value], move |r| {
+                let (unit, at) = (r.text(0), r.micros(1));
+                let local = zone.to_local(at);
+                let Some(start) = truncated(unit, local) else { return Ok(None) };
+                // Within a day the offset stays: an hour that the clock shows twice is not moved to its first time.
+                let within = matches!(
+                    unit.to_ascii_uppercase().as_str(),
+                    "HOUR" | "MINUTE" | "SECOND" | "MILLISECOND" | "MICROSECOND"
+                );
+                Ok(Some(Instant(if within { at.saturating_sub(local - start) } else { zone.to_instant(start) })))
+            })
         }
         "year" | "quarter" | "month" | "day" | "dayofmonth" | "dayofweek" | "weekday" | "dayofyear" | "weekofyear" => {
             call.arity(1, 1)?;
@@ -489,6 +512,7 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
                 .named(shown),
             ));
         }
+        "make_dt_interval" | "make_ym_interval" => make_interval(binder, call, &text)?,
         "unix_date" => row(name, "", coerce(binder, call, 1, &[D])?, |r| Ok(i32::try_from(r.day(0)).ok())),
         "unix_seconds" => {
             row(name, "", coerce(binder, call, 1, &[moment])?, |r| Ok(Some(r.micros(0).div_euclid(1_000_000))))
@@ -555,6 +579,50 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
     }))
 }
 
+/// The call with its arguments changed, under the name that it had.
+fn dates_again(binder: &Binder, changed: &mut Call<'_>, text: String) -> Result<Option<Bound>> {
+    Ok(call(binder, changed)?.map(|bound| bound.named(text)))
+}
+
+/// `make_dt_interval([days[, hours[, minutes[, seconds]]]])`, `make_ym_interval([years[, months]])`.
+fn make_interval(binder: &Binder, call: &mut Call<'_>, text: &str) -> Result<Bound> {
+    let overflow =
+        || spark("INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION", "integer overflow while making an interval");
+    let days = call.name == "make_dt_interval";
+    call.arity(0, if days { 4 } else { 2 })?;
+    let mut values = Vec::new();
+    for (at, arg) in std::mem::take(&mut call.args).into_iter().enumerate() {
+        let wide = match at {
+            3 => {
+                let exact = binder.cast(binder.implicit(arg, &DataType::Decimal128(18, 6), text)?, &T)?;
+                row("micros", "", vec![exact], |r| {
+                    let digits = parse::digits(r.text(0)).and_then(|digits| digits.at_scale(38, 6));
+                    Ok(digits.and_then(|micros| i64::try_from(micros).ok()))
+                })
+            }
+            _ => binder.cast(binder.implicit(arg, &I, text)?, &L)?,
+        };
+        values.push(wide);
+    }
+    let factors: &'static [i64] = if days { &[DAY, 3_600_000_000, 60_000_000, 1] } else { &[12, 1] };
+    let count = values.len();
+    let total = row(call.name, format!("{count}"), values, move |r| {
+        let parts = (0..count).map(|at| r.long(at).checked_mul(factors[at]));
+        let total = parts.reduce(|a, b| a?.checked_add(b?)).unwrap_or(Some(0));
+        total.filter(|total| days || i32::try_from(*total).is_ok()).map(Some).ok_or_else(overflow)
+    });
+    let ty = if days { types::day_time() } else { DataType::Interval(IntervalUnit::YearMonth) };
+    let out = ty.clone();
+    let expr = kernel::pure("interval", "", ty.clone(), vec![total.expr], move |columns, _| {
+        let totals = columns[0].as_primitive::<Int64Type>();
+        Ok(match out {
+            DataType::Duration(_) => Arc::new(totals.reinterpret_cast::<DurationMicrosecondType>()) as ArrayRef,
+            _ => Arc::new(totals.unary::<_, IntervalYearMonthType>(|months| i32::try_from(months).unwrap_or(0))),
+        })
+    });
+    Ok(Bound::new(expr, ty, text))
+}
+
 fn make_timestamp(binder: &Binder, call: &mut Call<'_>, text: String) -> Result<Option<Bound>> {
     let name = call.name;
     let seconds = DataType::Decimal128(16, 6);
@@ -587,7 +655,9 @@ fn make_timestamp(binder: &Binder, call: &mut Call<'_>, text: String) -> Result<
         let named = if own { Zone::parse(r.text(6))? } else { zone };
         match (day, micros) {
             (Some(day), Some(micros)) if valid => {
-                Ok(Some((day * DAY + (hour * 3600 + minute * 60) * 1_000_000 + micros, named)))
+                let of_day = (hour * 3600 + minute * 60) * 1_000_000 + micros;
+                let local = day.checked_mul(DAY).and_then(|start| start.checked_add(of_day)).ok_or_else(too_far)?;
+                Ok(Some((local, named)))
             }
             _ if safe => Ok(None),
             _ => Err(out_of_bounds(format!(

@@ -13,8 +13,9 @@ use serde_json::Value as Json;
 
 use super::Call;
 use super::pattern::Pattern;
-use super::rows::{call as row, coerce};
-use crate::bind::expr::arrow_type;
+use super::room::Room;
+use super::rows::{call as row, coerce, gather};
+use crate::bind::sql_type::arrow_type;
 use crate::bind::{Binder, Bound, unexpected_type};
 use crate::spark::casts::{self, Mode};
 use crate::spark::error::{Result, spark, spark_hint, unsupported};
@@ -197,7 +198,7 @@ fn without_void(ty: &DataType) -> DataType {
 }
 
 /// `a INT, b STRING`, or any type.
-fn schema(written: &str) -> Result<DataType> {
+pub(crate) fn schema(written: &str) -> Result<DataType> {
     let parsed = SqlType::parse(written).or_else(|_| SqlType::parse(&format!("struct<{written}>")));
     let parsed = parsed.map_err(|_| {
         spark_hint(
@@ -311,15 +312,14 @@ fn to_json(binder: &Binder, call: &mut Call<'_>) -> Result<Bound> {
             true => formatted(&columns[0], &options, &zone)?,
             false => Arc::clone(&columns[0]),
         };
-        let texts = (0..rows).map(|row| {
+        gather(rows, &Room::of(columns), |row| {
             if column.is_null(row) {
                 return Ok(None);
             }
             let mut out = String::new();
             json::write(&mut out, &column, row, &zone, options.keep_nulls)?;
             Ok(Some(out))
-        });
-        Ok(Arc::new(texts.collect::<Result<StringArray>>()?))
+        })
     });
     Ok(Bound::new(expr, T, name))
 }
@@ -440,6 +440,20 @@ fn from_json(binder: &Binder, call: &mut Call<'_>) -> Result<Bound> {
         read(&documents.iter().map(Option::as_ref).collect::<Vec<_>>(), &out, &options, &zone)
     });
     Ok(Bound::new(expr, ty, name))
+}
+
+/// A column of `json_tuple`: the member of an object, a text without its quotes.
+pub(crate) fn member(binder: &Binder, document: Bound, key: Bound) -> Result<Bound> {
+    let document = binder.implicit(document, &T, "json_tuple")?;
+    let key = binder.implicit(key, &T, "json_tuple")?;
+    Ok(row("json_member", "", vec![document, key], |r| {
+        let document = serde_json::from_str::<Json>(r.text(0)).ok();
+        Ok(match document.as_ref().and_then(|json| json.as_object()?.get(r.text(1))) {
+            None | Some(Json::Null) => None,
+            Some(Json::String(text)) => Some(text.clone()),
+            Some(other) => Some(shown(other)),
+        })
+    }))
 }
 
 /// Binds the call if it is one of these functions.

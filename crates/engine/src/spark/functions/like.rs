@@ -3,6 +3,8 @@
 //! A literal pattern without escapes runs in DataFusion's own LIKE, which prunes files by prefix; everything else becomes a
 //! regular expression.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray};
@@ -18,14 +20,31 @@ use crate::spark::kernel;
 
 /// A pattern of Java's as one of this crate's: what differs between them is rare and refused.
 pub(crate) fn java_regex(pattern: &str, function: &str) -> Result<Regex> {
-    RegexBuilder::new(pattern).size_limit(10 << 20).build().map_err(|_| {
+    thread_local! {
+        // To compile a pattern takes longer than to match it, and a column of patterns mostly repeats itself.
+        static KNOWN: RefCell<HashMap<String, Regex>> = RefCell::default();
+    }
+    if let Some(regex) = KNOWN.with_borrow(|known| known.get(pattern).cloned()) {
+        return Ok(regex);
+    }
+    let regex = RegexBuilder::new(pattern).size_limit(10 << 20).build().map_err(|_| {
         spark_hint(
             "INVALID_PARAMETER_VALUE.PATTERN",
             format!("the value of the parameter `regexp` in `{function}` is invalid: '{pattern}'"),
             "look-around and back references are not supported either",
         )
-    })
+    })?;
+    KNOWN.with_borrow_mut(|known| {
+        if known.len() >= MOST_PATTERNS {
+            known.clear();
+        }
+        known.insert(pattern.to_owned(), regex.clone());
+    });
+    Ok(regex)
 }
+
+/// Compiled patterns that a thread keeps.
+const MOST_PATTERNS: usize = 32;
 
 /// A cache of the last pattern: a column of patterns mostly repeats itself.
 #[derive(Default)]
@@ -175,7 +194,9 @@ impl Binder {
                     }
                 });
             }
-            return found.ok_or_else(|| spark("PARSE_SYNTAX_ERROR", "LIKE ALL needs at least one pattern"));
+            let shown = format!("{}likeall({})", if negated { "not" } else { "" }, value.name);
+            let found = found.ok_or_else(|| spark("PARSE_SYNTAX_ERROR", "LIKE ALL needs at least one pattern"));
+            return Ok(found?.named(shown));
         }
         if any {
             return Err(crate::spark::error::unsupported("this form of LIKE ANY"));

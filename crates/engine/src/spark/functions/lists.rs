@@ -8,17 +8,18 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, UInt32Array, new_empty_array};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::compute::{concat, take};
+use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int32Type};
 use arrow::row::{Row, RowConverter, Rows, SortField};
 
-use super::rows::Value;
+use super::room::{Room, take_within};
+use super::rows::{Value, gather};
 use crate::bind::{Binder, Bound, unexpected_type};
 use crate::spark::error::{Result, spark, spark_hint};
 use crate::spark::{kernel, types};
 
 /// The most elements that one batch of results may hold.
-const MOST_ELEMENTS: usize = 1 << 26;
+const MOST_ELEMENTS: usize = 1 << 25;
 
 /// `COLLECTION_SIZE_LIMIT_EXCEEDED` when the result grows too large.
 pub(crate) fn limited(elements: usize) -> Result<()> {
@@ -176,7 +177,7 @@ impl Over {
                 places.extend(found);
                 limited(places.len())?;
             }
-            let values = take(&pool.values, &UInt32Array::from(places), None)?;
+            let values = take_within(&pool.values, &UInt32Array::from(places))?;
             let field = Arc::new(Field::new("element", element.clone(), true));
             let nulls = NullBuffer::from(valid);
             Ok(Arc::new(ListArray::try_new(field, OffsetBuffer::from_lengths(lengths), values, Some(nulls))?))
@@ -195,7 +196,7 @@ impl Over {
         let expr = kernel::pure(self.name, "", ty.clone(), self.exprs(), move |columns, rows| {
             let pool = Pool::new(columns, pooled, &element, compares)?;
             let places: UInt32Array = (0..rows).map(|row| f(&pool, row)).collect();
-            Ok(take(&pool.values, &places, None)?)
+            take_within(&pool.values, &places)
         });
         Ok(Bound::new(expr, ty, call))
     }
@@ -203,13 +204,14 @@ impl Over {
     /// A function that gives a flat value.
     pub(crate) fn to_value<V: Value, F>(mut self, call: &str, f: F) -> Result<Bound>
     where
-        F: Fn(&Pool<'_>, usize) -> Option<V> + Send + Sync + 'static,
+        F: Fn(&Pool<'_>, usize, &Room) -> Result<Option<V>> + Send + Sync + 'static,
     {
         self.check(call)?;
         let (pooled, element, compares) = (self.pooled, self.element.clone(), self.compares);
         let expr = kernel::pure(self.name, "", V::ty(), self.exprs(), move |columns, rows| {
             let pool = Pool::new(columns, pooled, &element, compares)?;
-            Ok(V::array((0..rows).map(|row| f(&pool, row)).collect()))
+            let room = Room::of(columns);
+            gather(rows, &room, |row| f(&pool, row, &room))
         });
         Ok(Bound::new(expr, V::ty(), call))
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, MapArray, StringArray, UInt32Array};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::compute::{concat, take};
+use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::ScalarValue;
 
@@ -12,6 +12,7 @@ use super::Call;
 use super::like::java_regex;
 use super::lists::{array_of, limited};
 use super::nested::{find_keys, unique_keys};
+use super::room::take_within;
 use crate::bind::lambda::map_of;
 use crate::bind::{Binder, Bound, unexpected_type};
 use crate::spark::error::{Result, spark, unsupported};
@@ -78,8 +79,8 @@ impl Gathered {
     }
 
     fn finish(self, ty: &DataType, keys: &ArrayRef, values: &ArrayRef) -> Result<ArrayRef> {
-        let keys = take(keys, &UInt32Array::from(self.keys), None)?;
-        let values = take(values, &UInt32Array::from(self.values), None)?;
+        let keys = take_within(keys, &UInt32Array::from(self.keys))?;
+        let values = take_within(values, &UInt32Array::from(self.values))?;
         let offsets = OffsetBuffer::from_lengths(self.lengths);
         unique_keys(&keys, &offsets)?;
         map_of(ty, offsets, keys, values, Some(NullBuffer::from(self.valid)))

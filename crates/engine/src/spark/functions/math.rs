@@ -11,7 +11,7 @@ use super::Call;
 use super::rows::{call as row, coerce};
 use crate::bind::{Binder, Bound, unexpected_type};
 use crate::spark::arithmetic::negate;
-use crate::spark::error::{Result, overflow};
+use crate::spark::error::{Result, overflow, spark_hint};
 use crate::spark::{kernel, parse, text, types};
 
 const D: DataType = DataType::Float64;
@@ -62,29 +62,34 @@ enum Way {
     Down,
 }
 
-/// An unscaled value at another scale.
-fn rounded(value: i128, from: i32, to: i32, way: Way) -> i128 {
+/// An unscaled value at another scale; `None` when it is too large there.
+fn rounded(value: i128, from: i32, to: i32, way: Way) -> Option<i128> {
     if to >= from {
-        return value;
+        return Some(value);
     }
-    let Some(unit) = 10_i128.checked_pow(u32::try_from(from - to).unwrap_or(0)) else { return 0 };
+    let Some(unit) = 10_i128.checked_pow(u32::try_from(from - to).unwrap_or(0)) else {
+        // Every value is nearer to 0 than to such a unit.
+        return match way {
+            Way::Up if value > 0 => None,
+            Way::Down if value < 0 => None,
+            _ => Some(0),
+        };
+    };
     let (quotient, rest) = (value.div_euclid(unit), value.rem_euclid(unit));
-    let twice = rest * 2;
+    let half = rest.cmp(&(unit - rest));
     let up = match way {
         Way::Up => rest > 0,
         Way::Down => false,
-        Way::HalfEven => twice > unit || twice == unit && quotient % 2 != 0,
+        Way::HalfEven => half.is_gt() || half.is_eq() && quotient % 2 != 0,
         // Away from zero: a negative value at the half goes down.
-        Way::HalfUp => {
-            if value < 0 {
-                twice > unit
-            } else {
-                twice >= unit
-            }
-        }
+        Way::HalfUp if value < 0 => half.is_gt(),
+        Way::HalfUp => half.is_ge(),
     };
-    (quotient + i128::from(up)) * unit
+    (quotient + i128::from(up)).checked_mul(unit)
 }
+
+/// More places than any value has, on either side of the point.
+const PLACES: i32 = 400;
 
 fn round(binder: &Binder, call: &mut Call<'_>, way: Way) -> Result<Bound> {
     call.arity(1, 2)?;
@@ -116,6 +121,7 @@ fn round(binder: &Binder, call: &mut Call<'_>, way: Way) -> Result<Bound> {
     } else {
         format!("{}({})", call.name.to_uppercase(), value.name)
     };
+    let places = places.clamp(-PLACES, PLACES);
     let key = format!("{way:?} {places}");
     // ceil and floor with a second argument work on decimals, without one give BIGINT.
     let value = match (&value.ty, rounding, explicit) {
@@ -144,10 +150,10 @@ fn round(binder: &Binder, call: &mut Call<'_>, way: Way) -> Result<Bound> {
                     .iter()
                     .map(|value| {
                         let Some(value) = value else { return Ok(None) };
-                        let value = rounded(value, s, places, way);
-                        let value =
-                            crate::spark::casts::rescale(value, scale, out_s).ok_or_else(|| overflow("decimal"))?;
-                        Ok(Some(value))
+                        let value = rounded(value, s, places, way)
+                            .and_then(|value| crate::spark::casts::rescale(value, scale, out_s))
+                            .filter(|value| parse::fits(*value, out_p));
+                        value.map(Some).ok_or_else(|| overflow("decimal"))
                     })
                     .collect::<Result<Decimal128Array>>()?;
                 Ok(Arc::new(out.with_precision_and_scale(out_p, out_s)?))
@@ -168,8 +174,8 @@ fn round(binder: &Binder, call: &mut Call<'_>, way: Way) -> Result<Bound> {
             };
             let bound = row(call.name, key, vec![wide], move |r| {
                 let value = rounded(i128::from(r.long(0)), 0, places, way);
-                match i64::try_from(value) {
-                    Ok(value) if (low..=high).contains(&value) => Ok(Some(value)),
+                match value.and_then(|value| i64::try_from(value).ok()) {
+                    Some(value) if (low..=high).contains(&value) => Ok(Some(value)),
                     _ => Err(overflow("integer")),
                 }
             });
@@ -197,7 +203,7 @@ fn round(binder: &Binder, call: &mut Call<'_>, way: Way) -> Result<Bound> {
                 match digits.at_scale(38, scale) {
                     Some(unscaled) if places < 16 => {
                         let out = rounded(unscaled, i32::from(scale), places, way);
-                        Ok(text::decimal(out, scale).parse().ok())
+                        Ok(out.and_then(|out| text::decimal(out, scale).parse().ok()).or(Some(value)))
                     }
                     _ => Ok(Some(value)),
                 }
@@ -286,11 +292,12 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
         }),
         "width_bucket" => row(name, "", coerce(binder, call, 4, &[D, D, D, DataType::Int64])?, |r| {
             let (value, low, high, count) = (r.double(0), r.double(1), r.double(2), r.long(3));
-            if count <= 0 || low == high || value.is_nan() || !low.is_finite() || !high.is_finite() {
+            if count <= 0 || count == i64::MAX || low == high || value.is_nan() || !low.is_finite() || !high.is_finite()
+            {
                 return Ok(None);
             }
             #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "buckets")]
-            let place = |share: f64| (share * count as f64) as i64 + 1;
+            let place = |share: f64| ((share * count as f64) as i64).saturating_add(1);
             Ok(Some(if low < high {
                 if value < low {
                     0
@@ -318,8 +325,24 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
             row(name, "", vec![wide], |r| Ok(Some(i32::try_from(r.long(0).count_ones()).unwrap_or(0))))
         }
         "bit_get" | "getbit" => {
+            let bits = match call.args.first().map(|arg| &arg.ty) {
+                Some(DataType::Int8) => 8,
+                Some(DataType::Int16) => 16,
+                Some(DataType::Int32) => 32,
+                _ => 64,
+            };
             let values = coerce(binder, call, 2, &[DataType::Int64, DataType::Int32])?;
-            let bound = row(name, "", values, |r| Ok(Some(i32::try_from(r.long(0) >> r.int(1) & 1).unwrap_or(0))));
+            let bound = row(name, format!("{bits}"), values, move |r| {
+                let at = r.int(1);
+                if !(0..bits).contains(&at) {
+                    return Err(spark_hint(
+                        "INVALID_PARAMETER_VALUE.BIT_POSITION_RANGE",
+                        format!("the bit position {at} is not within 0 and {}", bits - 1),
+                        "count the bits from 0, the lowest first",
+                    ));
+                }
+                Ok(Some(i32::from(r.long(0) >> at & 1 == 1)))
+            });
             Bound::new(
                 Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(bound.expr), DataType::Int8)),
                 DataType::Int8,

@@ -6,8 +6,10 @@
 
 pub(crate) mod arrays;
 pub(crate) mod conditional;
+pub(crate) mod csv;
 pub(crate) mod dates;
 pub(crate) mod encode;
+pub(crate) mod formats;
 pub(crate) mod hashes;
 pub(crate) mod json;
 pub(crate) mod like;
@@ -17,9 +19,12 @@ pub(crate) mod math;
 pub(crate) mod nested;
 pub(crate) mod pattern;
 pub(crate) mod printf;
+pub(crate) mod regexes;
+pub(crate) mod room;
 pub(crate) mod rows;
 pub(crate) mod sequence;
 pub(crate) mod strings;
+pub(crate) mod urls;
 
 use std::sync::Arc;
 
@@ -55,8 +60,7 @@ impl Call<'_> {
 
 impl Binder {
     /// A call of a scalar function with bound arguments.
-    pub(crate) fn function_call(&self, name: &str, args: Vec<Bound>, cx: &Cx<'_>) -> Result<Bound> {
-        let _ = cx;
+    pub(crate) fn function_call(&self, name: &str, args: Vec<Bound>, _: &Cx<'_>) -> Result<Bound> {
         let mut call = Call { name, args };
         if let Some(bound) = conditional::call(self, &mut call)? {
             return Ok(bound);
@@ -79,6 +83,12 @@ impl Binder {
         if let Some(bound) = hashes::call(&mut call)? {
             return Ok(bound);
         }
+        if let Some(bound) = regexes::call(self, &mut call)? {
+            return Ok(bound);
+        }
+        if let Some(bound) = encode::call(self, &mut call)? {
+            return Ok(bound);
+        }
         if let Some(bound) = strings::call(self, &mut call)? {
             return Ok(bound);
         }
@@ -86,6 +96,15 @@ impl Binder {
             return Ok(bound);
         }
         if let Some(bound) = dates::call(self, &mut call)? {
+            return Ok(bound);
+        }
+        if let Some(bound) = formats::call(self, &mut call)? {
+            return Ok(bound);
+        }
+        if let Some(bound) = csv::call(self, &mut call)? {
+            return Ok(bound);
+        }
+        if let Some(bound) = urls::call(self, &mut call)? {
             return Ok(bound);
         }
         Err(unresolved_routine(name))

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, ListArray, StructArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, UInt32Array};
 use arrow::buffer::OffsetBuffer;
-use arrow::compute::{interleave, take};
+use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Field};
 
 use super::Call;
+use super::room::{Room, bytes_of, take_within};
 use crate::bind::lambda::map_of;
 use crate::bind::{Binder, Bound, unexpected_type};
 use crate::spark::error::{Result, spark, spark_hint, unsupported};
@@ -26,6 +27,8 @@ pub(crate) fn named_struct(items: Vec<Bound>) -> Result<Bound> {
 
 /// Lists that hold the n-th value of every column.
 fn interleaved(columns: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+    let bytes: u64 = columns.iter().map(|column| bytes_of(column)).sum();
+    Room::of(columns).check(usize::try_from(bytes).unwrap_or(usize::MAX))?;
     let places: Vec<(usize, usize)> = (0..rows).flat_map(|row| (0..columns.len()).map(move |at| (at, row))).collect();
     let parts: Vec<&dyn Array> = columns.iter().map(AsRef::as_ref).collect();
     Ok(interleave(&parts, &places)?)
@@ -175,7 +178,7 @@ fn element(
             }
             places.push(u32::try_from(i64::from(list.value_offsets()[row]) + at).ok());
         }
-        Ok(take(list.values(), &UInt32Array::from(places), None)?)
+        take_within(list.values(), &UInt32Array::from(places))
     });
     Ok(Bound::new(expr, ty, name))
 }
@@ -189,7 +192,7 @@ fn map_value(binder: &Binder, value: Bound, key: Bound, name: String) -> Result<
     let expr = kernel::pure("map_value", "", ty.clone(), vec![value.expr, key.expr], |columns, _| {
         let map = arrow::array::AsArray::as_map(&columns[0]);
         let places: Vec<Option<u32>> = find_keys(map, &columns[1])?;
-        Ok(take(map.values(), &UInt32Array::from(places), None)?)
+        take_within(map.values(), &UInt32Array::from(places))
     });
     Ok(Bound::new(expr, ty, name))
 }
@@ -281,4 +284,45 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
         _ => return Ok(None),
     };
     Ok(Some(bound.named(text)))
+}
+
+/// A field of a struct, by its place; NULL where the struct is NULL.
+pub(crate) fn field_of(value: Bound, at: usize) -> Result<Bound> {
+    let DataType::Struct(fields) = &value.ty else { return Err(unsupported("a field of what is no struct")) };
+    let ty = fields[at].data_type().clone();
+    let name = value.name.clone();
+    let expr = kernel::pure("field", format!("{at}"), ty.clone(), vec![value.expr], move |columns, _| {
+        let rows = columns[0].as_struct();
+        let column = rows.column(at);
+        Ok(match rows.nulls() {
+            Some(nulls) if nulls.null_count() > 0 => {
+                let mask = arrow::array::BooleanArray::new(!nulls.inner(), None);
+                arrow::compute::nullif(column, &mask)?
+            }
+            _ => Arc::clone(column),
+        })
+    });
+    Ok(Bound::new(expr, ty, name))
+}
+
+/// The same field of each element of a list.
+pub(crate) fn field_of_elements(value: Bound, at: usize) -> Result<Bound> {
+    let DataType::List(element) = &value.ty else { return Err(unsupported("a field of what is no list")) };
+    let DataType::Struct(fields) = element.data_type() else { return Err(unsupported("a field of what is no struct")) };
+    let ty = types::list_of(fields[at].data_type().clone());
+    let inner = Arc::new(Field::new("element", fields[at].data_type().clone(), true));
+    let name = value.name.clone();
+    let expr = kernel::pure("fields", format!("{at}"), ty.clone(), vec![value.expr], move |columns, _| {
+        let list = columns[0].as_list::<i32>();
+        let rows = list.values().as_struct();
+        let column = match rows.nulls() {
+            Some(nulls) if nulls.null_count() > 0 => {
+                let mask = arrow::array::BooleanArray::new(!nulls.inner(), None);
+                arrow::compute::nullif(rows.column(at), &mask)?
+            }
+            _ => Arc::clone(rows.column(at)),
+        };
+        Ok(Arc::new(ListArray::try_new(Arc::clone(&inner), list.offsets().clone(), column, list.nulls().cloned())?))
+    });
+    Ok(Bound::new(expr, ty, name))
 }

@@ -3,12 +3,12 @@
 //! A value keeps Spark's inner form, so a date is its number of days. A conversion that does not go with its value is an
 //! error, as in Java.
 
-use std::sync::Arc;
-
-use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Date32Type, Decimal128Type, TimestampMicrosecondType};
 
 use super::Call;
+use super::room::Room;
+use super::rows::gather;
 use crate::bind::{Binder, Bound};
 use crate::spark::error::{Result, spark_hint};
 use crate::spark::zone::Zone;
@@ -230,7 +230,7 @@ fn half_up(shown: &str, precision: usize) -> String {
     if precision == 0 { whole.to_owned() } else { format!("{whole}.{fraction}") }
 }
 
-fn format(written: &str, args: &[ArrayRef], row: usize, zone: &Zone) -> Result<String> {
+fn format(written: &str, args: &[ArrayRef], row: usize, zone: &Zone, room: &Room) -> Result<String> {
     let (mut out, mut rest, mut next) = (String::new(), written, 0);
     while let Some((before, after)) = rest.split_once('%') {
         out.push_str(before);
@@ -251,6 +251,7 @@ fn format(written: &str, args: &[ArrayRef], row: usize, zone: &Zone) -> Result<S
                 out.push_str(&spec.apply(&arg(value, row, zone)?)?);
             }
         }
+        room.check(out.len())?;
     }
     out.push_str(rest);
     Ok(out)
@@ -270,11 +271,11 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
     let zone = binder.zone();
     let expr = kernel::pure("format_string", format!("{zone:?}"), DataType::Utf8, exprs, move |columns, rows| {
         let formats = columns[0].as_string::<i32>();
-        let texts = (0..rows).map(|row| match formats.is_null(row) {
+        let room = Room::of(columns);
+        gather(rows, &room, |row| match formats.is_null(row) {
             true => Ok(None),
-            false => format(formats.value(row), &columns[1..], row, &zone).map(Some),
-        });
-        Ok(Arc::new(texts.collect::<Result<StringArray>>()?))
+            false => format(formats.value(row), &columns[1..], row, &zone, &room).map(Some),
+        })
     });
     Ok(Some(Bound::new(expr, DataType::Utf8, text)))
 }

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array,
-    ListBuilder, StringArray, StringBuilder, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder,
+    Int64Builder, ListBuilder, PrimitiveArray, StringBuilder, TimestampMicrosecondBuilder,
 };
-use arrow::datatypes::{DataType, Date32Type, Field, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Date32Type, Field, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
 
+use super::room::Room;
 use crate::bind::{Binder, Bound};
 use crate::spark::error::Result;
 use crate::spark::{kernel, types};
@@ -16,9 +19,14 @@ use crate::spark::{kernel, types};
 pub(crate) struct Row<'a> {
     columns: &'a [ArrayRef],
     row: usize,
+    room: &'a Room,
 }
 
 impl Row<'_> {
+    /// Whether a value of so many bytes may be made; to be asked where it can be larger than the arguments.
+    pub(crate) fn room_for(&self, bytes: usize) -> Result<()> {
+        self.room.check(bytes)
+    }
     pub(crate) fn text(&self, at: usize) -> &str {
         self.columns[at].as_string::<i32>().value(self.row)
     }
@@ -44,82 +52,150 @@ impl Row<'_> {
 
 /// What a function gives.
 pub(crate) trait Value: Sized + 'static {
+    type Builder;
     fn ty() -> DataType;
-    fn array(values: Vec<Option<Self>>) -> ArrayRef;
+    fn builder(rows: usize) -> Self::Builder;
+    fn push(builder: &mut Self::Builder, value: Option<Self>);
+    fn finish(builder: Self::Builder) -> ArrayRef;
+    /// Bytes beyond a fixed few.
+    fn bytes(&self) -> usize {
+        0
+    }
 }
 
 macro_rules! value {
-    ($native:ty, $array:ty, $ty:expr) => {
+    ($native:ty, $builder:ty, $ty:expr, $value:ident => $as:expr) => {
         impl Value for $native {
+            type Builder = $builder;
             fn ty() -> DataType {
                 $ty
             }
-            fn array(values: Vec<Option<Self>>) -> ArrayRef {
-                Arc::new(values.into_iter().collect::<$array>())
+            fn builder(rows: usize) -> Self::Builder {
+                <$builder>::with_capacity(rows)
+            }
+            fn push(builder: &mut Self::Builder, value: Option<Self>) {
+                builder.append_option(value.map(|$value| $as));
+            }
+            fn finish(mut builder: Self::Builder) -> ArrayRef {
+                Arc::new(builder.finish().with_data_type_of(&$ty))
             }
         }
     };
 }
 
-value!(String, StringArray, DataType::Utf8);
-value!(i32, Int32Array, DataType::Int32);
-value!(i64, Int64Array, DataType::Int64);
-value!(f64, Float64Array, DataType::Float64);
-value!(bool, BooleanArray, DataType::Boolean);
-value!(Vec<u8>, BinaryArray, DataType::Binary);
+/// Times carry their zone in the array's type.
+trait Typed: Sized {
+    fn with_data_type_of(self, ty: &DataType) -> Self;
+}
+impl<T: ArrowPrimitiveType> Typed for PrimitiveArray<T> {
+    fn with_data_type_of(self, ty: &DataType) -> Self {
+        self.with_data_type(ty.clone())
+    }
+}
+impl Typed for BooleanArray {
+    fn with_data_type_of(self, _: &DataType) -> Self {
+        self
+    }
+}
 
-/// A date.
+/// A date; one beyond Arrow's is NULL.
 pub(crate) struct Day(pub(crate) i64);
 /// An instant.
 pub(crate) struct Instant(pub(crate) i64);
 /// A wall-clock time.
 pub(crate) struct Clock(pub(crate) i64);
 
+value!(i32, Int32Builder, DataType::Int32, value => value);
+value!(i64, Int64Builder, DataType::Int64, value => value);
+value!(f64, Float64Builder, DataType::Float64, value => value);
+value!(bool, BooleanBuilder, DataType::Boolean, value => value);
+value!(Instant, TimestampMicrosecondBuilder, types::timestamp(), value => value.0);
+value!(Clock, TimestampMicrosecondBuilder, types::timestamp_ntz(), value => value.0);
+
 impl Value for Day {
+    type Builder = Date32Builder;
     fn ty() -> DataType {
         DataType::Date32
     }
-    fn array(values: Vec<Option<Self>>) -> ArrayRef {
-        Arc::new(values.into_iter().map(|day| day.and_then(|day| i32::try_from(day.0).ok())).collect::<Date32Array>())
+    fn builder(rows: usize) -> Self::Builder {
+        Date32Builder::with_capacity(rows)
+    }
+    fn push(builder: &mut Self::Builder, value: Option<Self>) {
+        builder.append_option(value.and_then(|day| i32::try_from(day.0).ok()));
+    }
+    fn finish(mut builder: Self::Builder) -> ArrayRef {
+        Arc::new(builder.finish())
     }
 }
-impl Value for Instant {
-    fn ty() -> DataType {
-        types::timestamp()
-    }
-    fn array(values: Vec<Option<Self>>) -> ArrayRef {
-        let array: TimestampMicrosecondArray = values.into_iter().map(|value| value.map(|value| value.0)).collect();
-        Arc::new(array.with_timezone("UTC"))
-    }
+
+macro_rules! text {
+    ($native:ty, $builder:ty, $ty:expr) => {
+        impl Value for $native {
+            type Builder = $builder;
+            fn ty() -> DataType {
+                $ty
+            }
+            fn builder(rows: usize) -> Self::Builder {
+                <$builder>::with_capacity(rows, 0)
+            }
+            fn push(builder: &mut Self::Builder, value: Option<Self>) {
+                builder.append_option(value);
+            }
+            fn finish(mut builder: Self::Builder) -> ArrayRef {
+                Arc::new(builder.finish())
+            }
+            fn bytes(&self) -> usize {
+                self.len()
+            }
+        }
+    };
 }
-impl Value for Clock {
-    fn ty() -> DataType {
-        types::timestamp_ntz()
-    }
-    fn array(values: Vec<Option<Self>>) -> ArrayRef {
-        Arc::new(values.into_iter().map(|value| value.map(|value| value.0)).collect::<TimestampMicrosecondArray>())
-    }
-}
+
+text!(String, StringBuilder, DataType::Utf8);
+text!(Vec<u8>, BinaryBuilder, DataType::Binary);
+
 impl Value for Vec<String> {
+    type Builder = ListBuilder<StringBuilder>;
     fn ty() -> DataType {
         types::list_of(DataType::Utf8)
     }
-    fn array(values: Vec<Option<Self>>) -> ArrayRef {
+    fn builder(_: usize) -> Self::Builder {
         let field = Arc::new(Field::new("element", DataType::Utf8, true));
-        let mut builder = ListBuilder::new(StringBuilder::new()).with_field(field);
-        for value in values {
-            match value {
-                Some(items) => {
-                    for item in items {
-                        builder.values().append_value(item);
-                    }
-                    builder.append(true);
-                }
-                None => builder.append(false),
-            }
+        ListBuilder::new(StringBuilder::new()).with_field(field)
+    }
+    fn push(builder: &mut Self::Builder, value: Option<Self>) {
+        let present = value.is_some();
+        for item in value.into_iter().flatten() {
+            builder.values().append_value(item);
         }
+        builder.append(present);
+    }
+    fn finish(mut builder: Self::Builder) -> ArrayRef {
         Arc::new(builder.finish())
     }
+    fn bytes(&self) -> usize {
+        self.iter().map(|item| item.len() + PER_ITEM).sum()
+    }
+}
+
+/// What an item of a list takes besides its text, while it is made.
+pub(crate) const PER_ITEM: usize = size_of::<String>();
+
+/// Gathers the values of so many rows, within the room that there is.
+pub(crate) fn gather<V: Value>(
+    rows: usize,
+    room: &Room,
+    mut f: impl FnMut(usize) -> Result<Option<V>>,
+) -> Result<ArrayRef> {
+    let mut builder = V::builder(rows);
+    for row in 0..rows {
+        let value = f(row)?;
+        if let Some(value) = &value {
+            room.take(value.bytes())?;
+        }
+        V::push(&mut builder, value);
+    }
+    Ok(V::finish(builder))
 }
 
 /// Binds a function of one row over arguments of the right types.
@@ -131,15 +207,13 @@ pub(crate) fn call<V: Value>(
 ) -> Bound {
     let exprs = args.into_iter().map(|arg| arg.expr).collect();
     let expr = kernel::pure(name, key, V::ty(), exprs, move |columns, rows| {
-        let mut values = Vec::with_capacity(rows);
-        for row in 0..rows {
-            values.push(if columns.iter().any(|column| column.is_null(row)) {
-                None
-            } else {
-                f(&Row { columns, row })?
-            });
-        }
-        Ok(V::array(values))
+        let room = Room::of(columns);
+        gather(rows, &room, |row| {
+            if columns.iter().any(|column| column.is_null(row)) {
+                return Ok(None);
+            }
+            f(&Row { columns, row, room: &room })
+        })
     });
     Bound::new(expr, V::ty(), name)
 }

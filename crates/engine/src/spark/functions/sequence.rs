@@ -39,7 +39,7 @@ fn wrong_types(text: &str) -> datafusion::error::DataFusionError {
 fn nth(start: i64, step: Step, n: i64, zone: Option<&Zone>) -> Option<i64> {
     match step {
         Step::By(step) => start.checked_add(step.checked_mul(n)?),
-        Step::Months(months) => Some(plus_months(start, months.checked_mul(n)?, zone)),
+        Step::Months(months) => plus_months(start, months.checked_mul(n)?, zone),
         Step::Micros(micros) => plus_day_time(start, micros.checked_mul(n)?, zone),
     }
 }
@@ -57,6 +57,15 @@ fn fill(out: &mut Vec<i64>, start: i64, stop: i64, step: Step, zone: Option<&Zon
         out.push(start);
         return Ok(());
     }
+    // About known beforehand: no room and no time is taken for a sequence that is too long.
+    let width = match step {
+        Step::By(amount) | Step::Micros(amount) => i128::from(amount),
+        Step::Months(months) => i128::from(months) * 31 * i128::from(DAY),
+    };
+    let count = (i128::from(stop) - i128::from(start)) / width + 1;
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    limited(out.len().saturating_add(count))?;
+    out.reserve(count);
     let mut n = 0;
     while let Some(value) = nth(start, step, n, zone) {
         if amount > 0 && value > stop || amount < 0 && value < stop {
@@ -70,14 +79,16 @@ fn fill(out: &mut Vec<i64>, start: i64, stop: i64, step: Step, zone: Option<&Zon
     Ok(())
 }
 
-fn moments(column: &ArrayRef) -> Vec<i64> {
-    match column.data_type() {
+fn moments(column: &ArrayRef) -> Result<Vec<i64>> {
+    Ok(match column.data_type() {
         DataType::Date32 => {
-            column.as_primitive::<Date32Type>().values().iter().map(|day| i64::from(*day) * DAY).collect()
+            let days = column.as_primitive::<Date32Type>().values().iter();
+            let micros: Option<Vec<i64>> = days.map(|day| i64::from(*day).checked_mul(DAY)).collect();
+            micros.ok_or_else(|| overflow("timestamp"))?
         }
         DataType::Timestamp(..) => column.as_primitive::<TimestampMicrosecondType>().values().to_vec(),
         _ => column.as_primitive::<Int64Type>().values().to_vec(),
-    }
+    })
 }
 
 fn step_at(column: Option<&ArrayRef>, row: usize, numeric: bool, rising: bool) -> Step {
@@ -135,7 +146,7 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>, text: &str) -> Result<B
     let (zone, element) = (binder.zone(), ty.clone());
     let list = types::list_of(ty.clone());
     let expr = kernel::pure("sequence", format!("{zone:?}"), list.clone(), exprs, move |columns, rows| {
-        let (starts, stops) = (moments(&columns[0]), moments(&columns[1]));
+        let (starts, stops) = (moments(&columns[0])?, moments(&columns[1])?);
         let zone = matches!(element, DataType::Timestamp(_, Some(_))).then_some(&zone);
         let (mut out, mut lengths, mut valid) = (Vec::new(), Vec::new(), Vec::new());
         for row in 0..rows {

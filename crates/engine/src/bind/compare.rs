@@ -1,0 +1,194 @@
+//! Comparisons, IN, and subqueries as values.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::{ScalarValue, Spans};
+use datafusion::logical_expr::expr::{InList, InSubquery};
+use datafusion::logical_expr::{Expr, LogicalPlan, Operator, Subquery};
+use datafusion::sql::sqlparser::ast;
+
+use super::expr::{Cx, binary};
+use super::{Binder, Bound, ScopeColumn};
+use crate::spark::error::{Result, spark, spark_hint};
+use crate::spark::functions::nested::named_struct;
+use crate::spark::types;
+
+impl Binder {
+    /// A comparison: both sides meet in one type.
+    pub(crate) fn compare(&self, op: Operator, left: Bound, right: Bound) -> Result<Bound> {
+        let word = match op {
+            Operator::Eq => "=",
+            Operator::NotEq => "=",
+            Operator::IsNotDistinctFrom => "<=>",
+            Operator::Lt => "<",
+            Operator::LtEq => "<=",
+            Operator::Gt => ">",
+            _ => ">=",
+        };
+        let mut name = format!("({} {word} {})", left.name, right.name);
+        if op == Operator::NotEq {
+            name = format!("(NOT {name})");
+        }
+        let Some(ty) = types::common(&left.ty, &right.ty) else {
+            return Err(spark_hint(
+                "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES",
+                format!(
+                    "cannot resolve \"{name}\": the operands have incompatible types \"{}\" and \"{}\"",
+                    types::sql(&left.ty),
+                    types::sql(&right.ty)
+                ),
+                "cast one of them",
+            ));
+        };
+        if contains_map(&ty) {
+            return Err(spark(
+                "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE",
+                format!("cannot resolve \"{name}\": maps cannot be compared"),
+            ));
+        }
+        let (left, right) = (self.cast(left, &ty)?, self.cast(right, &ty)?);
+        let (left, right) = if types::is_float(&ty) {
+            let (l, r) = (is_nonzero_literal(&left), is_nonzero_literal(&right));
+            (if r { left } else { unsigned_zero(left) }, if l { right } else { unsigned_zero(right) })
+        } else {
+            (left, right)
+        };
+        let expr = if ty == DataType::Null {
+            match op {
+                Operator::IsNotDistinctFrom => Expr::Literal(ScalarValue::Boolean(Some(true)), None),
+                _ => Expr::Literal(ScalarValue::Boolean(None), None),
+            }
+        } else {
+            binary(left.expr, op, right.expr)
+        };
+        Ok(Bound::new(expr, DataType::Boolean, name))
+    }
+
+    pub(super) fn in_list(&self, value: &ast::Expr, list: &[ast::Expr], negated: bool, cx: &Cx<'_>) -> Result<Bound> {
+        let mut items = vec![self.expr(value, cx)?];
+        for item in list {
+            items.push(self.expr(item, cx)?);
+        }
+        let names: Vec<&str> = items[1..].iter().map(|item| item.name.as_str()).collect();
+        let name = format!("({} IN ({}))", items[0].name, names.join(", "));
+        let (mut items, ty) = self.unify(items, "IN")?;
+        if ty == DataType::Null {
+            return Ok(Bound::new(Expr::Literal(ScalarValue::Boolean(None), None), DataType::Boolean, name));
+        }
+        let value = items.remove(0);
+        let nested = !types::is_atomic(&ty);
+        let expr = if nested || types::is_float(&ty) {
+            // Arrow's IN takes flat types only, and tells -0.0 from 0.0.
+            let mut any: Option<Expr> = None;
+            for item in items {
+                let same = self.compare(Operator::Eq, value.clone(), item)?.expr;
+                any = Some(match any {
+                    Some(before) => binary(before, Operator::Or, same),
+                    None => same,
+                });
+            }
+            any.unwrap_or(Expr::Literal(ScalarValue::Boolean(Some(false)), None))
+        } else {
+            Expr::InList(InList::new(Box::new(value.expr), items.into_iter().map(|item| item.expr).collect(), false))
+        };
+        let bound = Bound::new(expr, DataType::Boolean, name);
+        Ok(if negated { self.not(bound) } else { bound })
+    }
+
+    pub(super) fn in_subquery(
+        &self,
+        value: &ast::Expr,
+        query: &ast::Query,
+        negated: bool,
+        cx: &Cx<'_>,
+    ) -> Result<Bound> {
+        let values = match value {
+            ast::Expr::Tuple(items) => items.iter().map(|item| self.expr(item, cx)).collect::<Result<Vec<_>>>()?,
+            other => vec![self.expr(other, cx)?],
+        };
+        let scope = cx.scope;
+        let mut rel = self.query(query, cx.env, Some(&scope))?;
+        if rel.columns.len() != values.len() {
+            return Err(spark(
+                "DATATYPE_MISMATCH.IN_SUBQUERY_LENGTH_MISMATCH",
+                format!("IN compares {} columns with a subquery of {}", values.len(), rel.columns.len()),
+            ));
+        }
+        let name = format!(
+            "({} IN (listquery()))",
+            values.iter().map(|value| value.name.as_str()).collect::<Vec<_>>().join(", ")
+        );
+        let mut pairs = Vec::new();
+        for (value, column) in values.into_iter().zip(&rel.columns) {
+            let other = Bound::new(Expr::Column(column.column.clone()), column.ty.clone(), column.name.clone());
+            let ty = types::common(&value.ty, &other.ty).ok_or_else(|| {
+                spark("DATATYPE_MISMATCH.IN_SUBQUERY_DATA_TYPE_MISMATCH", "the types of IN's two sides do not match")
+            })?;
+            pairs.push((self.cast(value, &ty)?, self.cast(other, &ty)?));
+        }
+        let (left, right) = if pairs.len() == 1 {
+            pairs.remove(0)
+        } else {
+            let named = |at: usize, bound: Bound| bound.named(format!("col{}", at + 1));
+            let (left, right): (Vec<Bound>, Vec<Bound>) =
+                pairs.into_iter().enumerate().map(|(at, (a, b))| (named(at, a), named(at, b))).unzip();
+            (named_struct(left)?, named_struct(right)?)
+        };
+        rel = self.project_to(rel, vec![right])?;
+        let expr = Expr::InSubquery(InSubquery::new(Box::new(left.expr), subquery_of(rel.plan), false));
+        let bound = Bound::new(expr, DataType::Boolean, name);
+        Ok(if negated {
+            let name = format!("(NOT {})", bound.name);
+            match bound.expr {
+                Expr::InSubquery(mut inner) => {
+                    inner.negated = true;
+                    Bound::new(Expr::InSubquery(inner), DataType::Boolean, name)
+                }
+                other => Bound::new(Expr::Not(Box::new(other)), DataType::Boolean, name),
+            }
+        } else {
+            bound
+        })
+    }
+
+    pub(super) fn subquery(&self, query: &ast::Query, cx: &Cx<'_>) -> Result<(Subquery, Vec<ScopeColumn>)> {
+        let scope = cx.scope;
+        let rel = self.query(query, cx.env, Some(&scope))?;
+        Ok((subquery_of(rel.plan), rel.columns))
+    }
+}
+
+/// The plan as an expression's subquery.
+pub(crate) fn subquery_of(plan: LogicalPlan) -> Subquery {
+    let outer_ref_columns = plan.all_out_ref_exprs();
+    Subquery { subquery: Arc::new(plan), outer_ref_columns, spans: Spans::new() }
+}
+
+fn is_nonzero_literal(value: &Bound) -> bool {
+    match value.as_literal() {
+        Some(ScalarValue::Float32(Some(value))) => *value != 0.0,
+        Some(ScalarValue::Float64(Some(value))) => *value != 0.0,
+        _ => false,
+    }
+}
+
+/// -0.0 becomes 0.0: Arrow compares by total order, Spark by value.
+pub(crate) fn unsigned_zero(value: Bound) -> Bound {
+    if is_nonzero_literal(&value) {
+        return value;
+    }
+    let zero =
+        if value.ty == DataType::Float32 { ScalarValue::Float32(Some(0.0)) } else { ScalarValue::Float64(Some(0.0)) };
+    let Bound { expr, ty, name } = value;
+    Bound { expr: binary(expr, Operator::Plus, Expr::Literal(zero, None)), ty, name }
+}
+
+fn contains_map(ty: &DataType) -> bool {
+    match ty {
+        DataType::Map(..) => true,
+        DataType::List(field) => contains_map(field.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| contains_map(field.data_type())),
+        _ => false,
+    }
+}
