@@ -82,6 +82,13 @@ async fn a_copy_is_made_before_migrating() {
     let db = sqlite_in(folder.path()).await;
     put(&db, "old").await;
     let newest = count(&db, MIGRATIONS).await;
+    let mut tx = db.write_unaudited(&system()).await.unwrap();
+    for (id, name) in [(1_i64, "admins"), (2, "account users"), (3, "others")] {
+        let sql =
+            "INSERT INTO principal (id, kind, name, folded, created_at, updated_at) VALUES ($1, 'group', $2, $2, 0, 0)";
+        tx.run(sql, params![id, name]).await.unwrap();
+    }
+    tx.commit().await.unwrap();
     db.close().await;
     drop(db);
     step_back(&file, newest).await;
@@ -90,6 +97,9 @@ async fn a_copy_is_made_before_migrating() {
 
     let db = sqlite_in(folder.path()).await;
     assert_eq!(count(&db, MIGRATIONS).await, newest);
+    // Who could use tokens and passwords before still can: everybody.
+    assert_eq!(count(&db, "SELECT count(*) FROM authorization_grant WHERE principal IN (1, 2)").await, 4);
+    assert_eq!(count(&db, "SELECT count(*) FROM authorization_grant").await, 4);
     put(&db, "new").await;
     db.close().await;
     let name = format!("meta.db.before-{newest}");
