@@ -14,40 +14,58 @@ class Refused(Exception):
     """An answer that is an error, or a statement that failed."""
 
 
+# The server ends connections on which nothing comes for long; well before, a new one is made.
+IDLE_SECONDS = 5
+
+
 class Client:
     """One person's connection. Not for several threads."""
 
     def __init__(self, server: Server, token: str):
         self.server, self.token = server, token
-        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)
+        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=600, blocksize=1 << 20)
+        self._used = time.monotonic()
+
+    @property
+    def connection(self) -> http.client.HTTPConnection:
+        if time.monotonic() - self._used > IDLE_SECONDS:
+            self._connection.close()
+        self._used = time.monotonic()
+        return self._connection
 
     def call(self, method: str, path: str, body=None) -> dict:
         """A call with JSON; returns the answer's JSON."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        self.connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-        response = self.connection.getresponse()
+        connection = self.connection
+        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+        response = connection.getresponse()
         text = response.read()
+        self._used = time.monotonic()
         if response.status >= 300:
             raise Refused(f"{method} {path}: {response.status} {text[:400].decode(errors='replace')}")
         return json.loads(text) if text else {}
 
     def put(self, path: str, file):
         """Uploads a file; returns when it is stored."""
-        self.connection.request("PUT", f"/api/2.0/fs/files{quote(path)}?overwrite=true", file, {"Authorization": f"Bearer {self.token}"})
-        response = self.connection.getresponse()
+        connection = self.connection
+        connection.request("PUT", f"/api/2.0/fs/files{quote(path)}?overwrite=true", file, {"Authorization": f"Bearer {self.token}"})
+        response = connection.getresponse()
         text = response.read()
+        self._used = time.monotonic()
         if response.status >= 300:
             raise Refused(f"PUT {path}: {response.status} {text[:400].decode(errors='replace')}")
 
     def get(self, path: str) -> int:
         """Downloads a file and throws it away; returns how many bytes it had."""
-        self.connection.request("GET", f"/api/2.0/fs/files{quote(path)}", headers={"Authorization": f"Bearer {self.token}"})
-        response = self.connection.getresponse()
+        connection = self.connection
+        connection.request("GET", f"/api/2.0/fs/files{quote(path)}", headers={"Authorization": f"Bearer {self.token}"})
+        response = connection.getresponse()
         if response.status >= 300:
             raise Refused(f"GET {path}: {response.status}")
         size = 0
         while part := response.read(1 << 20):
             size += len(part)
+        self._used = time.monotonic()
         return size
 
     def sql(self, statement: str, schema: str = "default") -> pa.Table:
