@@ -8,28 +8,31 @@ use crannog_lake::ports::{BoundQuery, Engine, FilesScan, Prepared, RowStream, Wr
 use crannog_storage::Folder;
 use crannog_types::Result;
 
+use crate::compute::Compute;
 use crate::{DataFusionEngine, Limits, Planner, QueryLimits};
 
 /// The engine of a server.
 pub struct LakeEngine {
     tables: DataFusionEngine,
     planner: Planner,
+    compute: Compute,
 }
 
 impl LakeEngine {
     /// An engine whose queries and writes share these limits.
     ///
     /// # Errors
-    /// When the spill folder cannot be used.
+    /// When the spill folder cannot be used, or no thread can be started.
     pub fn new(queries: &QueryLimits, writes: Limits) -> Result<Self> {
-        Ok(LakeEngine { tables: DataFusionEngine::new(writes), planner: Planner::new(queries)? })
+        let compute = Compute::new(queries.partitions)?;
+        Ok(LakeEngine { tables: DataFusionEngine::new(writes), planner: Planner::new(queries)?, compute })
     }
 }
 
 #[async_trait]
 impl Engine for LakeEngine {
     async fn prepare(&self, query: BoundQuery) -> Result<Box<dyn Prepared>> {
-        self.planner.prepare(query).await
+        Ok(self.compute.query(self.planner.prepare(query).await?))
     }
 
     async fn infer(&self, files: &FilesScan) -> Result<StructType> {
@@ -49,6 +52,7 @@ impl Engine for LakeEngine {
     }
 
     async fn write(&self, folder: &Folder, spec: &WriteSpec, rows: RowStream) -> Result<Vec<Add>> {
-        self.tables.write_rows(folder, spec, rows).await
+        let (tables, folder, spec) = (self.tables.clone(), folder.clone(), spec.clone());
+        self.compute.run(async move { tables.write_rows(&folder, &spec, rows).await }).await
     }
 }

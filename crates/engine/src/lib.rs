@@ -8,10 +8,12 @@
 //! - `scan`, `prune`: a Delta table as DataFusion reads it
 //! - `footers`: what the ends of data files say, kept
 //! - `write`, `bounds`: rows into data files, with statistics
+//! - `compute`: the threads that all of it computes on
 //! - `errors`: what went wrong, in the caller's words
 
 mod bind;
 mod bounds;
+mod compute;
 mod engine;
 mod errors;
 mod files;
