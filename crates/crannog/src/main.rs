@@ -24,7 +24,12 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
     let outcome = match runtime {
         // The runtime's own threads have the larger stack; the main thread only waits.
-        Ok(runtime) => runtime.block_on(cli::run(environment)),
+        Ok(runtime) => {
+            let outcome = runtime.block_on(cli::run(environment));
+            // What still reads or writes a disk that hangs must not keep a program that was told to stop.
+            runtime.shutdown_background();
+            outcome
+        }
         Err(error) => Err(cli::Failure::new(format!("the program could not start its threads: {error}"))),
     };
     match outcome {

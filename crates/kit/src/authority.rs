@@ -15,6 +15,8 @@ use crannog_security::{
 use crannog_store::{Audit, AuditEvent, Db, StoreError, params};
 use crannog_types::{Code, FullName, PrincipalId, Problem, Result, SecurableId, fold};
 
+use uuid::Uuid;
+
 use crate::recorder::Recorder;
 
 /// Entries that are kept; a full cache is emptied, which costs one read each.
@@ -199,11 +201,19 @@ impl Judge for Authority {
         about: &Reference,
         denied: Option<&Denied>,
     ) {
-        let Some(denied) = denied else { return };
+        // Every later line of the request names it, and so do the audit's row and the line of a denial.
+        let decision = Uuid::now_v7().to_string();
+        tracing::Span::current().record("decision_id", &decision);
+        let Some(denied) = denied else {
+            tracing::debug!(action, "allowed");
+            return;
+        };
+        tracing::info!(action, visible = denied.visible, "denied");
         let wanted = denied.missing.iter().map(|missing| missing.describe()).collect::<Vec<_>>().join(" and ");
         let mut what = Audit::of("unityCatalog", vendor_action(action))
             .with("securable_type", about.kind().word())
-            .with("action", action);
+            .with("action", action)
+            .with("decision_id", decision);
         match about {
             Reference::Named(_, name) => what = what.with("full_name_arg", name.to_string()),
             Reference::Id(_, id) => what = what.with("id", id.to_string()),

@@ -3,6 +3,7 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crannog_store::StoreError;
@@ -39,14 +40,26 @@ enum Message<R> {
 pub struct Batches<R> {
     name: &'static str,
     sender: mpsc::Sender<Message<R>>,
+    writing_since: WritingSince,
 }
+
+/// When the write that is under way began.
+type WritingSince = Arc<Mutex<Option<Instant>>>;
 
 impl<R: Debug + Send + Sync + 'static> Batches<R> {
     /// Starts the writer, a task of this name. It writes what waits when it is told to stop.
     pub fn start(name: &'static str, sink: impl Sink<Row = R>, tasks: &Tasks) -> Self {
         let (sender, receiver) = mpsc::channel(CAPACITY);
-        tasks.spawn(name, run(name, sink, receiver, tasks.stopping()));
-        Batches { name, sender }
+        let writing_since = WritingSince::default();
+        let writer = Writer { name, sink, since: Arc::clone(&writing_since) };
+        tasks.spawn(name, run(writer, receiver, tasks.stopping()));
+        Batches { name, sender, writing_since }
+    }
+
+    /// Whether one write has been under way for longer than this. A database that is away fails sooner than that, so what
+    /// is found here is a way to it that hangs.
+    pub fn stuck(&self, longer_than: Duration) -> bool {
+        lock(&self.writing_since).is_some_and(|since| since.elapsed() > longer_than)
     }
 
     /// Hands in a row. When the buffer is full it is lost to the table, but not to the log.
@@ -68,12 +81,13 @@ impl<R: Debug + Send + Sync + 'static> Batches<R> {
     }
 }
 
-async fn run<S: Sink>(
+struct Writer<S> {
     name: &'static str,
     sink: S,
-    mut receiver: mpsc::Receiver<Message<S::Row>>,
-    stop: CancellationToken,
-) {
+    since: WritingSince,
+}
+
+async fn run<S: Sink>(writer: Writer<S>, mut receiver: mpsc::Receiver<Message<S::Row>>, stop: CancellationToken) {
     let mut waiting = Vec::new();
     // Counted from the first row that waits: a slow, steady stream must not put the writing off.
     let mut due = Instant::now();
@@ -81,7 +95,7 @@ async fn run<S: Sink>(
         let message = tokio::select! {
             message = receiver.recv() => message,
             () = sleep_until(due), if !waiting.is_empty() => {
-                write(name, &sink, &mut waiting).await;
+                write(&writer, &mut waiting).await;
                 due = Instant::now() + WITHIN;
                 continue;
             }
@@ -94,11 +108,11 @@ async fn run<S: Sink>(
                 }
                 waiting.push(*row);
                 if waiting.len() >= BATCH {
-                    write(name, &sink, &mut waiting).await;
+                    write(&writer, &mut waiting).await;
                 }
             }
             Some(Message::Flush(done)) => {
-                write(name, &sink, &mut waiting).await;
+                write(&writer, &mut waiting).await;
                 let _ = done.send(());
             }
             None => {
@@ -107,18 +121,22 @@ async fn run<S: Sink>(
                         waiting.push(*row);
                     }
                 }
-                write(name, &sink, &mut waiting).await;
+                write(&writer, &mut waiting).await;
                 return;
             }
         }
     }
 }
 
-async fn write<S: Sink>(name: &'static str, sink: &S, waiting: &mut Vec<S::Row>) {
+async fn write<S: Sink>(writer: &Writer<S>, waiting: &mut Vec<S::Row>) {
     if waiting.is_empty() {
         return;
     }
-    match sink.write(waiting).await {
+    let name = writer.name;
+    *lock(&writer.since) = Some(Instant::now());
+    let written = writer.sink.write(waiting).await;
+    *lock(&writer.since) = None;
+    match written {
         Ok(()) => waiting.clear(),
         // Kept and tried again with the next batch; a database that stays away must not eat the memory.
         Err(error) if waiting.len() < CAPACITY => {
@@ -129,4 +147,8 @@ async fn write<S: Sink>(name: &'static str, sink: &S, waiting: &mut Vec<S::Row>)
             waiting.clear();
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

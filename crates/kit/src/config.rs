@@ -112,6 +112,12 @@ pub const OPTIONS: &[Opt] = &[
         "Names that this server may be called by, besides localhost and IP addresses.",
     ),
     opt("trusted_proxies", Kind::List, "", "IP addresses of proxies whose X-Forwarded-For and -Proto are believed."),
+    opt(
+        "connections_per_address",
+        Kind::Count,
+        "512",
+        "How many connections one address may have at a time; trusted proxies may have any number.",
+    ),
     opt("database.url", Kind::Text, "", "postgres://… for the metadata; without it, SQLite in the data folder."),
     opt(
         "external_locations",
@@ -168,6 +174,8 @@ pub struct Config {
     pub allowed_hosts: BTreeSet<String>,
     /// Proxies that are believed.
     pub trusted_proxies: BTreeSet<IpAddr>,
+    /// Connections of one address at a time.
+    pub connections_per_address: usize,
     /// `postgres://…`
     pub database_url: Option<String>,
     /// Folders that external tables and volumes may lie in.
@@ -301,6 +309,7 @@ impl Config {
             public_url,
             allowed_hosts,
             trusted_proxies,
+            connections_per_address: text("connections_per_address").parse().unwrap_or(usize::MAX),
             database_url: some("database.url"),
             external_locations: list("external_locations").into_iter().map(PathBuf::from).collect(),
             root_key_file: some("root_key_file").map(PathBuf::from),
@@ -389,6 +398,7 @@ fn flatten(
             }
             (Some(_), toml::Value::String(text)) => text.clone(),
             (Some(_), toml::Value::Boolean(value)) => value.to_string(),
+            (Some(Opt { kind: Kind::Count, .. }), toml::Value::Integer(value)) => value.to_string(),
             (Some(Opt { kind: Kind::List, .. }), toml::Value::Array(items)) => {
                 items.iter().filter_map(toml::Value::as_str).collect::<Vec<_>>().join(",")
             }
@@ -441,6 +451,8 @@ mod tests {
         assert!(said(&[], &[], "= 1").contains("is not TOML"));
         assert!(said(&[("disk-warn-below", "x"), ("disk.warn_below", "1GB")], &[], "").contains("200MiB or 1GiB"));
         assert!(said(&[("listen", "0.0.0.0:80")], &[], "").contains("--allow-plain-http"));
+        assert!(said(&[], &[], "connections_per_address = 0").contains("a number, 1 or more"));
+        assert_eq!(read(&[], &[], "connections_per_address = 9").unwrap().connections_per_address, 9);
         assert!(said(&[("listen", "off"), ("listen_tls", "off")], &[], "").contains("nothing to serve on"));
         for url in ["lake.example.com", "https://x/{base}", "https://x/a?b=c", "https://x/a//b", "https://a@x"] {
             assert!(said(&[("public_url", url)], &[], "").contains("public_url"), "{url}");

@@ -16,14 +16,16 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 use crannog_security::{Asks, Caller, Lease, Origin, Who};
 use crannog_types::{Code, Micros, Problem, Result};
-use futures::{Stream, TryStreamExt};
+use futures::Stream;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::health::Disk;
+use crate::http::{discard, next_part};
 use crate::lease::Leased;
 
 /// Methods of HTTP that routes use.
@@ -98,6 +100,8 @@ pub struct Route {
     pub dialect: Dialect,
     /// How the body is read.
     pub body: Body,
+    /// The largest JSON or form body in bytes, where it is not the usual one: 1 MiB, or 64 KiB where anybody may call.
+    pub body_limit: Option<usize>,
     /// Answered when the disk is full too.
     pub on_full_disk: bool,
     /// One sentence for the list of routes and for OpenAPI.
@@ -112,7 +116,7 @@ impl Route {
             Method::Get | Method::Head | Method::Delete => Body::None,
         };
         let on_full_disk = matches!(method, Method::Get | Method::Head | Method::Delete);
-        Route { method, path, also: &[], dialect, body, on_full_disk, about }
+        Route { method, path, also: &[], dialect, body, body_limit: None, on_full_disk, about }
     }
 
     /// The same operation at further paths.
@@ -124,6 +128,12 @@ impl Route {
     /// Answered when the disk is full too: it only reads, frees space, or asks [`Cx::writable`] itself. GET, HEAD and DELETE are.
     pub const fn on_full_disk(mut self) -> Self {
         self.on_full_disk = true;
+        self
+    }
+
+    /// With a larger JSON or form body, in bytes: it is in memory, as a whole, for as long as the request runs.
+    pub const fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = Some(bytes);
         self
     }
 
@@ -203,6 +213,7 @@ pub struct Cx {
     pub(crate) base_url: String,
     pub(crate) path: String,
     pub(crate) body: Mutex<Option<HttpBody>>,
+    pub(crate) patience: Duration,
     pub(crate) disk: Option<Disk>,
     pub(crate) lease: Duration,
 }
@@ -263,9 +274,22 @@ impl Cx {
     }
 
     /// The body, as it comes. Once.
-    pub async fn body(&self) -> Result<impl Stream<Item = Result<Bytes, std::io::Error>> + Send + Unpin + 'static> {
+    ///
+    /// It ends with a failure when the client stops sending, and when the disk gets full under it.
+    pub async fn body(&self) -> Result<impl Stream<Item = Result<Bytes>> + Send + Unpin + 'static> {
         let body = self.body.lock().await.take().unwrap_or_else(HttpBody::empty);
-        Ok(body.into_data_stream().map_err(std::io::Error::other))
+        let (disk, patience) = (self.disk.clone(), self.patience);
+        Ok(Box::pin(futures::stream::try_unfold(body, move |mut body| {
+            let disk = disk.clone();
+            async move {
+                if let Err(full) = disk.as_ref().map_or(Ok(()), Disk::writable) {
+                    discard(&mut body).await;
+                    return Err(full);
+                }
+                let part = next_part(&mut body, patience, Instant::now() + patience).await?;
+                Ok(part.map(|part| (part, body)))
+            }
+        })))
     }
 }
 

@@ -30,6 +30,7 @@ use crate::endpoint::{Authenticate, Cx, Dialect, Endpoint, Fixture, Method, Repl
 use crate::http::credentials;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
+use crate::tasks::Tasks;
 
 /// A probe that takes longer than this has failed. With [`FRESH`] it keeps a failure from being told later than 10 s.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -242,14 +243,45 @@ impl Health {
         pulse
     }
 
+    /// The tasks that run as long as the server does: whether they still do.
+    pub fn watch_tasks(&self, tasks: &Tasks) {
+        let tasks = tasks.clone();
+        self.probe("background tasks", Matters::Live, move || {
+            let gone = tasks.gone();
+            std::future::ready(if gone.is_empty() {
+                Ok(())
+            } else {
+                Err(Failure {
+                    code: "TASK_ENDED",
+                    message: format!("background tasks that ended by a fault: {}", gone.join(", ")),
+                    next_step: "look for the task's name in the log; starting the server again starts it again",
+                })
+            })
+        });
+    }
+
+    /// A writer of batches: whether one of its writes hangs.
+    pub fn watch_writer(&self, name: &'static str, stuck: impl Fn() -> bool + Send + Sync + 'static) {
+        self.probe(name, Matters::Live, move || {
+            std::future::ready(if stuck() {
+                Err(Failure {
+                    code: "STUCK",
+                    message: "a batch of rows has been on its way to the database for too long".to_owned(),
+                    next_step: "look for the cause in the log; starting the server again may help",
+                })
+            } else {
+                Ok(())
+            })
+        });
+    }
+
     /// The database: that its writer makes progress, and that it takes changes.
     pub fn watch_database(&self, db: &Db) {
         let writer = db.clone();
         self.probe("database writer", Matters::Live, move || {
             let db = writer.clone();
             async move {
-                // An error is an answer: only silence means that the writer is stuck.
-                let _ = db.write_unaudited(&system()).await;
+                db.progress(&system()).await;
                 Ok(())
             }
         });
@@ -322,6 +354,12 @@ fn database_failure(problem: &Problem) -> Failure {
         )
     } else if chain.contains("disk is full") || chain.contains("no space") {
         ("DATABASE_FULL", "the metadata database has no room", "make room on the database's disk")
+    } else if chain.contains("disk i/o error") {
+        (
+            "DATABASE_IO_ERROR",
+            "the metadata database's file cannot be read or written",
+            "look in the system's log for a fault of the disk, and whether it is mounted for writing",
+        )
     } else {
         (
             "DATABASE_DOWN",
@@ -525,6 +563,50 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_task_that_is_gone_is_named() {
+        let health = Health::with_patience(Disk::of(Path::new("/"), no_limits()), SOON);
+        let tasks = Tasks::new();
+        health.watch_tasks(&tasks);
+        assert_eq!(asked(&health, Matters::Live).await.0, StatusCode::OK);
+        tasks.spawn("sweeper", async { panic!("a fault of the test") });
+        let body = loop {
+            let (code, body) = asked(&health, Matters::Live).await;
+            if code != StatusCode::OK {
+                break body;
+            }
+            tokio::task::yield_now().await;
+        };
+        let check = &body["checks"][0];
+        assert_eq!(check["code"], "TASK_ENDED");
+        assert!(check["message"].as_str().unwrap().contains("sweeper"), "{check}");
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_hangs_on_rows_is_told() {
+        struct Hangs;
+        impl crate::batches::Sink for Hangs {
+            type Row = u8;
+            async fn write(&self, _: &[u8]) -> Result<(), crannog_store::StoreError> {
+                std::future::pending().await
+            }
+        }
+        let health = Health::with_patience(Disk::of(Path::new("/"), no_limits()), SOON);
+        let rows = Arc::new(crate::batches::Batches::start("rows", Hangs, &Tasks::new()));
+        let probed = Arc::clone(&rows);
+        health.watch_writer("rows", move || probed.stuck(SOON));
+        assert_eq!(asked(&health, Matters::Live).await.0, StatusCode::OK, "nothing waits");
+        rows.add(1);
+        let body = loop {
+            let (code, body) = asked(&health, Matters::Live).await;
+            if code != StatusCode::OK {
+                break body;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!(body["checks"][0]["code"], "STUCK");
+    }
+
+    #[tokio::test]
     async fn a_disk_is_fine_low_or_full() {
         let folder = tempfile::tempdir().unwrap();
         for (limits, code, state, writable) in [
@@ -549,6 +631,7 @@ mod tests {
         let cause = |text: &str| database_failure(&Problem::internal("x", text.to_owned())).code;
         assert_eq!(cause("(code: 8) attempt to write a readonly database"), "DATABASE_READ_ONLY");
         assert_eq!(cause("(code: 13) database or disk is full"), "DATABASE_FULL");
+        assert_eq!(cause("(code: 778) disk I/O error"), "DATABASE_IO_ERROR");
         assert_eq!(cause("connection refused"), "DATABASE_DOWN");
     }
 }

@@ -1,44 +1,48 @@
 //! The HTTP server: one dispatcher for every route.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body as HttpBody;
-use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams, Request};
+use axum::extract::{FromRequestParts, RawPathParams, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
-use axum::serve::{IncomingStream, Listener};
+use bytes::Bytes;
 use crannog_security::Origin;
 use crannog_types::{Code, Problem, Result};
 use futures::FutureExt;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
+use tracing::field::Empty;
 use uuid::Uuid;
 
 use crate::authority::Authority;
+use crate::connections::{Connections, Limits, Peer};
 use crate::dialects;
 use crate::endpoint::{Authenticate, Body, Credentials, Cx, Dialect, Method, Reply, ReplyBody};
 use crate::health::Disk;
 use crate::input;
 use crate::lease::Credential;
 use crate::metrics::Metrics;
-use crate::registry::{AnyEndpoint, Registry};
+use crate::registry::{AnyEndpoint, Registry, Spec};
 use crate::tasks::Tasks;
-use crate::tls::TlsListener;
 
-/// The largest JSON or form body.
-const JSON_LIMIT: usize = 16 * 1024 * 1024;
+/// The largest JSON or form body, in bytes, of a route that declares no other: of one that anybody may call, and of the others.
+const PUBLIC_BODY: usize = 64 * 1024;
+const BODY: usize = 1024 * 1024;
+
+/// How much of a body that is too large is read and thrown away, and for how long.
+const DISCARD: usize = 16 * 1024 * 1024;
+const DISCARD_FOR: Duration = Duration::from_secs(2);
 
 /// How often a request is run again when another change came first.
 const RUNS: u32 = 10;
@@ -63,6 +67,8 @@ pub struct HttpConfig {
     pub metrics: Metrics,
     /// How old a permit may get before what outlives its request asks again; zero: with every chunk.
     pub lease: Duration,
+    /// How long bodies may take.
+    pub limits: Limits,
 }
 
 impl HttpConfig {
@@ -134,20 +140,9 @@ impl Server {
         router.fallback(move |request: Request| async move { missing.answer(Asked::Nothing, request).await })
     }
 
-    /// Serves until the tasks are told to stop, then finishes what is under way.
-    pub async fn serve(listener: TcpListener, router: Router, tasks: &Tasks) -> std::io::Result<()> {
-        Server::serve_until(listener, router, tasks.stopping()).await
-    }
-
-    /// Serves until told to stop, then finishes what is under way: it resolves when the last connection has ended.
-    pub async fn serve_until<L>(listener: L, router: Router, stop: CancellationToken) -> std::io::Result<()>
-    where
-        L: Listener<Addr = SocketAddr>,
-        Peer: for<'a> Connected<IncomingStream<'a, L>>,
-    {
-        axum::serve(listener, router.into_make_service_with_connect_info::<Peer>())
-            .with_graceful_shutdown(async move { stop.cancelled().await })
-            .await
+    /// Serves over plain HTTP, with the usual limits, until the tasks are told to stop, then finishes what is under way.
+    pub async fn serve(listener: TcpListener, router: Router, tasks: &Tasks) {
+        Connections::default().serve(listener, None, router, tasks.stopping()).await;
     }
 
     async fn answer(self: Arc<Self>, asked: Asked, request: Request) -> Response {
@@ -161,7 +156,7 @@ impl Server {
         let name = endpoint.as_ref().map_or("-", |endpoint| endpoint.spec().name.as_str()).to_owned();
         let method = request.method().clone();
         let began = Instant::now();
-        let span = tracing::info_span!("request", request_id, route = name, principal = tracing::field::Empty);
+        let span = tracing::info_span!("request", request_id, route = name, principal = Empty, decision_id = Empty);
         // A panic of a library costs its request an answer of 500, not the connection.
         let outcome = AssertUnwindSafe(self.dispatch(endpoint, request, &request_id).instrument(span.clone()));
         let outcome = outcome.catch_unwind().await.unwrap_or_else(|_| {
@@ -222,7 +217,7 @@ impl Server {
                 .hint("`crannog endpoints` lists what is served"));
         };
         let spec = endpoint.spec();
-        let connection = parts.extensions.get::<ConnectInfo<Peer>>().map(|info| info.0);
+        let connection = parts.extensions.get::<Peer>().copied();
         let peer = connection.map(|peer| peer.address.ip());
         let source_ip = self.source_ip(peer, &parts.headers).map(|ip| ip.to_string());
         let origin = Arc::new(Origin {
@@ -260,9 +255,9 @@ impl Server {
         match spec.route.body {
             Body::Stream => stream = Some(body),
             Body::None => {}
-            Body::Json => read_json(body, &mut found).await?,
+            Body::Json => read_json(&self.read_all(body, &spec).await?, &mut found)?,
             Body::Form => {
-                let bytes = read_all(body).await?;
+                let bytes = self.read_all(body, &spec).await?;
                 let form = std::str::from_utf8(&bytes).map_err(|_| Problem::invalid("the form is not UTF-8"))?;
                 input::read_pairs(form, &spec.input, &mut found)?;
             }
@@ -275,16 +270,9 @@ impl Server {
         let scheme = scheme.unwrap_or(if secure { "https" } else { "http" });
         let base_url = self.config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{host}"));
         let disk = self.config.disk.clone();
-        let cx = Cx {
-            caller,
-            origin,
-            headers: parts.headers,
-            base_url,
-            path,
-            body: Mutex::new(stream),
-            disk,
-            lease: self.config.lease,
-        };
+        let body = Mutex::new(stream);
+        let (patience, lease) = (self.config.limits.part, self.config.lease);
+        let cx = Cx { caller, origin, headers: parts.headers, base_url, path, body, patience, disk, lease };
         let mut runs = 1;
         let mut alone = None;
         loop {
@@ -300,9 +288,33 @@ impl Server {
                         alone = Some(self.again.lock().await);
                     }
                 }
-                outcome => return outcome,
+                outcome => {
+                    // Refused before anything was read of it. A client that waits to be asked for its body has sent none.
+                    let unread = cx.body.lock().await.take().filter(|_| outcome.is_err());
+                    if let Some(mut body) = unread.filter(|_| cx.header("expect").is_none()) {
+                        discard(&mut body).await;
+                    }
+                    return outcome;
+                }
             }
         }
+    }
+
+    /// A JSON or form body, as long as its route takes and within its time.
+    async fn read_all(&self, mut body: HttpBody, spec: &Spec) -> Result<Vec<u8>> {
+        let usual = if spec.public { PUBLIC_BODY } else { BODY };
+        let limit = spec.route.body_limit.unwrap_or(usual);
+        let end = Instant::now() + self.config.limits.body;
+        let mut bytes = Vec::new();
+        while let Some(part) = next_part(&mut body, self.config.limits.part, end).await? {
+            if part.len() > limit - bytes.len() {
+                discard(&mut body).await;
+                return Err(Problem::new(Code::TooLarge, format!("the body is larger than {limit} bytes"))
+                    .hint("this is what the route takes; files go through /api/2.0/fs/files"));
+            }
+            bytes.extend_from_slice(&part);
+        }
+        Ok(bytes)
     }
 
     /// The host that the client called, if it is one of ours.
@@ -345,27 +357,6 @@ enum Asked {
     /// The path is there, but not for this method; these it has.
     OtherMethods(Arc<str>),
     Nothing,
-}
-
-/// Who is at the other end of a connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer {
-    /// Its address.
-    pub address: SocketAddr,
-    /// Whether it came by TLS.
-    pub secure: bool,
-}
-
-impl Connected<IncomingStream<'_, TcpListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        Peer { address: *stream.remote_addr(), secure: false }
-    }
-}
-
-impl Connected<IncomingStream<'_, TlsListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
-        Peer { address: *stream.remote_addr(), secure: true }
-    }
 }
 
 /// How long to wait before a request is run again: at random, so that those who met do not meet again, and longer each time.
@@ -431,22 +422,48 @@ fn same_origin(headers: &HeaderMap, host: &str) -> Result<()> {
         .hint("send a token instead of a cookie"))
 }
 
-async fn read_all(body: HttpBody) -> Result<bytes::Bytes> {
-    match Limited::new(body, JSON_LIMIT).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(Problem::new(Code::TooLarge, format!("the body is larger than {JSON_LIMIT} bytes")))
+/// The next part of a body: it has `patience`, and all of them have until `end`. `None` after the last.
+pub(crate) async fn next_part(body: &mut HttpBody, patience: Duration, end: Instant) -> Result<Option<Bytes>> {
+    let until = end.min(Instant::now() + patience);
+    loop {
+        match tokio::time::timeout_at(until, body.frame()).await {
+            Ok(Some(Ok(frame))) => {
+                // What is not data is trailers, which nobody asked for.
+                if let Ok(part) = frame.into_data() {
+                    return Ok(Some(part));
+                }
+            }
+            Ok(None) => return Ok(None),
+            Ok(Some(Err(error))) => return Err(Problem::invalid("the body ended early").caused_by(error)),
+            Err(_) => {
+                return Err(Problem::invalid(format!(
+                    "the body stopped coming: nothing for {} s, or not all of it in time",
+                    patience.as_secs()
+                ))
+                .reason("REQUEST_BODY_TIMEOUT")
+                .hint("send it again"));
+            }
         }
-        Err(_) => Err(Problem::invalid("the body ended early")),
     }
 }
 
-async fn read_json(body: HttpBody, into: &mut Map<String, Value>) -> Result<()> {
-    let bytes = read_all(body).await?;
+/// Takes a moment of what comes after a refusal: a client that is still sending when the connection closes never sees why.
+pub(crate) async fn discard(body: &mut HttpBody) {
+    let end = Instant::now() + DISCARD_FOR;
+    let mut left = DISCARD;
+    while let Ok(Some(part)) = next_part(body, DISCARD_FOR, end).await {
+        match left.checked_sub(part.len()) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}
+
+fn read_json(bytes: &[u8], into: &mut Map<String, Value>) -> Result<()> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(());
     }
-    match serde_json::from_slice(&bytes) {
+    match serde_json::from_slice(bytes) {
         Ok(Value::Object(object)) => {
             into.extend(object);
             Ok(())

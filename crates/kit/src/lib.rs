@@ -7,6 +7,7 @@ pub mod authority;
 pub mod batches;
 pub mod clock;
 pub mod config;
+pub mod connections;
 pub mod dialects;
 pub mod endpoint;
 pub mod health;

@@ -80,7 +80,8 @@ impl Metrics {
         write(&self.0.gauges).push(Gauge { name, about, counts: false, read: Box::new(read) });
     }
 
-    /// Like [`Metrics::gauge`], for a number that only grows and that somebody else keeps.
+    /// Like [`Metrics::gauge`], for a number that only grows and that somebody else keeps. The name may bring labels,
+    /// `name{kind="x"}`; those of one name are given in one after the other.
     pub fn counted(&self, name: &'static str, about: &'static str, read: impl Fn() -> f64 + Send + Sync + 'static) {
         write(&self.0.gauges).push(Gauge { name, about, counts: true, read: Box::new(read) });
     }
@@ -117,8 +118,13 @@ impl Metrics {
             head(&mut out, name, counter.about, "counter");
             line(&mut out, format_args!("{name} {}", counter.value.load(Ordering::Relaxed)));
         }
+        let mut last = "";
         for gauge in self.0.gauges.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            head(&mut out, gauge.name, gauge.about, if gauge.counts { "counter" } else { "gauge" });
+            let (name, _) = gauge.name.split_once('{').unwrap_or((gauge.name, ""));
+            if name != last {
+                head(&mut out, name, gauge.about, if gauge.counts { "counter" } else { "gauge" });
+            }
+            last = name;
             line(&mut out, format_args!("{} {}", gauge.name, (gauge.read)()));
         }
         out
@@ -163,7 +169,10 @@ mod tests {
         metrics.counter("crannog_statements_total", "Statements.").fetch_add(2, Ordering::Relaxed);
         metrics.counter("crannog_statements_total", "Statements.").fetch_add(1, Ordering::Relaxed);
         metrics.gauge("crannog_disk_free_bytes", "Free.", || 12.5);
+        metrics.counted("crannog_ends_total{how=\"well\"}", "Ends.", || 1.0);
+        metrics.counted("crannog_ends_total{how=\"badly\"}", "Ends.", || 2.0);
         let text = metrics.text();
+        assert_eq!(text.matches("# HELP crannog_ends_total Ends.\n").count(), 1);
         for line in [
             "crannog_http_requests_total{route=\"GetTable\",status=\"200\"} 2",
             "crannog_http_requests_total{route=\"GetTable\",status=\"404\"} 1",
@@ -175,6 +184,8 @@ mod tests {
             "crannog_statements_total 3",
             "# TYPE crannog_disk_free_bytes gauge",
             "crannog_disk_free_bytes 12.5",
+            "crannog_ends_total{how=\"well\"} 1",
+            "crannog_ends_total{how=\"badly\"} 2",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} not in\n{text}");
         }

@@ -3,6 +3,7 @@
 //! A change writes its audit row in its own transaction. A denial changes nothing, so it goes through here, in batches.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crannog_security::{System, Task};
 use crannog_store::{AuditEvent, Db, StoreError};
@@ -41,6 +42,11 @@ impl Recorder {
     /// Keeps an event.
     pub fn event(&self, event: AuditEvent) {
         self.0.add(event);
+    }
+
+    /// Whether the writer hangs: one write has taken longer than this.
+    pub fn stuck(&self, longer_than: Duration) -> bool {
+        self.0.stuck(longer_than)
     }
 
     /// Waits until everything recorded so far can be read.

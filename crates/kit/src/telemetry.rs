@@ -12,5 +12,11 @@ pub fn start(filter: &str, json: bool) -> Result<(), String> {
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(true);
     let started =
         if json { builder.json().flatten_event(true).try_init() } else { builder.with_ansi(false).try_init() };
-    started.map_err(|error| error.to_string())
+    started.map_err(|error| error.to_string())?;
+    // The usual report of a panic is text between the lines of JSON.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, message = panic.payload_as_str(), "a panic, which is a fault of this program");
+    }));
+    Ok(())
 }

@@ -10,17 +10,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use axum::serve::Listener;
 use crannog_types::Micros;
-use futures::StreamExt;
-use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
     GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints,
@@ -32,10 +28,10 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use crate::health::Pulse;
 
 /// How long the server's certificate is good for, and the authority's, in seconds.
 const LEAF_LASTS: i64 = 365 * 86_400;
@@ -44,9 +40,9 @@ const AUTHORITY_LASTS: i64 = 10 * 365 * 86_400;
 /// With less than this left, in seconds, a certificate is made anew.
 const RENEW_BEFORE: i64 = 30 * 86_400;
 
-/// A client gets this long for its handshake, and so many may be at it at a time.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-const HANDSHAKES: usize = 1_024;
+/// How often the task that renews looks at the certificate, and how often it shows that it goes on.
+const LOOK_EVERY: Duration = Duration::from_secs(3_600);
+pub const PULSE: Duration = Duration::from_secs(2);
 
 /// The authority's certificate in the folder: what clients are to trust.
 pub const AUTHORITY_FILE: &str = "ca.crt";
@@ -138,16 +134,23 @@ impl Certificates {
     }
 
     /// Looks every hour whether the certificate is to be renewed, until told to stop.
-    pub async fn keep_renewed(self: Arc<Self>, stop: CancellationToken) {
-        let mut hour = tokio::time::interval(Duration::from_secs(3_600));
+    pub async fn keep_renewed(self: Arc<Self>, pulse: Pulse, stop: CancellationToken) {
+        let (mut often, mut looked) = (tokio::time::interval(PULSE), None::<Instant>);
         loop {
             tokio::select! {
-                _ = hour.tick() => {}
+                _ = often.tick() => pulse.beat(),
                 () = stop.cancelled() => return,
             }
-            match self.renew(crate::clock::now()) {
-                Ok(true) => tracing::info!("renewed the server's certificate"),
-                Ok(false) => {}
+            if looked.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
+                continue;
+            }
+            looked = Some(Instant::now());
+            let certificates = Arc::clone(&self);
+            // A disk that hangs must not take a thread of the event loop with it.
+            match tokio::task::spawn_blocking(move || certificates.renew(crate::clock::now())).await {
+                Ok(Ok(true)) => tracing::info!("renewed the server's certificate"),
+                Ok(Ok(false)) => {}
+                Ok(Err(error)) => tracing::error!(%error, "the server's certificate could not be renewed"),
                 Err(error) => tracing::error!(%error, "the server's certificate could not be renewed"),
             }
         }
@@ -279,58 +282,6 @@ fn write_file(folder: &Path, name: &str, content: &[u8], mode: u32) -> Result<()
         fs::rename(&beside, &file)
     };
     write().map_err(|cause| TlsError::File { file: file.clone(), cause })
-}
-
-/// Connections that finished their handshake. Handshakes go on side by side, so a client that never ends its own holds
-/// nobody up.
-pub struct TlsListener {
-    tcp: TcpListener,
-    acceptor: TlsAcceptor,
-    handshakes: FuturesUnordered<BoxFuture<'static, Handshake>>,
-}
-
-/// How a handshake ended; `None`: the client gave up or spoke no TLS.
-type Handshake = Option<(TlsStream<TcpStream>, SocketAddr)>;
-
-impl TlsListener {
-    /// Over a listening socket.
-    pub fn new(tcp: TcpListener, config: Arc<ServerConfig>) -> Self {
-        TlsListener { tcp, acceptor: TlsAcceptor::from(config), handshakes: FuturesUnordered::new() }
-    }
-}
-
-impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            tokio::select! {
-                Some(done) = self.handshakes.next(), if !self.handshakes.is_empty() => {
-                    if let Some(connection) = done {
-                        return connection;
-                    }
-                }
-                (stream, from) = Listener::accept(&mut self.tcp), if self.handshakes.len() < HANDSHAKES => {
-                    let handshake = tokio::time::timeout(HANDSHAKE, self.acceptor.accept(stream));
-                    self.handshakes.push(Box::pin(async move {
-                        match handshake.await {
-                            Ok(Ok(stream)) => Some((stream, from)),
-                            Ok(Err(error)) => {
-                                tracing::debug!(%from, %error, "a client broke its TLS handshake off");
-                                None
-                            }
-                            Err(_) => None,
-                        }
-                    }));
-                }
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.tcp.local_addr()
-    }
 }
 
 #[cfg(test)]

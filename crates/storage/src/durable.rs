@@ -175,6 +175,12 @@ impl TempFile {
         self.finish(true)?.ok_or_else(|| io::Error::other("the file was not kept"))
     }
 
+    /// Writes and syncs something and takes it away again: whether files could be made here.
+    pub(crate) fn rehearse(mut self) -> io::Result<()> {
+        self.write(b"whether this disk takes files\n")?;
+        self.sync()
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.durable.step(|| Step::SyncFile(self.path()))?;
         fs::fsync(&self.file).map_err(Into::into)

@@ -3,6 +3,7 @@
 //! Messages name the relative path or the location, never the folder of this machine in which the server keeps its data.
 
 use std::io;
+use std::time::Duration;
 
 use crannog_types::{Code, Problem};
 use rustix::io::Errno;
@@ -90,6 +91,9 @@ pub enum StorageError {
     /// The disk is full, or a quota.
     #[error("the disk is full: '{0}' was not written")]
     Full(String),
+    /// The file system takes no changes: mounted so, or after a fault of its disk.
+    #[error("the disk is read-only: '{0}' was not written")]
+    ReadOnlyDisk(String),
     /// The operating system does not let the server.
     #[error("the server's account may not access '{0}'")]
     Forbidden(String),
@@ -108,6 +112,9 @@ pub enum StorageError {
     },
 }
 
+/// When a disk may have room again.
+const LATER: Duration = Duration::from_secs(10);
+
 impl StorageError {
     /// What a system call's failure means for a file.
     pub(crate) fn of(what: &'static str, path: &str, source: impl Into<io::Error>) -> Self {
@@ -121,7 +128,8 @@ impl StorageError {
             Some(Errno::NOTEMPTY) => Self::NotEmpty(path),
             Some(Errno::LOOP) => Self::Link(path),
             Some(Errno::NOSPC | Errno::DQUOT) => Self::Full(path),
-            Some(Errno::ACCESS | Errno::PERM | Errno::ROFS) => Self::Forbidden(path),
+            Some(Errno::ROFS) => Self::ReadOnlyDisk(path),
+            Some(Errno::ACCESS | Errno::PERM) => Self::Forbidden(path),
             Some(Errno::NAMETOOLONG) => Self::Path { path, why: "it is too long" },
             _ => Self::Io { what, path, source },
         }
@@ -156,10 +164,18 @@ impl From<StorageError> for Problem {
             StorageError::Full(_) => {
                 (Code::Unavailable, Some("free space on the disk of the server's data folder, then try again"))
             }
+            StorageError::ReadOnlyDisk(_) => (
+                Code::Unavailable,
+                Some("mount the disk of the server's data folder for writing; its log may say why not"),
+            ),
             StorageError::Forbidden(_) => {
                 (Code::Unavailable, Some("give the account that runs the server access to that folder"))
             }
             StorageError::Body(_) => (Code::InvalidArgument, None),
+            // The disk itself, which may come back.
+            StorageError::Io { source, .. } if source.raw_os_error() == Some(Errno::IO.raw_os_error()) => {
+                (Code::Unavailable, Some("the server's log names the file; the disk or its connection has a fault"))
+            }
             StorageError::Io { .. } => (Code::Internal, None),
         };
         if let StorageError::Body(problem) = error {
@@ -171,6 +187,8 @@ impl From<StorageError> for Problem {
             None => problem,
         };
         match error {
+            StorageError::Full(_) => problem.reason("DISK_FULL").retry_after(LATER),
+            StorageError::ReadOnlyDisk(_) => problem.reason("DISK_READ_ONLY").retry_after(LATER),
             StorageError::Io { source, .. } => problem.caused_by(source),
             _ => problem,
         }

@@ -103,6 +103,20 @@ impl Storage {
             && Uuid::try_parse(id).is_ok_and(|uuid| uuid.hyphenated().to_string() == *id)
     }
 
+    /// Whether a file can be made, written and synced where managed tables and volumes lie.
+    ///
+    /// # Errors
+    /// What keeps it from that: [`StorageError::Full`], [`StorageError::ReadOnlyDisk`], and others.
+    pub async fn rehearse(&self) -> Result<()> {
+        let (at, durable) = (self.managed.clone(), self.durable.clone());
+        let rehearsal = tokio::task::spawn_blocking(move || {
+            let folder = Arc::new(durable.make_absolute(&at.to_path())?);
+            durable.create_temp(folder)?.rehearse()
+        });
+        let outcome = rehearsal.await.unwrap_or_else(|ended| Err(io::Error::other(ended)));
+        outcome.map_err(|error| StorageError::of("write", "storage", error))
+    }
+
     /// Whether a location may be used for external tables and volumes, without opening it.
     ///
     /// # Errors

@@ -59,8 +59,7 @@ impl Db {
 
     /// Connects to PostgreSQL 15 or later and migrates it. No copy is made before: that is `pg_dump`'s work.
     pub async fn postgres(url: &str, clock: impl Fn() -> Micros + Send + Sync + 'static) -> Result<Self, StoreError> {
-        let pool =
-            PgPoolOptions::new().max_connections(16).acquire_timeout(Duration::from_secs(10)).connect(url).await?;
+        let pool = PgPoolOptions::new().max_connections(16).acquire_timeout(ACQUIRE).connect(url).await?;
         migrate::migrator(Dialect::Postgres).run(&pool).await.map_err(migrate::failed)?;
         Ok(Db(Arc::new(Inner { pools: Pools::Postgres(pool), clock: Arc::new(clock) })))
     }
@@ -98,6 +97,32 @@ impl Db {
         self.begin().await
     }
 
+    /// Begins a change of nothing and ends it. It comes back when changes get through, and when the database refuses them:
+    /// an error is an answer. It does not come back while the way to the database is stuck in this process.
+    pub async fn progress(&self, evidence: &crannog_security::System) {
+        let change = async {
+            if let Ok(tx) = self.write_unaudited(evidence).await {
+                let _ = tx.commit().await;
+            }
+        };
+        match &self.0.pools {
+            Pools::Sqlite { .. } => change.await,
+            Pools::Postgres(pool) => {
+                // A database that is away keeps the pool waiting too, and that is nothing that is stuck here.
+                let away = async {
+                    tokio::time::sleep(POOL_PATIENCE).await;
+                    if pool.connect_options().connect().await.is_ok() {
+                        std::future::pending::<()>().await;
+                    }
+                };
+                tokio::select! {
+                    () = change => {}
+                    () = away => {}
+                }
+            }
+        }
+    }
+
     /// Reads several things as they were at one moment, together with the version of that moment.
     pub async fn snapshot(&self, _evidence: &dyn Evidence) -> Result<Snapshot, StoreError> {
         let inner = match &self.0.pools {
@@ -116,6 +141,14 @@ impl Db {
         match &self.0.pools {
             Pools::Sqlite { writer, .. } => Ok(writer.version()),
             Pools::Postgres(pool) => version_of(postgres_rows(pool, VERSION, params![]).await?.into_iter().next()),
+        }
+    }
+
+    /// How many connections to the database are open, and how many of them wait for work.
+    pub fn connections(&self) -> (u32, usize) {
+        match &self.0.pools {
+            Pools::Sqlite { readers, .. } => (readers.size() + 1, readers.num_idle()),
+            Pools::Postgres(pool) => (pool.size(), pool.num_idle()),
         }
     }
 
@@ -189,6 +222,12 @@ impl Snapshot {
         Ok(self.rows(sql, params).await?.into_iter().next())
     }
 }
+
+/// How long a request waits for a connection to PostgreSQL: shorter than the patience of whoever asks whether it is there.
+const ACQUIRE: Duration = Duration::from_secs(4);
+
+/// How long a healthy pool may let a change wait before the database itself is asked.
+const POOL_PATIENCE: Duration = Duration::from_secs(2);
 
 const VERSION: &str = "SELECT version FROM authz_version WHERE one = 1";
 const READ_TOGETHER: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";

@@ -135,15 +135,17 @@ class Server:
     def __init__(self, *arguments: str, environment: dict | None = None):
         self.folder = Path(tempfile.mkdtemp(prefix="crannog-test-"))
         self.data = self.folder / "data"
+        self.cut = False  # its disk is gone: what it answers from now on tells nothing
         self.log = self.folder / "server.log"
         self.arguments = list(arguments)
         self.environment = {**os.environ, **(environment or {})}
-        self.process = None
+        self.process, self.database = None, None
         self._warehouse = None
         database = os.environ.get("CRANNOG_TEST_DATABASE_URL")
         if database:
             config = self.folder / "crannog.toml"
-            config.write_text(f'[database]\nurl = "{_new_database(database)}"\n')
+            self.database = _new_database(database)
+            config.write_text(f'[database]\nurl = "{self.database}"\n')
             self.arguments += ["--config", str(config)]
         try:
             self.start()
@@ -164,10 +166,11 @@ class Server:
             with open(self.log, "ab") as out:
                 self.process = subprocess.Popen(
                     [
+                        *self.before(),
                         str(binary()),
                         "up",
                         "--data",
-                        str(self.data),
+                        str(self.where()),
                         "--listen",
                         f"127.0.0.1:{self.port}",
                         "--listen-tls",
@@ -191,6 +194,14 @@ class Server:
         raise AssertionError(
             f"the server ended with {self.process.returncode}:\n{self.log.read_text(errors='replace')[-3000:]}"
         )
+
+    def before(self) -> list[str]:
+        """What the command that starts the server begins with; it ends in an exec, so that the process is the server."""
+        return []
+
+    def where(self) -> Path:
+        """The data folder, as the server sees it."""
+        return self.data
 
     def ready(self) -> bool:
         try:

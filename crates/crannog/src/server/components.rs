@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crannog_engine::{LakeEngine, Limits, QueryLimits};
+use crannog_engine::{LakeEngine, Limits as EngineLimits, QueryLimits};
 use crannog_governance::Governance;
 use crannog_identity::{Identity, IdentityConfig};
 use crannog_kit::config::Config;
+use crannog_kit::connections::{Connections, Limits};
 use crannog_kit::endpoint::Authenticate;
 use crannog_kit::health::{self, Disk, Failure as Unhealthy, Health, Matters};
 use crannog_kit::http::{HttpConfig, Server};
@@ -19,8 +20,9 @@ use crannog_lake::service::follow::Follower;
 use crannog_lake::service::limits as statements;
 use crannog_lake::service::statements::Lake;
 use crannog_lake::service::statements::history::History;
-use crannog_storage::{External, Location, Storage};
+use crannog_storage::{External, Location, Storage, StorageError};
 use crannog_store::Db;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::folder::{DataFolder, hostname};
 use super::openapi::{Described, OpenApi};
@@ -30,6 +32,9 @@ use crate::cli::Failure;
 /// A commit that takes longer than this hangs: it writes one small file, or one Parquet file of at most 100,000 rows.
 const STUCK: Duration = Duration::from_secs(8);
 
+/// A batch of rows that takes longer than this hangs: a database that is away is given up sooner.
+const HANGS: Duration = Duration::from_secs(7);
+
 /// Everything that serves.
 pub(super) struct Components {
     pub(super) authority: Arc<Authority>,
@@ -37,8 +42,9 @@ pub(super) struct Components {
     pub(super) governance: Governance,
     /// What is to be said about the root key at every start.
     pub(super) root_key: Option<Notice>,
-    executions: Arc<Executions>,
-    health: Arc<Health>,
+    pub(super) executions: Arc<Executions>,
+    pub(super) health: Arc<Health>,
+    pub(super) connections: Connections,
     http: HttpConfig,
 }
 
@@ -67,11 +73,21 @@ fn engine(config: &Config, folder: &DataFolder) -> Result<LakeEngine, Failure> {
         spill_folder: Some(spill),
         ..QueryLimits::default()
     };
-    Ok(LakeEngine::new(&queries, Limits::default())?)
+    Ok(LakeEngine::new(&queries, EngineLimits::default())?)
+}
+
+/// What connections may take. Half of the files that this process may have open are for them, the rest for data; so it
+/// takes as many as the system lets it have, where many systems begin with 1,024.
+fn connection_limits(config: &Config) -> Limits {
+    let was = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: was.maximum, maximum: was.maximum });
+    let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
+    let usual = Limits::default();
+    Limits { per_address: config.connections_per_address, all: usual.all.min(files / 2).max(64), ..usual }
 }
 
 /// What is counted besides requests.
-fn figures(authority: &Arc<Authority>) -> Metrics {
+fn figures(authority: &Arc<Authority>, db: &Db) -> Metrics {
     let metrics = Metrics::default();
     let (hits, misses) = (Arc::clone(authority), Arc::clone(authority));
     metrics.counted("crannog_decision_cache_hits_total", "Decisions from rows in memory.", move || {
@@ -80,7 +96,33 @@ fn figures(authority: &Arc<Authority>) -> Metrics {
     metrics.counted("crannog_decision_cache_misses_total", "Decisions for which rows were read.", move || {
         misses.cache_figures().1 as f64
     });
+    let (open, idle) = (db.clone(), db.clone());
+    metrics.gauge("crannog_database_connections", "Connections to the metadata database.", move || {
+        f64::from(open.connections().0)
+    });
+    metrics.gauge("crannog_database_connections_idle", "Those of them that wait for work.", move || {
+        idle.connections().1 as f64
+    });
     metrics
+}
+
+/// What `/readyz` says when no file can be made. It names no path.
+fn files_failure(error: StorageError) -> Unhealthy {
+    tracing::error!(error = super::chain(&error), "no file can be made where tables and volumes lie");
+    let (code, message, next_step) = match error {
+        StorageError::Full(_) => ("STORAGE_FULL", "the disk of tables and volumes has no room", "make room on it"),
+        StorageError::ReadOnlyDisk(_) => (
+            "STORAGE_READ_ONLY",
+            "the disk of tables and volumes is read-only",
+            "look in the system's log for a fault of the disk, and mount it for writing",
+        ),
+        _ => (
+            "STORAGE_DOWN",
+            "no file can be made where tables and volumes lie",
+            "look for the cause in the server's log; the disk must answer, and the server's user may write there",
+        ),
+    };
+    Unhealthy { code, message: message.to_owned(), next_step }
 }
 
 impl Components {
@@ -107,25 +149,20 @@ impl Components {
             ..statements::Limits::default()
         };
         let executions = Executions::new(lake, tasks.clone(), limits);
+        let files = Arc::clone(&governance.storage);
+        let metrics = figures(&authority, &db);
+        executions.show(&metrics);
 
         let disk = Disk::of(folder.path(), config.disk);
         let health = Health::new(disk.clone());
         health.watch_database(&db);
+        health.probe("files", Matters::Ready, move || {
+            let files = Arc::clone(&files);
+            async move { files.rehearse().await.map_err(files_failure) }
+        });
         let audit = Arc::clone(&recorder);
-        health.probe("audit writer", Matters::Live, move || {
-            let audit = Arc::clone(&audit);
-            async move {
-                audit.flush().await;
-                Ok::<(), Unhealthy>(())
-            }
-        });
-        health.probe("query history", Matters::Live, move || {
-            let history = Arc::clone(&remembered);
-            async move {
-                history.flush().await;
-                Ok::<(), Unhealthy>(())
-            }
-        });
+        health.watch_writer("audit writer", move || audit.stuck(HANGS));
+        health.watch_writer("query history", move || remembered.stuck(HANGS));
         health.probe("arbiter", Matters::Live, move || {
             let hangs = commits.stuck(STUCK);
             async move {
@@ -139,9 +176,12 @@ impl Components {
                 }
             }
         });
-        let pulse = health.pulse("disk watcher", std::time::Duration::from_secs(1));
+        health.watch_tasks(tasks);
+        let pulse = health.pulse("disk watcher", Duration::from_secs(1));
         tasks.spawn("disk watcher", disk.clone().watch(pulse, tasks.stopping()));
 
+        let limits = connection_limits(config);
+        let connections = Connections::new(limits, config.trusted_proxies.clone(), &metrics);
         let mut allowed_hosts = config.allowed_hosts.clone();
         allowed_hosts.extend(hostname().map(|name| name.to_lowercase()));
         let http = HttpConfig {
@@ -151,10 +191,12 @@ impl Components {
             workspace_id: identity.ground().workspace_id.clone(),
             https_only: config.listen.is_none(),
             disk: Some(disk),
-            metrics: figures(&authority),
+            metrics,
+            limits,
             lease: crannog_kit::lease::RENEWED_WITHIN,
         };
-        Ok(Components { authority, identity, governance, root_key: root_key.notice, executions, health, http })
+        let root_key = root_key.notice;
+        Ok(Components { authority, identity, governance, root_key, executions, health, connections, http })
     }
 
     /// Every route, in one registry.

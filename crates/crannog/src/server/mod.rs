@@ -15,8 +15,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crannog_kit::config::Config;
-use crannog_kit::http::Server;
-use crannog_kit::tls::{self, Certificates, TlsListener};
+use crannog_kit::tls::{self, Certificates};
 use crannog_kit::{Tasks, clock};
 use crannog_store::Db;
 use tokio::net::TcpListener;
@@ -34,6 +33,9 @@ use crate::output::say;
 /// How long requests that are under way may take when the server stops, and its background tasks after them.
 const DRAIN: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(10);
+
+/// The same for the tasks of a server that was told twice.
+const STOP_AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Serves until it is told to stop.
 pub(crate) async fn up(config: Config) -> Result<(), Failure> {
@@ -60,60 +62,56 @@ pub(crate) async fn up(config: Config) -> Result<(), Failure> {
     let welcome = first_start::finish(&components, &folder, fresh).await?;
     let router = components.router();
 
-    tasks.spawn("certificate", std::sync::Arc::clone(&certificates).keep_renewed(tasks.stopping()));
+    let pulse = components.health.pulse("certificate", tls::PULSE);
+    tasks.spawn("certificate", std::sync::Arc::clone(&certificates).keep_renewed(pulse, tasks.stopping()));
     let stop = CancellationToken::new();
-    let plain = {
-        let (router, stop) = (router.clone(), stop.clone());
-        let address = http.as_ref().map(local);
-        let serve = async move {
-            match http {
-                Some(listener) => Server::serve_until(listener, router, stop).await,
-                None => Ok(()),
+    let with = certificates.server_config().map_err(|error| Failure::new(error.to_string()))?;
+    let (at_http, at_https) = (http.as_ref().map(local), https.as_ref().map(local));
+    let connections = components.connections.clone();
+    let serve = |listener: Option<TcpListener>, tls| {
+        let (connections, router, stop) = (connections.clone(), router.clone(), stop.clone());
+        async move {
+            if let Some(listener) = listener {
+                connections.serve(listener, tls, router, stop).await;
             }
-        };
-        (address, serve)
+        }
     };
-    let secure = {
-        let config = certificates.server_config().map_err(|error| Failure::new(error.to_string()))?;
-        let stop = stop.clone();
-        let address = https.as_ref().map(local);
-        let serve = async move {
-            match https {
-                Some(listener) => Server::serve_until(TlsListener::new(listener, config), router, stop).await,
-                None => Ok(()),
-            }
-        };
-        (address, serve)
-    };
-    greet(&config, &folder, plain.0, secure.0, began.elapsed(), welcome.as_ref(), components.root_key.as_ref())?;
+    let serving = (serve(http, None), serve(https, Some(with)));
+    let (notice, took) = (components.root_key.as_ref(), began.elapsed());
+    greet(&config, &folder, at_http, at_https, took, welcome.as_ref(), notice)?;
 
     let mut signals = Signals::new()?;
-    let serving = async { tokio::try_join!(plain.1, secure.1) };
+    let serving = async { tokio::join!(serving.0, serving.1) };
     let mut serving = std::pin::pin!(serving);
+    let (executions, mut patience) = (components.executions.clone(), STOP);
     tokio::select! {
-        ended = &mut serving => {
-            ended.map_err(|error| Failure::new(format!("the server stopped serving: {error}")))?;
-        }
+        _ = &mut serving => {}
         () = signals.next() => {
             // Stage one: nobody new. Stage two: those who are in finish.
             tracing::info!("stopping: no new connections; requests under way finish");
             stop.cancel();
+            // A statement whose client only looks after it now and then is under way without a request.
+            let draining = async { tokio::join!(&mut serving, executions.none_under_way()) };
             tokio::select! {
-                drained = tokio::time::timeout(DRAIN, &mut serving) => {
+                drained = tokio::time::timeout(DRAIN, draining) => {
                     if drained.is_err() {
                         tracing::warn!("requests are still under way after {} s: they are cut off", DRAIN.as_secs());
                     }
                 }
-                () = signals.next() => tracing::warn!("told to stop again: requests under way are cut off"),
+                () = signals.next() => {
+                    tracing::warn!("told to stop again: requests under way are cut off");
+                    patience = STOP_AT_ONCE;
+                }
             }
+            connections.cut();
         }
     }
     // Stage three: background work writes what it holds. Stage four: the database.
-    if tokio::time::timeout(STOP, tasks.stop()).await.is_err() {
-        tracing::warn!("background tasks did not end within {} s", STOP.as_secs());
+    if tokio::time::timeout(patience, tasks.stop()).await.is_err() {
+        tracing::warn!("background tasks did not end within {} s", patience.as_secs());
     }
-    if tokio::time::timeout(STOP, db.close()).await.is_err() {
-        tracing::warn!("the database did not close within {} s", STOP.as_secs());
+    if tokio::time::timeout(patience, db.close()).await.is_err() {
+        tracing::warn!("the database did not close within {} s", patience.as_secs());
     }
     drop(folder);
     tracing::info!("stopped");

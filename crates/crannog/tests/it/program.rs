@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use super::running::{Running, admin_token, free_port, get, program};
+use super::running::{Running, admin_token, get, program};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -113,9 +113,8 @@ fn a_newer_folder_is_refused_with_the_copy_from_before() {
     assert!(Running::up(scratch.path()).stop().success());
     super::workspace::newer_migration(&scratch.path().join("meta.db"));
     std::fs::write(scratch.path().join("meta.db.before-99"), "").unwrap();
-    let listen = format!("127.0.0.1:{}", free_port());
     let refused = program()
-        .args(["up", "--listen", &listen, "--listen-tls", "off", "--data"])
+        .args(["up", "--listen", "127.0.0.1:0", "--listen-tls", "off", "--data"])
         .arg(scratch.path())
         .output()
         .unwrap();

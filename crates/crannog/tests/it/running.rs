@@ -1,5 +1,6 @@
 //! A `crannog up` on an empty folder and free ports, for tests. It ends with the test.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -7,20 +8,23 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// The built program.
+/// The built program. Another checkout that builds into the same folder may replace cargo's while tests run, so the
+/// whole of `make test` uses its own copy.
+fn binary() -> OsString {
+    #[expect(clippy::disallowed_methods, reason = "the test is told which program to test")]
+    let copy = std::env::var("CRANNOG_BIN");
+    copy.map_or_else(|_| env!("CARGO_BIN_EXE_crannog").into(), OsString::from)
+}
+
+/// The built program as a command.
 pub(crate) fn program() -> Command {
     #[expect(clippy::disallowed_methods, reason = "the test starts the program that it tests")]
-    let mut command = Command::new(env!("CARGO_BIN_EXE_crannog"));
+    let mut command = Command::new(binary());
     for name in ["CRANNOG_HOST", "CRANNOG_TOKEN", "DATABRICKS_HOST", "DATABRICKS_TOKEN", "CRANNOG_CONFIG"] {
         command.env_remove(name);
     }
     command.stdin(Stdio::null());
     command
-}
-
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A running server.
@@ -38,11 +42,10 @@ impl Running {
     }
 
     pub(crate) fn with(data: &Path, arguments: &[&str]) -> Self {
-        let (port, tls_port) = (free_port(), free_port());
         let mut child = program()
             .args(["up", "--log", "warn", "--data"])
             .arg(data)
-            .args(["--listen", &format!("127.0.0.1:{port}"), "--listen-tls", &format!("127.0.0.1:{tls_port}")])
+            .args(["--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0"])
             .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
@@ -62,12 +65,11 @@ impl Running {
         // What comes after is short and waits in the pipe; it is read so that the server never blocks on it.
         let rest = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>());
         drop(rest);
-        let running = Running {
-            child,
-            url: format!("http://127.0.0.1:{port}"),
-            tls_url: format!("https://127.0.0.1:{tls_port}"),
-            greeting,
+        let address = |scheme: &str| {
+            let words = greeting.split_whitespace();
+            words.filter(|word| word.starts_with(scheme)).map(str::to_owned).next().unwrap()
         };
+        let running = Running { url: address("http://"), tls_url: address("https://"), child, greeting };
         let deadline = Instant::now() + Duration::from_secs(60);
         while !running.cli(None, &["status"]).stdout.starts_with(b"what") {
             assert!(Instant::now() < deadline, "not ready");

@@ -142,7 +142,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = tasks.clone();
-        tasks.spawn("server", async move { Server::serve(listener, router, &serving).await.unwrap() });
+        tasks.spawn("server", async move { Server::serve(listener, router, &serving).await });
         World { governance, dir, recorder, address, tokens, tasks }
     }
 

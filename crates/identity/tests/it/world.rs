@@ -105,7 +105,7 @@ impl World {
         let address = listener.local_addr().unwrap().to_string();
         let serving = tasks.clone();
         tasks.spawn("http", async move {
-            Server::serve(listener, router, &serving).await.unwrap();
+            Server::serve(listener, router, &serving).await;
         });
         address
     }

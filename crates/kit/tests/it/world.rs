@@ -1,4 +1,4 @@
-//! A server of five endpoints, three people, one catalog with a schema; and an HTTP client that sends what it is told.
+//! A server of a few endpoints, three people, one catalog with a schema; and an HTTP client that sends what it is told.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use crannog_kit::connections::{Connections, Limits};
 use crannog_kit::http::{HttpConfig, Server};
+use crannog_kit::metrics::Metrics;
 use crannog_kit::{
     Authenticate, Authority, Body, Credentials, Cx, Dialect, Endpoint, Fixture, InForce, Json, Method, Recorder,
     Registry, Reply, ReplyBody, Route, StatusCode, Tasks, clock,
@@ -23,6 +25,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 
 pub(crate) const ADMIN: PrincipalId = PrincipalId(1);
 pub(crate) const ANA: PrincipalId = PrincipalId(2);
@@ -147,6 +150,90 @@ impl Endpoint for Upload {
     }
 }
 
+/// Open to everybody, with a small form; like the pages that people sign in on.
+struct Form;
+
+impl Endpoint for Form {
+    type Asks = Public;
+    type In = Said;
+    type Out = Json<Said>;
+    const ROUTE: Route = Route::new(Method::Post, "/form", Dialect::Html, "form").body(Body::Form);
+
+    fn asks(&self, _: &Said) -> Result<()> {
+        Ok(())
+    }
+    async fn run(&self, _: &Cx, (): (), input: Said) -> Result<Json<Said>> {
+        Ok(Json(input))
+    }
+    fn example(_: &Fixture) -> Value {
+        json!({})
+    }
+}
+
+/// Takes larger bodies than others.
+struct Import;
+
+impl Endpoint for Import {
+    type Asks = metastore::Work;
+    type In = Said;
+    type Out = Json<Value>;
+    const ROUTE: Route = Route::new(Method::Post, "/api/2.0/import", Dialect::Databricks, "import").body_limit(4 << 20);
+
+    fn asks(&self, _: &Said) -> Result<NameOf<metastore::Work>> {
+        Ok(NameOf::root())
+    }
+    async fn run(&self, _: &Cx, _: Permit<metastore::Work>, input: Said) -> Result<Json<Value>> {
+        Ok(Json(json!({ "length": input.name.len() })))
+    }
+    fn example(_: &Fixture) -> Value {
+        json!({})
+    }
+}
+
+/// Answers when it is told to.
+struct Wait(Arc<Semaphore>, Arc<AtomicUsize>);
+
+impl Endpoint for Wait {
+    type Asks = Public;
+    type In = Said;
+    type Out = Json<Value>;
+    const ROUTE: Route = Route::new(Method::Get, "/wait", Dialect::Databricks, "wait");
+
+    fn asks(&self, _: &Said) -> Result<()> {
+        Ok(())
+    }
+    async fn run(&self, _: &Cx, (): (), _: Said) -> Result<Json<Value>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.acquire().await.unwrap().forget();
+        Ok(Json(json!({ "waited": true })))
+    }
+    fn example(_: &Fixture) -> Value {
+        json!({})
+    }
+}
+
+/// An answer without an end.
+struct Endless;
+
+impl Endpoint for Endless {
+    type Asks = Public;
+    type In = Said;
+    type Out = Reply;
+    const ROUTE: Route = Route::new(Method::Get, "/endless", Dialect::Databricks, "endless");
+
+    fn asks(&self, _: &Said) -> Result<()> {
+        Ok(())
+    }
+    async fn run(&self, _: &Cx, (): (), _: Said) -> Result<Reply> {
+        let part = Bytes::from(vec![b'x'; 1 << 20]);
+        let stream = futures::stream::repeat_with(move || Ok(part.clone()));
+        Ok(Reply::new(StatusCode::OK, ReplyBody::Stream(Box::pin(stream))))
+    }
+    fn example(_: &Fixture) -> Value {
+        json!({})
+    }
+}
+
 /// Adds one to a number in the database: two at once are a race.
 struct Count(Db);
 
@@ -217,7 +304,13 @@ pub(crate) struct World {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) read: Arc<AtomicUsize>,
     pub(crate) tasks: Tasks,
-    address: String,
+    pub(crate) metrics: Metrics,
+    /// Lets requests to `/wait` go on.
+    pub(crate) go_on: Arc<Semaphore>,
+    /// Requests to `/wait` so far.
+    pub(crate) waiting: Arc<AtomicUsize>,
+    pub(crate) connections: Connections,
+    pub(crate) address: String,
     _folder: TempDir,
 }
 
@@ -232,11 +325,19 @@ const SCHEMA: &str = "01900000-0000-7000-8000-000000000003";
 
 impl World {
     pub(crate) async fn new(kind: Kind) -> World {
-        World::at(kind, None).await
+        World::made(kind, None, Limits::default()).await
     }
 
     /// With a `public_url`.
     pub(crate) async fn at(kind: Kind, public_url: Option<&str>) -> World {
+        World::made(kind, public_url, Limits::default()).await
+    }
+
+    pub(crate) async fn limited(kind: Kind, limits: Limits) -> World {
+        World::made(kind, None, limits).await
+    }
+
+    async fn made(kind: Kind, public_url: Option<&str>, limits: Limits) -> World {
         let folder = tempfile::tempdir().unwrap();
         let db = fresh(kind, folder.path(), clock::now).await.unwrap_or_else(|error| panic!("{error}"));
         let mut tx = db.write_unaudited(&system()).await.unwrap();
@@ -268,7 +369,13 @@ impl World {
         registry.add(CreateSchema);
         registry.add(Upload(Arc::clone(&read)));
         registry.add(Count(db.clone()));
+        registry.add(Form);
+        registry.add(Import);
+        registry.add(Endless);
+        let (go_on, waiting) = (Arc::new(Semaphore::new(0)), Arc::default());
+        registry.add(Wait(Arc::clone(&go_on), Arc::clone(&waiting)));
         let config = HttpConfig {
+            limits,
             workspace_id: "42".to_owned(),
             allowed_hosts: ["lake.example.com".to_owned()].into(),
             public_url: public_url.map(str::to_owned),
@@ -279,8 +386,12 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let serving = tasks.clone();
-        tasks.spawn("http", async move { Server::serve(listener, router, &serving).await.unwrap() });
-        World { db, authority, recorder, read, tasks, address, _folder: folder }
+        let metrics = Metrics::default();
+        let connections = Connections::new(limits, [].into(), &metrics);
+        let listening = connections.clone();
+        tasks.spawn("http", async move { listening.serve(listener, None, router, serving.stopping()).await });
+        let _folder = folder;
+        World { db, authority, recorder, read, tasks, metrics, go_on, waiting, connections, address, _folder }
     }
 
     /// Changes something that decisions depend on.

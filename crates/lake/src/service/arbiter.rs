@@ -232,7 +232,7 @@ impl Arbiter {
         let (done, outcome) = oneshot::channel();
         lock(&desk.waiting).push(Append { rows, count, author, done });
         let (arbiter, folder) = (Arc::clone(self), folder.clone());
-        self.tasks.spawn("append", async move { arbiter.append_waiting(&desk, &folder).await });
+        self.tasks.spawn_job("append", async move { arbiter.append_waiting(&desk, &folder).await });
         match outcome.await {
             Ok(outcome) => outcome.map_err(shared),
             Err(_) => Err(Problem::new(Code::Unavailable, "the server stopped while the rows were appended")
@@ -379,7 +379,7 @@ impl Arbiter {
             return;
         }
         let (engine, folder, version) = (Arc::clone(&self.engine), folder.clone(), committed.version);
-        self.tasks.spawn("checkpoint", async move {
+        self.tasks.spawn_job("checkpoint", async move {
             if let Err(problem) = engine.checkpoint(&folder, version).await {
                 tracing::warn!(location = %folder.location(), version, cause = problem.chain(), "no checkpoint was written");
             }

@@ -4,11 +4,13 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::SchemaRef;
+use crannog_kit::metrics::Metrics;
 use crannog_kit::{Tasks, clock};
 use crannog_security::actions::warehouses;
 use crannog_security::{Caller, Lease, Permit};
@@ -17,6 +19,7 @@ use crannog_types::{Code, Micros, PrincipalId, Problem, Result};
 use futures::{FutureExt, StreamExt};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::limits::{Limits, Place, Places, Room, Taken};
@@ -199,6 +202,32 @@ impl Execution {
     }
 }
 
+/// Figures of statements, for `/metrics` and for who waits until none is under way.
+#[derive(Default)]
+struct Figures {
+    under_way: watch::Sender<usize>,
+    finished: AtomicU64,
+    failed: AtomicU64,
+    canceled: AtomicU64,
+    micros: AtomicU64,
+}
+
+/// A statement under way, until this is dropped.
+struct UnderWay(Arc<Figures>);
+
+impl UnderWay {
+    fn of(figures: &Arc<Figures>) -> Self {
+        figures.under_way.send_modify(|count| *count += 1);
+        UnderWay(Arc::clone(figures))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.send_modify(|count| *count -= 1);
+    }
+}
+
 /// All statements of this process.
 pub struct Executions {
     lake: Lake,
@@ -207,6 +236,7 @@ pub struct Executions {
     lease: Duration,
     places: Arc<Places>,
     room: Arc<Room>,
+    figures: Arc<Figures>,
 }
 
 #[derive(Default)]
@@ -219,7 +249,43 @@ impl Executions {
     /// None yet.
     pub fn new(lake: Lake, tasks: Tasks, limits: Limits) -> Arc<Self> {
         let (places, room) = (Places::new(limits), Room::new(limits.result_bytes));
-        Arc::new(Executions { lake, tasks, running: Mutex::default(), lease: limits.lease, places, room })
+        Arc::new(Executions {
+            lake,
+            tasks,
+            running: Mutex::default(),
+            lease: limits.lease,
+            places,
+            room,
+            figures: Arc::default(),
+        })
+    }
+
+    /// Shows what is counted of statements.
+    pub fn show(&self, metrics: &Metrics) {
+        let figures = Arc::clone(&self.figures);
+        metrics.gauge("crannog_statements", "Statements under way.", move || *figures.under_way.borrow() as f64);
+        let ends: [(_, fn(&Figures) -> &AtomicU64); 3] = [
+            ("crannog_statements_total{status=\"FINISHED\"}", |figures| &figures.finished),
+            ("crannog_statements_total{status=\"FAILED\"}", |figures| &figures.failed),
+            ("crannog_statements_total{status=\"CANCELED\"}", |figures| &figures.canceled),
+        ];
+        for (name, count) in ends {
+            let figures = Arc::clone(&self.figures);
+            metrics.counted(name, "Statements that ended, by how.", move || {
+                count(&figures).load(Ordering::Relaxed) as f64
+            });
+        }
+        let figures = Arc::clone(&self.figures);
+        metrics.counted("crannog_statement_seconds_total", "Time that statements took, in seconds.", move || {
+            figures.micros.load(Ordering::Relaxed) as f64 / 1e6
+        });
+    }
+
+    /// Resolves when no statement is under way.
+    pub async fn none_under_way(&self) {
+        let mut under_way = self.figures.under_way.subscribe();
+        // The sender lives as long as this does.
+        let _ = under_way.wait_for(|count| *count == 0).await;
     }
 
     /// The lake that statements run in.
@@ -281,8 +347,10 @@ impl Executions {
             request,
             execution: Arc::clone(&execution),
             stop: self.tasks.stopping(),
+            under_way: UnderWay::of(&self.figures),
         };
-        self.tasks.spawn("statement", work.run());
+        // Lines of the statement name the request that began it.
+        self.tasks.spawn_job("statement", work.run().in_current_span());
         Ok(execution)
     }
 
@@ -344,6 +412,7 @@ struct Work {
     request: Request,
     execution: Arc<Execution>,
     stop: CancellationToken,
+    under_way: UnderWay,
 }
 
 impl Work {
@@ -374,6 +443,15 @@ impl Work {
             None => ("CANCELED", None, 0, State::Canceled),
         };
         let ended_at = clock::now();
+        let figures = &self.under_way.0;
+        match state {
+            State::Succeeded(_) => &figures.finished,
+            State::Failed(_) => &figures.failed,
+            _ => &figures.canceled,
+        }
+        .fetch_add(1, Ordering::Relaxed);
+        let took = u64::try_from(ended_at.0 - started_at.0).unwrap_or_default();
+        figures.micros.fetch_add(took, Ordering::Relaxed);
         self.executions.lake.history.ended(Ended {
             id: self.execution.id.clone(),
             who: self.caller.who().clone(),

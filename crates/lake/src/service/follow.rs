@@ -138,7 +138,7 @@ impl Follower {
         let (done, answer) = oneshot::channel();
         let under_way = UnderWay::new(self, caller.origin());
         let folder = folder.clone();
-        self.tasks.spawn("commit", async move {
+        self.tasks.spawn_job("commit", async move {
             let outcome = work.await;
             let committed = outcome.is_ok();
             // Whoever no longer waits was cancelled; the commit is in the log all the same.
@@ -174,7 +174,7 @@ impl Follower {
         let (mut done, answer) = oneshot::channel();
         let under_way = UnderWay::new(self, caller.origin());
         let folder = folder.clone();
-        self.tasks.spawn("append and follow", async move {
+        self.tasks.spawn_job("append and follow", async move {
             let arbiter = &under_way.follower.arbiter;
             let outcome = tokio::select! {
                 outcome = arbiter.append_rows(&folder, rows, author) => Some(outcome),
@@ -199,7 +199,7 @@ impl Follower {
             return;
         }
         let (under_way, folder) = (UnderWay::new(self, &Arc::default()), folder.read_only());
-        self.tasks.spawn("follow", async move { under_way.follower.follow_or_warn(id, &folder).await });
+        self.tasks.spawn_job("follow", async move { under_way.follower.follow_or_warn(id, &folder).await });
     }
 
     /// Whether this version was followed here, or is being followed.

@@ -1,6 +1,7 @@
 //! The arbiter: nothing acknowledged is lost, nothing is doubled, whatever queue or replica a commit came from.
 
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use arrow_array::{Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
@@ -14,6 +15,7 @@ use crannog_lake::ports::{Engine, WriteSpec};
 use crannog_lake::service::arbiter::{Arbiter, Author, Plan, append_plan, txn};
 use crannog_lake::service::table_log::commit_path;
 use crannog_security::{System, Task};
+use crannog_storage::faults::{Faults, Step};
 use crannog_storage::{Access, External, Folder, Managed, Storage};
 use crannog_types::{Code, Micros};
 use tempfile::TempDir;
@@ -50,6 +52,10 @@ fn metadata() -> Metadata {
 async fn table(arbiter: &Arbiter) -> Table {
     let data = tempfile::tempdir().unwrap();
     let storage = Storage::new(data.path(), External::Nowhere).unwrap();
+    table_on(arbiter, storage, data).await
+}
+
+async fn table_on(arbiter: &Arbiter, storage: Storage, data: TempDir) -> Table {
     #[expect(clippy::disallowed_methods, reason = "a test stands in for a permit")]
     let system = System::task(Task::Probe);
     let at = storage.managed(Managed::Tables, uuid::Uuid::now_v7());
@@ -69,6 +75,47 @@ async fn files(folder: &Folder, count: i64) -> Vec<crannog_lake::model::Add> {
     let spec = WriteSpec { schema: schema(), metadata: metadata(), now: Micros(0) };
     let stream = Box::pin(futures::stream::iter([Ok(rows(0, count))]));
     FakeEngine::default().write(folder, &spec, stream).await.unwrap()
+}
+
+/// A disk that answers when it is let.
+#[derive(Default)]
+struct Hangs {
+    held: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Hangs {
+    fn hold(&self, held: bool) {
+        *self.held.lock().unwrap() = held;
+        self.changed.notify_all();
+    }
+}
+
+impl Faults for Hangs {
+    fn before(&self, _: &Step) -> std::io::Result<()> {
+        drop(self.changed.wait_while(self.held.lock().unwrap(), |held| *held).unwrap());
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_disk_hangs_is_found_and_goes_on_when_it_answers() {
+    let (arbiter, disk, data) = (arbiter(), Arc::new(Hangs::default()), tempfile::tempdir().unwrap());
+    let storage =
+        Storage::new(data.path(), External::Nowhere).unwrap().with_faults(Arc::clone(&disk) as Arc<dyn Faults>);
+    let table = table_on(&arbiter, storage, data).await;
+    arbiter.append_rows(&table.folder, vec![rows(0, 1)], Author::default()).await.unwrap();
+    assert_eq!(arbiter.stuck(Duration::ZERO), None);
+    disk.hold(true);
+    let (writing, folder) = (Arc::clone(&arbiter), table.folder.clone());
+    let mut writers = JoinSet::new();
+    writers.spawn(async move { writing.append_rows(&folder, vec![rows(1, 1)], Author::default()).await });
+    while arbiter.stuck(Duration::from_millis(20)).as_ref() != Some(table.folder.location()) {
+        tokio::task::yield_now().await;
+    }
+    disk.hold(false);
+    assert_eq!(writers.join_next().await.unwrap().unwrap().unwrap().version, 2);
+    assert_eq!(arbiter.stuck(Duration::ZERO), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

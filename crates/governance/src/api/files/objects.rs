@@ -96,7 +96,7 @@ impl Endpoint for PutFile {
 /// The request's body for storage. A client that goes away in the middle leaves nothing, and so does one whose permit is
 /// revoked in the middle.
 pub(super) async fn received(cx: &Cx, lease: Lease) -> Result<ByteStream> {
-    let body = cx.body().await?;
+    let body = cx.body().await?.map_err(std::io::Error::other);
     let failed = |error: std::io::Error| match error.downcast::<Problem>() {
         Ok(problem) => problem,
         Err(error) => Problem::invalid("the upload ended early").caused_by(error),

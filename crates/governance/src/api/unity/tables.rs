@@ -209,7 +209,8 @@ impl Endpoint for CreateTable {
     type In = CreateTableIn;
     type Out = Json<TableInfo>;
     const ROUTE: Route =
-        Route::new(Method::Post, "/api/2.1/unity-catalog/tables", Dialect::Unity, "Register an external table.");
+        Route::new(Method::Post, "/api/2.1/unity-catalog/tables", Dialect::Unity, "Register an external table.")
+            .body_limit(4 << 20);
 
     fn asks(&self, input: &CreateTableIn) -> Result<(NameOf<schemas::CreateTable>, NameOf<metastore::Administer>)> {
         Ok((NameOf::named(schema_name(&input.catalog_name, &input.schema_name)?), NameOf::root()))

@@ -16,6 +16,9 @@ use crate::Identity;
 use crate::model::principals::{Principal, PrincipalKind};
 use crate::service::principals::{Changes, Membership, NewPrincipal};
 
+/// A group of ten thousand, with a name for each, fits.
+const MEMBERS_LIMIT: usize = 4 << 20;
+
 pub(super) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
     registry.add(ListGroups(Arc::clone(identity)));
     registry.add(GetGroup(Arc::clone(identity)));
@@ -134,7 +137,8 @@ impl Endpoint for CreateGroup {
     type Asks = Administer;
     type In = GroupIn;
     type Out = Scim<Group>;
-    const ROUTE: Route = Route::new(Method::Post, "/api/2.0/preview/scim/v2/Groups", Dialect::Scim, "Makes a group");
+    const ROUTE: Route = Route::new(Method::Post, "/api/2.0/preview/scim/v2/Groups", Dialect::Scim, "Makes a group")
+        .body_limit(MEMBERS_LIMIT);
 
     fn asks(&self, _: &GroupIn) -> Result<NameOf<Administer>> {
         Ok(NameOf::root())
@@ -172,7 +176,8 @@ impl Endpoint for ReplaceGroup {
         "/api/2.0/preview/scim/v2/Groups/{id}",
         Dialect::Scim,
         "Replaces a group's name and members",
-    );
+    )
+    .body_limit(MEMBERS_LIMIT);
 
     fn asks(&self, _: &GroupIn) -> Result<NameOf<Administer>> {
         Ok(NameOf::root())
@@ -206,7 +211,8 @@ impl Endpoint for PatchGroup {
         "/api/2.0/preview/scim/v2/Groups/{id}",
         Dialect::Scim,
         "Adds and removes members, renames a group",
-    );
+    )
+    .body_limit(MEMBERS_LIMIT);
 
     fn asks(&self, _: &PatchIn) -> Result<NameOf<Administer>> {
         Ok(NameOf::root())

@@ -161,6 +161,7 @@ impl Endpoint for ExecuteStatement {
         "Run an SQL statement on a warehouse.",
     )
     .also(&["/api/2.0/sql/statements/"])
+    .body_limit(16 << 20)
     .on_full_disk();
 
     fn asks(&self, input: &Execute) -> Result<NameOf<warehouses::Use>> {

@@ -4,6 +4,7 @@
 //! history flushes first.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crannog_kit::batches::{Batches, Sink};
 use crannog_kit::{Recorder, Tasks};
@@ -75,6 +76,11 @@ impl History {
             });
         }
         self.statements.add(ended);
+    }
+
+    /// Whether the writer hangs: one write has taken longer than this.
+    pub fn stuck(&self, longer_than: Duration) -> bool {
+        self.statements.stuck(longer_than)
     }
 
     /// Waits until everything that ended so far can be read.

@@ -1,0 +1,131 @@
+"""Servers on a disk of their own, which a test can fill, empty, make read-only and cut off from power.
+
+The disk is mounted in a mount namespace that only the server and its keeper see, and that the kernel takes away with
+them; nothing is left mounted whatever happens to the test. `/proc/PID/root` is the way into it.
+
+A disk in memory needs no rights: without root it is mounted in a user namespace. A disk that can lose power is an ext4
+file system on a loop device, and needs root.
+"""
+
+import fcntl
+import os
+import signal
+import struct
+import subprocess
+import urllib.error
+import urllib.request
+from json import loads
+from pathlib import Path
+
+from harness import Server
+
+ROOT = os.geteuid() == 0
+NEW_NAMESPACE = ["unshare", "--mount"] if ROOT else ["unshare", "--user", "--map-root-user", "--mount"]
+# ext4's own way to lose power (ext4.h): nothing reaches the disk any more, the journal is not flushed.
+EXT4_IOC_SHUTDOWN = (2 << 30) | (4 << 16) | (ord("X") << 8) | 125
+WITHOUT_FLUSHING_THE_LOG = 2
+
+
+def told(server: Server, path: str) -> tuple[int, dict]:
+    """Status and JSON of a route of health."""
+    try:
+        with urllib.request.urlopen(f"{server.url}{path}", timeout=30) as answer:
+            return answer.status, loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, loads(error.read())
+
+
+def codes(server: Server, path: str = "/readyz") -> set[str]:
+    """What a route of health complains of."""
+    return {check["code"] for check in told(server, path)[1]["checks"] if check["status"] != "ok"}
+
+
+class OnItsOwnDisk(Server):
+    """A server on a disk that this test mounted. `prepare` is what mounts it, in the keeper's namespace."""
+
+    def __init__(self, *arguments: str):
+        self.keeper = None
+        super().__init__(*arguments)
+
+    def before(self) -> list[str]:
+        if self.keeper is None:
+            self.mountpoint = self.folder / "disk"
+            self.mountpoint.mkdir()
+            # It ends when nobody can write to it any more: with this process, however that ends.
+            self.keeper = subprocess.Popen(
+                [*NEW_NAMESPACE, "sh", "-c", "echo there; read line"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            assert self.keeper.stdout.readline() == b"there\n"
+            self.prepare()
+            self.data = Path(f"/proc/{self.keeper.pid}/root{self.where()}")
+        return self.entering()
+
+    def entering(self) -> list[str]:
+        return ["nsenter", "--target", str(self.keeper.pid), *([] if ROOT else ["--user", "--preserve-credentials"]), "--mount"]
+
+    def where(self) -> Path:
+        return self.folder / "disk" / "data"
+
+    def inside(self, *command: str):
+        """Runs a command where the disk is seen."""
+        done = subprocess.run([*self.entering(), *command], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+
+    def prepare(self):
+        raise NotImplementedError
+
+    def stop(self):
+        super().stop()
+        if self.keeper is not None:
+            self.keeper.communicate(b"\n")
+
+
+class OnASmallDisk(OnItsOwnDisk):
+    """A disk in memory. What is free is what a test says (`free`); nothing has to be written for that."""
+
+    def prepare(self):
+        self.inside("mount", "-t", "tmpfs", "-o", "size=4g,mode=700", "crannog-test", str(self.mountpoint))
+
+    def free(self, size: int):
+        seen = os.statvfs(f"/proc/{self.keeper.pid}/root{self.mountpoint}")
+        used = (seen.f_blocks - seen.f_bfree) * seen.f_frsize
+        self.inside("mount", "-o", f"remount,size={used + size}", str(self.mountpoint))
+
+
+class OnADiskThatCanLosePower(OnItsOwnDisk):
+    """ext4 on a loop device over a file in memory. What was not fsynced before `lose_power` is gone after it: the mount
+    options keep the kernel from writing it out early, and from covering for a rename without fsync."""
+
+    OPTIONS = "loop,noauto_da_alloc,commit=300"
+
+    def prepare(self):
+        self.inside("mount", "-t", "tmpfs", "-o", "size=2g", "crannog-test", str(self.mountpoint))
+        self.image, self.ext4 = self.mountpoint / "image", self.mountpoint / "ext4"
+        self.inside("mkdir", str(self.ext4))
+        self.inside("truncate", "--size", "1G", str(self.image))
+        self.inside("/sbin/mkfs.ext4", "-q", str(self.image))
+        self.mount()
+
+    def mount(self):
+        self.inside("mount", "-o", self.OPTIONS, str(self.image), str(self.ext4))
+
+    def where(self) -> Path:
+        return self.folder / "disk" / "ext4" / "data"
+
+    def lose_power(self):
+        """The disk first, while the server is at work; then the server, as a machine goes down."""
+        self.cut = True
+        folder = os.open(f"/proc/{self.keeper.pid}/root{self.ext4}", os.O_RDONLY)
+        try:
+            fcntl.ioctl(folder, EXT4_IOC_SHUTDOWN, struct.pack("I", WITHOUT_FLUSHING_THE_LOG))
+        finally:
+            os.close(folder)
+        self.signal(signal.SIGKILL)
+
+    def power_on(self):
+        self.inside("umount", str(self.ext4))
+        self.mount()
+        self.cut = False
+        self.start()
