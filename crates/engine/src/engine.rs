@@ -1,10 +1,11 @@
 //! The two halves as lake's one engine: planning and running queries, and Delta tables.
 
+use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use crannog_lake::model::actions::Add;
 use crannog_lake::model::schema::StructType;
 use crannog_lake::model::state::Loaded;
-use crannog_lake::ports::{BoundQuery, Engine, FilesScan, Prepared, RowStream, WriteSpec};
+use crannog_lake::ports::{BoundQuery, DataFile, Engine, FilesScan, Prepared, RowStream, WriteSpec};
 use crannog_storage::Folder;
 use crannog_types::Result;
 
@@ -54,5 +55,9 @@ impl Engine for LakeEngine {
     async fn write(&self, folder: &Folder, spec: &WriteSpec, rows: RowStream) -> Result<Vec<Add>> {
         let (tables, folder, spec) = (self.tables.clone(), folder.clone(), spec.clone());
         self.compute.run(async move { tables.write_rows(&folder, &spec, rows).await }).await
+    }
+
+    async fn encode(&self, spec: &WriteSpec, rows: Vec<RecordBatch>) -> Result<Vec<DataFile>> {
+        self.tables.encode_rows(spec, rows).await
     }
 }

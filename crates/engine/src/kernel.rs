@@ -10,30 +10,35 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{Array, AsArray, MapArray, RecordBatch, StringArray, StructArray};
-use arrow::datatypes::{Int32Type, Int64Type};
+use arrow::datatypes::{Int32Type, Int64Type, Schema};
 use crannog_lake::model::actions::{Action, Add, DeletionVector, parse_commit};
 use crannog_lake::model::state::Loaded;
-use crannog_types::{Code, Problem, Result};
+use crannog_types::{Code, Micros, Problem, Result};
 use delta_kernel::actions::deletion_vector::DeletionVectorDescriptor;
 use delta_kernel::actions::get_all_actions_schema;
+use delta_kernel::engine::arrow_conversion::TryIntoArrow;
 use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::{Engine, EngineData, KernelError, Snapshot, SnapshotRef};
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
 use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
 use futures::StreamExt;
-use object_store::ObjectStore;
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::runtime::Handle;
 use url::Url;
 
-use crate::errors::{from_log, from_object_store};
+use crate::checkpoint::{ACTIONS, Checkpoint, Finished};
+use crate::errors::{from_arrow, from_log, from_object_store};
 
 type KernelEngine = DefaultEngine<TokioMultiThreadExecutor>;
 
 /// The root of every table, as the kernel sees it.
 const ROOT: &str = "file:///";
+/// Removed files are remembered for this long, when the table does not say (`delta.deletedFileRetentionDuration`).
+const TOMBSTONES: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// Actions that [`Loaded`] takes from the log as they stand.
 const PLAIN_ACTIONS: [&str; 4] = ["protocol", "metaData", "txn", "domainMetadata"];
 
@@ -60,25 +65,57 @@ pub(crate) async fn load(store: Arc<dyn ObjectStore>, version: Option<i64>) -> R
 
 /// Writes the checkpoint of a version and `_last_checkpoint`. Does nothing where the checkpoint exists.
 ///
+/// The kernel writes no checkpoints of tables of the writer versions 3 to 6; those are written by [`crate::checkpoint`].
+///
 /// # Errors
-/// `Unimplemented` for tables that the kernel will not write to, a checkpoint included: legacy writer versions 3 to 6, CHECK
-/// constraints, generated and identity columns.
-pub(crate) async fn checkpoint(store: Arc<dyn ObjectStore>, version: i64) -> Result<()> {
-    let engine = engine(store);
-    blocking(move || {
+/// `Unimplemented` for tables that neither writes checkpoints of.
+pub(crate) async fn checkpoint(store: Arc<dyn ObjectStore>, version: i64, now: Micros) -> Result<()> {
+    let engine = engine(Arc::clone(&store));
+    let own = blocking(move || {
         let snapshot = snapshot(&engine, Some(version))?;
-        snapshot.checkpoint(&engine, None).map(|_| ()).map_err(|error| match root(&error) {
-            KernelError::Unsupported(reason) => {
-                let message = format!("a checkpoint of this table cannot be written: {reason}");
-                Problem::new(Code::Unimplemented, message)
-                    .reason("DELTA_CHECKPOINT_UNSUPPORTED")
-                    .hint("let Spark write the checkpoint; the table stays readable and writable without")
-                    .caused_by(error)
-            }
-            _ => problem(error, "the checkpoint cannot be written"),
-        })
+        match snapshot.checkpoint(&engine, None) {
+            Ok(_) => Ok(None),
+            Err(error) => match root(&error) {
+                KernelError::Unsupported(_) if fits_first_form(&snapshot) => {
+                    Ok(Some((snapshot.version(), own_checkpoint(&engine, &snapshot, now)?)))
+                }
+                KernelError::Unsupported(reason) => {
+                    let message = format!("a checkpoint of this table cannot be written: {reason}");
+                    Err(Problem::new(Code::Unimplemented, message)
+                        .reason("DELTA_CHECKPOINT_UNSUPPORTED")
+                        .hint("let Spark write the checkpoint; the table stays readable and writable without")
+                        .caused_by(error))
+                }
+                _ => Err(problem(error, "the checkpoint cannot be written")),
+            },
+        }
     })
-    .await
+    .await?;
+    let Some((version, checkpoint)) = own else { return Ok(()) };
+    let log = |name: String| Path::from_iter(["_delta_log".to_owned(), name]);
+    let hint = checkpoint.hint(version);
+    let file = log(format!("{version:020}.checkpoint.parquet"));
+    store.put(&file, checkpoint.bytes.into()).await.map_err(from_object_store)?;
+    store.put(&log("_last_checkpoint".to_owned()), hint.into()).await.map_err(from_object_store)?;
+    Ok(())
+}
+
+/// Whether nothing but the old numbered writer versions is in the kernel's way, of which none changes what a checkpoint is.
+fn fits_first_form(snapshot: &SnapshotRef) -> bool {
+    (3..=6).contains(&snapshot.table_configuration().protocol().min_writer_version())
+}
+
+fn own_checkpoint(engine: &KernelEngine, snapshot: &SnapshotRef, now: Micros) -> Result<Finished> {
+    let failed = |error| problem(error, "the table's log cannot be read");
+    let schema = get_all_actions_schema().project(&ACTIONS).map_err(failed)?;
+    let columns: Schema = schema.as_ref().try_into_arrow().map_err(from_arrow)?;
+    let kept_for = snapshot.table_properties().deleted_file_retention_duration.unwrap_or(TOMBSTONES);
+    let kept_for = i64::try_from(kept_for.as_millis()).unwrap_or(i64::MAX);
+    let mut checkpoint = Checkpoint::new(Arc::new(columns), now.millis().saturating_sub(kept_for))?;
+    for batch in snapshot.log_segment().read_actions(engine, schema).map_err(failed)? {
+        checkpoint.take(&batch.and_then(|batch| record_batch(batch.actions)).map_err(failed)?)?;
+    }
+    checkpoint.finish()
 }
 
 /// For each deletion vector the rows that it deletes, in ascending order.
@@ -191,8 +228,8 @@ fn plain_actions(engine: &KernelEngine, snapshot: &SnapshotRef) -> Result<Vec<Ac
             .map(|row| batch.slice(row, 1))
             .collect();
         let mut lines = arrow::json::LineDelimitedWriter::new(Vec::new());
-        lines.write_batches(&known.iter().collect::<Vec<_>>()).map_err(crate::errors::from_arrow)?;
-        lines.finish().map_err(crate::errors::from_arrow)?;
+        lines.write_batches(&known.iter().collect::<Vec<_>>()).map_err(from_arrow)?;
+        lines.finish().map_err(from_arrow)?;
         actions.extend(parse_commit(&lines.into_inner()).map_err(from_log)?);
     }
     Ok(actions)

@@ -4,25 +4,30 @@
 //! nothing about who may read what: a table comes with the permit to read it, and only what came with one can be scanned.
 //! It never commits: it writes data files and gives their `add` actions back.
 //!
-//! - `kernel`: logs, deletion vectors and checkpoints, by delta_kernel
-//! - `scan`, `prune`: a Delta table as DataFusion reads it
+//! - `kernel`, `checkpoint`: logs, deletion vectors and checkpoints, by delta_kernel where it can
+//! - `scan`, `scan_files`, `prune`, `mapping`: a Delta table as DataFusion reads it
 //! - `footers`: what the ends of data files say, kept
+//! - `plan`, `constant`: queries, and rows that need no plan
 //! - `write`, `bounds`: rows into data files, with statistics
 //! - `compute`: the threads that all of it computes on
 //! - `errors`: what went wrong, in the caller's words
 
 mod bind;
 mod bounds;
+mod checkpoint;
 mod compute;
+mod constant;
 mod engine;
 mod errors;
 mod files;
 mod footers;
 mod kernel;
+mod mapping;
 mod plan;
 mod prune;
 pub mod render;
 mod scan;
+mod scan_files;
 mod session;
 mod spark;
 #[doc(hidden)]
@@ -31,9 +36,10 @@ mod write;
 
 use std::sync::Arc;
 
+use arrow::record_batch::RecordBatch;
 use crannog_lake::model::actions::Add;
 use crannog_lake::model::state::Loaded;
-use crannog_lake::ports::{RowStream, TableScan, WriteSpec};
+use crannog_lake::ports::{DataFile, RowStream, TableScan, WriteSpec};
 use crannog_storage::Folder;
 use crannog_types::Result;
 use datafusion::catalog::TableProvider;
@@ -65,12 +71,17 @@ impl DataFusionEngine {
 
     /// See [`crannog_lake::ports::Engine::checkpoint`].
     pub async fn write_checkpoint(&self, folder: &Folder, version: i64) -> Result<()> {
-        kernel::checkpoint(folder.object_store(), version).await
+        kernel::checkpoint(folder.object_store(), version, crannog_kit::clock::now()).await
     }
 
     /// See [`crannog_lake::ports::Engine::write`].
     pub async fn write_rows(&self, folder: &Folder, spec: &WriteSpec, rows: RowStream) -> Result<Vec<Add>> {
         write::write(folder.object_store(), spec, self.limits, rows).await
+    }
+
+    /// See [`crannog_lake::ports::Engine::encode`].
+    pub async fn encode_rows(&self, spec: &WriteSpec, rows: Vec<RecordBatch>) -> Result<Vec<DataFile>> {
+        write::encode(spec, self.limits, rows).await
     }
 }
 

@@ -24,6 +24,7 @@ use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use futures::StreamExt;
 
 use crate::bind::{Binder, Env, Facts, Rel, Source, Sources, View};
+use crate::constant;
 use crate::footers::Footers;
 use crate::session::{QueryLimits, Runtime};
 use crate::spark::error::{is_out_of_memory, to_problem};
@@ -66,11 +67,17 @@ impl Planner {
         };
         let sources = sources(relations, &self.footers).await?;
         let runtime = self.runtime.clone();
+        if let Some(into) = &into
+            && constant::is_plain_values(&query)
+            && let Some(rows) = constant_rows(&facts, &runtime, &query, &sources, into)
+        {
+            return Ok(Box::new(constant::Rows(rows)));
+        }
         let handle = tokio::runtime::Handle::current();
         deep(move || {
             let (optimized, unoptimized, schema, scans) = bind(&facts, &runtime, &query, &sources, into.as_ref())?;
-            let physical = handle
-                .block_on(runtime.state(true).query_planner().create_physical_plan(&optimized, &runtime.state(true)));
+            let state = runtime.state(true);
+            let physical = handle.block_on(state.query_planner().create_physical_plan(&optimized, state.as_ref()));
             let physical = physical.map_err(to_problem)?;
             Ok(Box::new(Plan { runtime, unoptimized, optimized, physical, schema, scans }) as Box<dyn Prepared>)
         })
@@ -95,6 +102,23 @@ async fn deep<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'stat
     }
 }
 
+/// The rows of an INSERT … VALUES of literals; `None`: it has to be planned.
+fn constant_rows(
+    facts: &Facts,
+    runtime: &Runtime,
+    query: &datafusion::sql::sqlparser::ast::Query,
+    sources: &Sources,
+    into: &InsertInto,
+) -> Option<RecordBatch> {
+    let state = runtime.state(true);
+    let binder = Binder::new(facts.clone(), Arc::clone(&state));
+    let env = Env { sources, catalog: &facts.catalog, schema: &facts.schema, ctes: HashMap::new(), depth: 0 };
+    let rel = binder.query(query, &env, None).and_then(|rel| binder.insert(rel, into)).ok()?;
+    let rel = exactly(&binder, rel).ok()?;
+    let rows = constant::rows(&rel.plan, &state).ok()??;
+    shaped(&rows, &Arc::new(into.schema.to_arrow())).ok()
+}
+
 type Scans = HashMap<String, RelationKey>;
 
 pub(crate) fn bind(
@@ -105,7 +129,7 @@ pub(crate) fn bind(
     into: Option<&InsertInto>,
 ) -> Result<(LogicalPlan, LogicalPlan, SchemaRef, Scans)> {
     let state = runtime.state(true);
-    let binder = Binder::new(facts.clone(), state.clone());
+    let binder = Binder::new(facts.clone(), Arc::clone(&state));
     let env = Env { sources, catalog: &facts.catalog, schema: &facts.schema, ctes: HashMap::new(), depth: 0 };
     let rel = binder.query(query, &env, None).map_err(to_problem)?;
     let (rel, schema) = match into {
@@ -267,7 +291,9 @@ impl Prepared for Plan {
             let handle = tokio::runtime::Handle::current();
             let again = deep(move || {
                 let state = runtime.state(false);
-                handle.block_on(state.query_planner().create_physical_plan(&optimized, &state)).map_err(to_problem)
+                handle
+                    .block_on(state.query_planner().create_physical_plan(&optimized, state.as_ref()))
+                    .map_err(to_problem)
             })
             .await?;
             inner = execute_stream(again, self.runtime.state(false).task_ctx()).map_err(to_problem)?;

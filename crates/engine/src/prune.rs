@@ -9,11 +9,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crannog_lake::model::actions::Add;
-use crannog_lake::model::chunk::Chunk;
+use crannog_lake::model::chunk::{Chunk, Totals};
 use crannog_lake::model::files::FileIndex;
 use crannog_types::Result;
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, UInt64Array};
-use datafusion::arrow::compute::{SortOptions, concat, filter, is_null, sort_to_indices};
+use datafusion::arrow::compute::{SortOptions, concat, is_null, sort_to_indices, take};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::Session;
 use datafusion::common::pruning::PruningStatistics;
@@ -26,15 +26,151 @@ use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicate
 
 use crate::errors::{from_arrow, from_log};
 
-/// The files that are left.
+/// The files that are left, in the index' order. Of a chunk that is left whole nothing is copied: choosing all files of a
+/// large table costs as much as counting its chunks.
 #[derive(Debug)]
 pub(crate) struct Chosen {
-    /// In the index' order.
-    pub(crate) files: Vec<Arc<Add>>,
+    parts: Vec<Part>,
     /// Columns whose statistics decided, in alphabetical order.
     pub(crate) by: Vec<String>,
-    /// For each chunk of the index, which of its files are left; `None`: all live ones.
-    pub(crate) kept: Vec<Option<BooleanArray>>,
+}
+
+/// What is left of a chunk.
+#[derive(Debug)]
+struct Part {
+    chunk: Arc<Chunk>,
+    /// The rows of its files; `None`: of all live ones.
+    rows: Option<Vec<usize>>,
+    totals: Totals,
+}
+
+impl Chosen {
+    /// How many files are left.
+    pub(crate) fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.totals.files).sum()
+    }
+
+    /// Their bytes.
+    pub(crate) fn bytes(&self) -> i64 {
+        self.parts.iter().map(|part| part.totals.bytes).sum()
+    }
+
+    /// Their rows without deleted ones; `None` when a file does not say how many it has.
+    pub(crate) fn rows(&self) -> Option<i64> {
+        self.parts.iter().map(|part| part.totals.rows).sum()
+    }
+
+    /// The files.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Arc<Add>> {
+        self.parts.iter().flat_map(Part::files)
+    }
+
+    /// The files with deletion vectors.
+    pub(crate) fn with_vectors(&self) -> impl Iterator<Item = &Arc<Add>> {
+        let parts = self.parts.iter().filter(|part| part.totals.vectors > 0);
+        parts.flat_map(Part::files).filter(|add| add.deletion_vector.is_some())
+    }
+
+    /// Keeps only as many of the first files as surely have so many rows.
+    pub(crate) fn keep_rows(&mut self, limit: usize) {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let (mut rows, mut whole) = (0_i64, 0);
+        for part in &mut self.parts {
+            if rows >= limit {
+                break;
+            }
+            whole += 1;
+            match part.totals.rows {
+                Some(more) if rows.saturating_add(more) < limit => rows += more,
+                _ => rows = part.keep_rows(rows, limit),
+            }
+        }
+        self.parts.truncate(whole);
+    }
+}
+
+impl Chosen {
+    /// What the statistics of the files say about a column, to estimate by: nothing of it is exact.
+    ///
+    /// # Errors
+    /// `DataLoss` when a partition value in the log is no value of its column's type.
+    pub(crate) fn summary(&self, schema: &SchemaRef, column: usize) -> Result<ColumnStatistics> {
+        let field = schema.field(column);
+        let unknown = ColumnStatistics::new_unknown();
+        if !field.data_type().is_numeric() && !field.data_type().is_temporal() {
+            return Ok(unknown);
+        }
+        let (mut mins, mut maxs) = (Vec::new(), Vec::new());
+        for part in &self.parts {
+            let partition = part.chunk.partition(field.name()).map_err(from_log)?;
+            let min = partition.clone().or_else(|| part.chunk.min(field.name()));
+            let max = partition.or_else(|| part.chunk.max(field.name()));
+            let (Some(min), Some(max)) = (min, max) else { return Ok(unknown) };
+            if min.data_type() != field.data_type() || max.data_type() != field.data_type() {
+                return Ok(unknown);
+            }
+            mins.push(part.left_of(min)?);
+            maxs.push(part.left_of(max)?);
+        }
+        let all = |parts: &[ArrayRef]| {
+            concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<&dyn Array>>()).map_err(from_arrow)
+        };
+        if mins.is_empty() {
+            return Ok(unknown);
+        }
+        let (mins, maxs) = (all(&mins)?, all(&maxs)?);
+        let first = |bounds: &ArrayRef, descending: bool| {
+            let options = SortOptions { descending, nulls_first: false };
+            let at = sort_to_indices(bounds, Some(options), Some(1)).ok()?;
+            let value =
+                ScalarValue::try_from_array(bounds, usize::try_from(at.values().first().copied()?).ok()?).ok()?;
+            (!value.is_null()).then_some(value)
+        };
+        let bound = |value: Option<ScalarValue>| value.map_or(Precision::Absent, Precision::Inexact);
+        Ok(ColumnStatistics { min_value: bound(first(&mins, false)), max_value: bound(first(&maxs, true)), ..unknown })
+    }
+}
+
+impl Part {
+    /// The entries of the files that are left, of an array with one for each file of the chunk.
+    fn left_of(&self, array: ArrayRef) -> Result<ArrayRef> {
+        let live = self.rows.is_none().then(|| self.chunk.live().map(|(row, _)| row));
+        if live.is_some() && self.chunk.live_count() == self.chunk.len() {
+            return Ok(array);
+        }
+        let rows = live.into_iter().flatten().chain(self.rows.iter().flatten().copied());
+        let rows = UInt64Array::from_iter_values(rows.filter_map(|row| u64::try_from(row).ok()));
+        take(&array, &rows, None).map_err(from_arrow)
+    }
+
+    fn of(chunk: Arc<Chunk>, rows: Option<Vec<usize>>) -> Self {
+        let totals = match &rows {
+            None => chunk.totals(),
+            Some(rows) => chunk.totals_of(rows.iter().copied()),
+        };
+        Self { chunk, rows, totals }
+    }
+
+    fn files(&self) -> impl Iterator<Item = &Arc<Add>> {
+        let all = self.rows.is_none().then(|| self.chunk.live().map(|(_, add)| add));
+        let some = self.rows.iter().flatten().filter_map(|row| self.chunk.file(*row));
+        all.into_iter().flatten().chain(some)
+    }
+
+    /// Keeps only as many files as it takes to come from `rows` to `limit`; gives where that comes to.
+    fn keep_rows(&mut self, mut rows: i64, limit: i64) -> i64 {
+        let all = self.rows.take().unwrap_or_else(|| self.chunk.live().map(|(row, _)| row).collect());
+        let mut kept = Vec::new();
+        for row in all {
+            if rows >= limit {
+                break;
+            }
+            kept.push(row);
+            rows = rows.saturating_add(self.chunk.totals_of([row]).rows.unwrap_or(0));
+        }
+        *self = Self::of(Arc::clone(&self.chunk), Some(kept));
+        rows
+    }
 }
 
 /// The files that may have rows for which all filters are true.
@@ -43,72 +179,33 @@ pub(crate) struct Chosen {
 /// `DataLoss` when a partition value in the log is no value of its column's type.
 pub(crate) fn choose(index: &FileIndex, schema: &SchemaRef, filters: &[Expr], session: &dyn Session) -> Result<Chosen> {
     let predicates = predicates(schema, filters, session);
-    let mut chosen = Chosen { files: Vec::new(), by: Vec::new(), kept: Vec::new() };
+    let mut chosen = Chosen { parts: Vec::new(), by: Vec::new() };
     let mut by = HashSet::new();
     for chunk in index.containers() {
+        if predicates.is_empty() {
+            chosen.parts.push(Part::of(chunk, None));
+            continue;
+        }
         let partitions = partition_arrays(index, &chunk)?;
         let statistics = ChunkStatistics { chunk: &chunk, schema, partitions };
-        let mut keep = vec![true; chunk.len()];
+        let mut rows: Vec<usize> = chunk.live().map(|(row, _)| row).collect();
         for predicate in &predicates {
             let Ok(possible) = predicate.prune(&statistics) else { continue };
-            let live_before = keep.iter().filter(|k| **k).count();
-            keep.iter_mut().zip(possible).for_each(|(keep, possible)| *keep &= possible);
-            if keep.iter().filter(|k| **k).count() < live_before {
+            let before = rows.len();
+            rows.retain(|row| possible[*row]);
+            if rows.len() < before {
                 by.extend(collect_columns(predicate.orig_expr()).into_iter().map(|column| column.name().to_owned()));
             }
         }
-        chosen.files.extend(chunk.live().filter(|(row, _)| keep[*row]).map(|(_, add)| Arc::clone(add)));
-        let all = chunk.live_count() == chunk.len() && keep.iter().all(|keep| *keep);
-        let left = || BooleanArray::from_iter((0..chunk.len()).map(|row| Some(keep[row] && chunk.is_live(row))));
-        chosen.kept.push((!all).then(left));
+        match rows.len() {
+            0 => {}
+            left if left == chunk.live_count() => chosen.parts.push(Part::of(chunk, None)),
+            _ => chosen.parts.push(Part::of(chunk, Some(rows))),
+        }
     }
     chosen.by = by.into_iter().collect();
     chosen.by.sort_unstable();
     Ok(chosen)
-}
-
-/// What the statistics of the files that are left say about a column, to estimate by: nothing of it is exact.
-pub(crate) fn summary(
-    index: &FileIndex,
-    schema: &SchemaRef,
-    column: usize,
-    kept: &[Option<BooleanArray>],
-) -> Result<ColumnStatistics> {
-    let field = schema.field(column);
-    let unknown = ColumnStatistics::new_unknown();
-    if !field.data_type().is_numeric() && !field.data_type().is_temporal() {
-        return Ok(unknown);
-    }
-    let (mut mins, mut maxs) = (Vec::new(), Vec::new());
-    for (chunk, kept) in index.containers().iter().zip(kept) {
-        let partition = chunk.partition(field.name()).map_err(from_log)?;
-        let min = partition.clone().or_else(|| chunk.min(field.name()));
-        let max = partition.or_else(|| chunk.max(field.name()));
-        let (Some(min), Some(max)) = (min, max) else { return Ok(unknown) };
-        if min.data_type() != field.data_type() || max.data_type() != field.data_type() {
-            return Ok(unknown);
-        }
-        let left = |bounds: ArrayRef| match kept {
-            Some(kept) => filter(&bounds, kept).map_err(from_arrow),
-            None => Ok(bounds),
-        };
-        mins.push(left(min)?);
-        maxs.push(left(max)?);
-    }
-    let all =
-        |parts: &[ArrayRef]| concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<&dyn Array>>()).map_err(from_arrow);
-    if mins.is_empty() {
-        return Ok(unknown);
-    }
-    let (mins, maxs) = (all(&mins)?, all(&maxs)?);
-    let first = |bounds: &ArrayRef, descending: bool| {
-        let options = SortOptions { descending, nulls_first: false };
-        let at = sort_to_indices(bounds, Some(options), Some(1)).ok()?;
-        let value = ScalarValue::try_from_array(bounds, usize::try_from(at.values().first().copied()?).ok()?).ok()?;
-        (!value.is_null()).then_some(value)
-    };
-    let bound = |value: Option<ScalarValue>| value.map_or(Precision::Absent, Precision::Inexact);
-    Ok(ColumnStatistics { min_value: bound(first(&mins, false)), max_value: bound(first(&maxs, true)), ..unknown })
 }
 
 /// One predicate for each filter, so that one which cannot be used does not spoil the others.

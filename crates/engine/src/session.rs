@@ -1,7 +1,7 @@
 //! DataFusion's session as Crannog sets it: bounded memory with spilling, microseconds, plain strings.
 //!
-//! One runtime (memory pool, spill folder) serves all statements; each statement has a state of its own. No catalog is
-//! ever filled: relations reach a plan through `bind` only.
+//! One runtime (memory pool, spill folder) and one state serve all statements. No catalog is ever filled: relations reach a
+//! plan through `bind` only.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,8 +36,8 @@ impl Default for QueryLimits {
 /// The runtime that all statements share.
 #[derive(Clone, Debug)]
 pub(crate) struct Runtime {
-    hashing: SessionState,
-    merging: SessionState,
+    hashing: Arc<SessionState>,
+    merging: Arc<SessionState>,
 }
 
 impl Runtime {
@@ -55,12 +55,16 @@ impl Runtime {
             .build_arc()
             .map_err(|error| Problem::internal("the query runtime cannot start", error))?;
         let partitions = limits.partitions.max(1);
-        Ok(Runtime { hashing: state(&env, partitions, true), merging: state(&env, partitions, false) })
+        Ok(Runtime {
+            hashing: Arc::new(state(&env, partitions, true)),
+            merging: Arc::new(state(&env, partitions, false)),
+        })
     }
 
-    /// A state for one statement. `hash_join` is off when a join did not fit into memory.
-    pub(crate) fn state(&self, hash_join: bool) -> SessionState {
-        if hash_join { self.hashing.clone() } else { self.merging.clone() }
+    /// The state of all statements, which know nothing of each other: nothing is ever registered in it. `hash_join` is off
+    /// when a join did not fit into memory.
+    pub(crate) fn state(&self, hash_join: bool) -> Arc<SessionState> {
+        Arc::clone(if hash_join { &self.hashing } else { &self.merging })
     }
 }
 

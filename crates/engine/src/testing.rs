@@ -27,11 +27,6 @@ pub async fn load(store: Arc<dyn ObjectStore>, version: Option<i64>) -> Result<O
     kernel::load(store, version).await
 }
 
-/// Writes a checkpoint.
-pub async fn checkpoint(store: Arc<dyn ObjectStore>, version: i64) -> Result<()> {
-    kernel::checkpoint(store, version).await
-}
-
 /// Writes rows into data files.
 pub async fn write(store: Arc<dyn ObjectStore>, spec: &WriteSpec, limits: Limits, rows: RowStream) -> Result<Vec<Add>> {
     write::write(store, spec, limits, rows).await

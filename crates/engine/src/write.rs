@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, UInt32Array};
-use arrow::compute::{cast_with_options, nullif, take_record_batch};
+use arrow::compute::{cast_with_options, concat_batches, nullif, take_record_batch};
 use arrow::datatypes::{DataType as ArrowType, FieldRef, Schema, SchemaRef};
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use crannog_lake::model::actions::{Add, PartitionValues};
 use crannog_lake::model::schema::{DataType, StructType};
 use crannog_lake::model::stats::{Leaf, indexed_leaves};
 use crannog_lake::model::values::Scalar;
-use crannog_lake::ports::{RowStream, WriteSpec};
+use crannog_lake::ports::{DataFile, RowStream, WriteSpec};
 use crannog_types::{Code, Problem, Result};
 use futures::StreamExt;
 use object_store::path::Path;
@@ -80,19 +80,40 @@ pub(crate) async fn write(
     limits: Limits,
     rows: RowStream,
 ) -> Result<Vec<Add>> {
-    let mut writer = Writer::new(store, spec, limits)?;
+    let mut writer = Writer::new(Sink::Store(Arc::clone(&store)), spec, limits)?;
     match writer.all(rows).await {
         Ok(()) => Ok(writer.written),
         Err(problem) => {
             for add in &writer.written {
                 let Ok(path) = Path::parse(decoded(&add.path)) else { continue };
-                if let Err(error) = writer.store.delete(&path).await {
+                if let Err(error) = store.delete(&path).await {
                     tracing::warn!(path = %path, %error, "a data file of a failed write is left behind");
                 }
             }
             Err(problem)
         }
     }
+}
+
+/// The files of rows that are in memory, without storing them.
+///
+/// # Errors
+/// As [`write`], but for storing.
+pub(crate) async fn encode(spec: &WriteSpec, limits: Limits, rows: Vec<RecordBatch>) -> Result<Vec<DataFile>> {
+    let mut writer = Writer::new(Sink::Memory(Vec::new()), spec, limits)?;
+    // Rows of many statements: one by one they would cost the writer's overhead each time.
+    let rows = rows.iter().map(|batch| writer.conformed(batch)).collect::<Result<Vec<_>>>()?;
+    let all = concat_batches(&writer.columns, &rows).map_err(from_arrow)?;
+    writer.all(Box::pin(futures::stream::iter([Ok(all)]))).await?;
+    let Sink::Memory(contents) = writer.sink else { return Ok(Vec::new()) };
+    Ok(writer.written.into_iter().zip(contents).map(|(add, bytes)| DataFile { add, bytes }).collect())
+}
+
+/// Where the content of files goes.
+enum Sink {
+    Store(Arc<dyn ObjectStore>),
+    /// Kept, in the order of the files.
+    Memory(Vec<Bytes>),
 }
 
 /// A partition column: its place among the rows' columns.
@@ -103,7 +124,7 @@ struct PartitionColumn {
 }
 
 struct Writer {
-    store: Arc<dyn ObjectStore>,
+    sink: Sink,
     limits: Limits,
     /// Of the rows, as they must come.
     columns: SchemaRef,
@@ -142,7 +163,7 @@ impl OpenFile {
 }
 
 impl Writer {
-    fn new(store: Arc<dyn ObjectStore>, spec: &WriteSpec, mut limits: Limits) -> Result<Self> {
+    fn new(sink: Sink, spec: &WriteSpec, mut limits: Limits) -> Result<Self> {
         writable(spec)?;
         if let Some(size) = spec.metadata.configuration.get("delta.targetFileSize") {
             limits.file = bytes_of(size).ok_or_else(|| {
@@ -176,7 +197,7 @@ impl Writer {
         let sort_fields = partitions.iter().map(|p| SortField::new(p.data_type.to_arrow())).collect();
         let leaves = indexed_leaves(&spec.schema, &spec.metadata).map_err(|e| Problem::invalid(e.to_string()))?;
         Ok(Self {
-            store,
+            sink,
             limits,
             properties: properties(&file_schema),
             in_files,
@@ -335,8 +356,13 @@ impl Writer {
             stats: Some(file.statistics.finish().render()),
             ..Add::default()
         });
-        self.store.put(&location, bytes.into()).await.map_err(from_object_store)?;
-        Ok(())
+        match &mut self.sink {
+            Sink::Store(store) => store.put(&location, bytes.into()).await.map(|_| ()).map_err(from_object_store),
+            Sink::Memory(contents) => {
+                contents.push(bytes);
+                Ok(())
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use async_trait::async_trait;
+use bytes::Bytes;
 use crannog_security::Permit;
 use crannog_security::actions::{tables, volumes};
 use crannog_storage::{FileMeta, Folder};
@@ -179,6 +180,15 @@ pub struct WriteSpec {
     pub now: Micros,
 }
 
+/// A data file that is not stored yet.
+#[derive(Clone, Debug)]
+pub struct DataFile {
+    /// What a commit says of it.
+    pub add: Add,
+    /// Its content.
+    pub bytes: Bytes,
+}
+
 /// The engine.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
@@ -207,4 +217,10 @@ pub trait Engine: Send + Sync + 'static {
     ///
     /// When the rows fail, every file written so far is deleted again.
     async fn write(&self, folder: &Folder, spec: &WriteSpec, rows: RowStream) -> Result<Vec<Add>>;
+
+    /// The data files of a few rows, in memory: whoever commits them stores them.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when it is the rows' fault.
+    async fn encode(&self, spec: &WriteSpec, rows: Vec<RecordBatch>) -> Result<Vec<DataFile>>;
 }

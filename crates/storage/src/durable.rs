@@ -1,7 +1,8 @@
 //! Every system call that changes a file or a folder, and the order that makes a change survive a power cut.
 //!
 //! A file: written under a temporary name, fsynced, given its name by link(2) (if nothing has it) or rename(2), then the
-//! folder is fsynced. A new folder: made, then the folder above is fsynced. No other module of this crate mutates
+//! folder is fsynced. A file that nobody looks for before its name is told gets the name first, and both are fsynced side
+//! by side. A new folder: made, then the folder above is fsynced. No other module of this crate mutates
 //! anything, so that [`crate::faults`] sees every step and a test can fail or forget any of them.
 
 use std::ffi::OsStr;
@@ -153,6 +154,11 @@ impl TempFile {
     /// Gives it a name that nothing has, durably; false: something has it. EISDIR when a folder has it.
     pub(crate) fn commit_new(self, name: &str) -> io::Result<Option<File>> {
         self.sync()?;
+        self.link_new(name)
+    }
+
+    /// The second half of [`TempFile::commit_new`], for content that was fsynced before.
+    pub(crate) fn link_new(self, name: &str) -> io::Result<Option<File>> {
         self.durable.step(|| Step::Link { from: self.path(), to: self.dir.path.join(name) })?;
         let linked = fs::linkat(&self.dir.fd, self.name.as_str(), &self.dir.fd, name, AtFlags::empty());
         let made = match linked {
@@ -181,7 +187,18 @@ impl TempFile {
         self.sync()
     }
 
-    fn sync(&self) -> io::Result<()> {
+    /// Gives it a name, in place of what has it. Neither content nor name is durable until [`Placed`] was synced.
+    pub(crate) fn place(mut self, name: &str) -> io::Result<Placed> {
+        let path = self.dir.path.join(name);
+        self.durable.step(|| Step::Rename { from: self.path(), to: path.clone() })?;
+        fs::renameat(&self.dir.fd, self.name.as_str(), &self.dir.fd, name)?;
+        self.linked = true;
+        let (file, dir) = (Arc::new(self.file.try_clone()?), Arc::clone(&self.dir));
+        Ok(Placed { file, path, dir, durable: self.durable.clone() })
+    }
+
+    /// Makes the content durable.
+    pub(crate) fn sync(&self) -> io::Result<()> {
         self.durable.step(|| Step::SyncFile(self.path()))?;
         fs::fsync(&self.file).map_err(Into::into)
     }
@@ -192,6 +209,28 @@ impl TempFile {
             true => self.file.try_clone().map(Some),
             false => Ok(None),
         }
+    }
+}
+
+/// A file that has its name, and is durable once both halves are.
+#[derive(Clone)]
+pub(crate) struct Placed {
+    file: Arc<File>,
+    path: PathBuf,
+    dir: Arc<Dir>,
+    durable: Durable,
+}
+
+impl Placed {
+    /// Makes the content durable.
+    pub(crate) fn sync_content(&self) -> io::Result<()> {
+        self.durable.step(|| Step::SyncFile(self.path.clone()))?;
+        fs::fsync(&*self.file).map_err(Into::into)
+    }
+
+    /// Makes the name durable.
+    pub(crate) fn sync_name(&self) -> io::Result<()> {
+        self.durable.sync_dir(&self.dir)
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) async fn append(data: &Path, writers: usize, lasting: Duration) -> Ou
                 let sent = Instant::now();
                 let row = row(i64::try_from(writer).unwrap_or_default());
                 let done = match row {
-                    Ok(row) => arbiter.append_rows(&folder, vec![row], Author::default()).await.map_err(Failed::from),
+                    Ok(row) => append_one(&arbiter, &folder, row).await,
                     Err(error) => Err(error),
                 };
                 match done {
@@ -73,6 +73,13 @@ pub(crate) async fn append(data: &Path, writers: usize, lasting: Duration) -> Ou
         })
     );
     tasks.stop().await;
+    Ok(())
+}
+
+/// As a statement does it: the table is opened first.
+async fn append_one(arbiter: &Arc<Arbiter>, folder: &Folder, row: RecordBatch) -> Result<(), Failed> {
+    let read = arbiter.open(folder).await?;
+    arbiter.append_rows(folder, read, vec![row], Author::default()).await?;
     Ok(())
 }
 

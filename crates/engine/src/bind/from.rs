@@ -501,7 +501,7 @@ impl Binder {
         let literal = |value: i64| Expr::Literal(ScalarValue::Int64(Some(value)), None);
         use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl};
         let bounds = [literal(start), literal(end), literal(step)];
-        let provider = generator.call_with_args(TableFunctionArgs::new(&bounds, &self.state))?;
+        let provider = generator.call_with_args(TableFunctionArgs::new(&bounds, self.state.as_ref()))?;
         let relation = self.relation_name("range");
         let reference = TableReference::bare(relation.as_str());
         let plan =

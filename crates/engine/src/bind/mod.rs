@@ -31,6 +31,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field};
 use datafusion::catalog::TableProvider;
 use datafusion::common::{Column, ScalarValue, TableReference};
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::sql::sqlparser::ast;
 
@@ -163,11 +164,11 @@ pub(crate) struct Binder {
     next: Cell<usize>,
     /// For each relation, the alias of its scans: column reads are counted by it.
     pub(crate) scans: RefCell<Vec<(String, Vec<String>)>>,
-    pub(crate) state: datafusion::execution::SessionState,
+    pub(crate) state: Arc<SessionState>,
 }
 
 impl Binder {
-    pub(crate) fn new(facts: Facts, state: datafusion::execution::SessionState) -> Self {
+    pub(crate) fn new(facts: Facts, state: Arc<SessionState>) -> Self {
         Binder { facts, next: Cell::new(0), scans: RefCell::default(), state }
     }
 

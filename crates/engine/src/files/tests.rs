@@ -523,7 +523,7 @@ async fn select(reading: Reading, sql: &str) -> Vec<String> {
     };
     let (plan, ..) = crate::plan::bind(&facts, &runtime, &query, &sources, None).unwrap();
     let state = runtime.state(true);
-    let plan = state.query_planner().create_physical_plan(&plan, &state).await.unwrap();
+    let plan = state.query_planner().create_physical_plan(&plan, state.as_ref()).await.unwrap();
     let batches = datafusion::physical_plan::collect(plan, state.task_ctx()).await.unwrap();
     batches.iter().flat_map(show).collect()
 }

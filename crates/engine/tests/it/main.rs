@@ -7,6 +7,8 @@ mod fixture;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod many_files;
+#[cfg(test)]
 mod tables;
 #[cfg(test)]
 mod tpch;

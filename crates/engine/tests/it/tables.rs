@@ -605,24 +605,16 @@ async fn not_null_holds_to_the_last() {
 async fn what_cannot_be_done_is_said() {
     let schema = schema(&[("n", DataType::Long)]);
     let mut mapped = metadata(&schema, &[]);
-    mapped.configuration.insert("delta.columnMapping.mode".to_owned(), "name".to_owned());
-    let field = &schema.fields[0];
-    let mut physical = StructField::new(&field.name, field.data_type.clone(), true);
-    physical.metadata.insert("delta.columnMapping.id".to_owned(), json!(1));
-    physical.metadata.insert("delta.columnMapping.physicalName".to_owned(), json!("col-1"));
-    mapped.schema_string = StructType::new(vec![physical]).unwrap().to_schema_string();
+    mapped.configuration.insert("delta.columnMapping.mode".to_owned(), "id".to_owned());
+    mapped.schema_string = StructType::new(vec![mapped_to(&schema.fields[0], 1, "col-1")]).unwrap().to_schema_string();
     let mut table = Table::new("mapped");
     let protocol = Protocol { min_reader_version: 2, min_writer_version: 5, ..plain() };
     table.commit(vec![Action::Protocol(protocol), Action::Metadata(mapped)]).await;
     let state = table.state().await;
     let refused = crannog_engine::testing::table("t", table.folder.object_store(), state).unwrap_err();
     assert_eq!(refused.code(), Code::Unimplemented);
+    assert!(refused.message().contains("mapped by id"), "{refused}");
     assert_eq!(table.write(vec![longs("n", 0..1)]).await.unwrap_err().code(), Code::Unimplemented);
-
-    let legacy = Protocol { min_writer_version: 4, ..plain() };
-    let table = Table::create("legacy", &schema, &[], legacy).await;
-    let refused = table.engine.write_checkpoint(&table.folder, 0).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unimplemented, "{}", refused.chain());
 
     let strange = Table::create("strange", &schema, &[], features(&["fromTheFuture"])).await;
     let refused = strange.engine.load_version(&strange.folder, None).await.unwrap_err();
@@ -636,6 +628,94 @@ async fn what_cannot_be_done_is_said() {
     let context = datafusion::prelude::SessionContext::new();
     context.register_table("t", provider).unwrap();
     assert!(context.sql("select n from t").await.unwrap().collect().await.is_err());
+}
+
+/// The field with a physical name.
+fn mapped_to(field: &StructField, id: i64, physical: &str) -> StructField {
+    let mut mapped = field.clone();
+    mapped.metadata.insert("delta.columnMapping.id".to_owned(), json!(id));
+    mapped.metadata.insert("delta.columnMapping.physicalName".to_owned(), json!(physical));
+    mapped
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_mapped_by_name_are_found_by_their_physical_names() {
+    let inner = |x: &str, label: &str| schema(&[(x, DataType::Integer), (label, DataType::String)]);
+    let list = |of: StructType| {
+        DataType::Array(Box::new(ArrayType { element_type: DataType::Struct(of), contains_null: true }))
+    };
+    let in_files = schema(&[
+        ("col-n", DataType::Long),
+        ("col-p", DataType::String),
+        ("n", DataType::String),
+        ("col-s", DataType::Struct(inner("in-x", "in-l"))),
+        ("col-a", list(inner("in-x", "in-l"))),
+    ]);
+    // Files as another engine writes them: the logical `n` is `col-n` there, and what is called `n` there is `text`.
+    let mut table = Table::create("mapped_by_name", &in_files, &["col-p"], plain()).await;
+    let arrow = in_files.to_arrow();
+    let of = |at: usize| arrow.field(at).data_type().clone();
+    let rows = |from: i64, p: &str| {
+        let datafusion::arrow::datatypes::DataType::Struct(fields) = of(3) else { panic!() };
+        let points = StructArray::new(
+            fields,
+            vec![
+                Arc::new(Int32Array::from(vec![Some(1), None, Some(3)])),
+                Arc::new(StringArray::from(vec!["a", "b", "c"])),
+            ],
+            Some(NullBuffer::from(vec![true, true, false])),
+        );
+        let datafusion::arrow::datatypes::DataType::List(element) = of(4) else { panic!() };
+        let lists = ListArray::new(element, OffsetBuffer::new(vec![0, 2, 2, 3].into()), Arc::new(points.clone()), None);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from_iter_values(from..from + 3)),
+            Arc::new(StringArray::from(vec![p; 3])),
+            Arc::new(StringArray::from(vec!["t0", "t1", "t2"])),
+            Arc::new(points),
+            Arc::new(lists),
+        ];
+        batch(&in_files, columns)
+    };
+    table.append(vec![rows(0, "one")]).await;
+    table.append(vec![rows(10, "two")]).await;
+
+    let nested = |id: i64| {
+        let x = mapped_to(&StructField::new("x", DataType::Integer, true), id, "in-x");
+        let label = mapped_to(&StructField::new("label", DataType::String, true), id + 1, "in-l");
+        StructType::new(vec![x, label]).unwrap()
+    };
+    let fields = [
+        ("n", DataType::Long, "col-n"),
+        ("p", DataType::String, "col-p"),
+        ("text", DataType::String, "n"),
+        ("s", DataType::Struct(nested(20)), "col-s"),
+        ("a", list(nested(30)), "col-a"),
+        ("later", DataType::Double, "col-later"),
+    ];
+    let fields = fields.into_iter().enumerate();
+    let fields =
+        fields.map(|(id, (name, t, physical))| mapped_to(&StructField::new(name, t, true), id as i64, physical));
+    let logical = StructType::new(fields.collect()).unwrap();
+    let mut mapped = metadata(&logical, &["p"]);
+    mapped.configuration.insert("delta.columnMapping.mode".to_owned(), "name".to_owned());
+    let protocol = Protocol { min_reader_version: 2, min_writer_version: 5, ..plain() };
+    table.commit(vec![Action::Protocol(protocol), Action::Metadata(mapped)]).await;
+
+    assert_eq!(
+        table.show("select n, p, text, later from t order by n").await,
+        "0|one|t0|\n1|one|t1|\n2|one|t2|\n10|two|t0|\n11|two|t1|\n12|two|t2|"
+    );
+    assert_eq!(table.show("select s['x'], s['label'] from t where n < 10 order by n").await, "1|a\n|b\n|");
+    assert_eq!(table.show("select a[2]['label'] from t where n = 0").await, "b");
+    let pruned = table.query("select text from t where n = 11").await;
+    assert_eq!(
+        (text(&pruned.rows).as_str(), pruned.opened.files, pruned.opened.pruned_by),
+        ("t1", 1, vec!["n".to_owned()])
+    );
+    let pruned = table.query("select sum(n) from t where p = 'two'").await;
+    assert_eq!((text(&pruned.rows).as_str(), pruned.opened.files), ("33", 1));
+    assert_eq!(table.show("select count(*) from t").await, "6");
+    assert_eq!(table.write(vec![longs("n", 0..1)]).await.unwrap_err().code(), Code::Unimplemented);
 }
 
 /// ZeroMQ's base 85, in which deletion vectors name their files.

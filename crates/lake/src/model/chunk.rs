@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use arrow_array::{ArrayRef, UInt64Array, new_null_array};
+use arrow_array::{Array, ArrayRef, UInt64Array, new_null_array};
 use serde_json::{Map, Value};
 
 use super::LogError;
@@ -82,6 +82,20 @@ pub struct Chunk {
     /// A bit for each file.
     live: Vec<u64>,
     live_count: usize,
+    /// Of the live files.
+    totals: OnceLock<Totals>,
+}
+
+/// Sums over some files of a chunk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub files: usize,
+    /// Of the data files.
+    pub bytes: i64,
+    /// Deleted ones not counted; `None` when a file has no row count.
+    pub rows: Option<i64>,
+    /// Files with deletion vectors.
+    pub vectors: usize,
 }
 
 #[derive(Debug)]
@@ -107,7 +121,7 @@ impl Chunk {
             (0..adds.len().div_ceil(64)).map(|word| u64::MAX >> (64 - (adds.len() - word * 64).min(64))).collect();
         let live_count = adds.len();
         let data = ChunkData { adds, layout, row_count: OnceLock::new(), columns: OnceLock::new(), partitions };
-        Self { data: Arc::new(data), live, live_count }
+        Self { data: Arc::new(data), live, live_count, totals: OnceLock::new() }
     }
 
     /// Files in the chunk, removed ones included: the length of every array.
@@ -149,7 +163,31 @@ impl Chunk {
         if self.is_live(row) {
             self.live[row / 64] &= !(1 << (row % 64));
             self.live_count -= 1;
+            self.totals = OnceLock::new();
         }
+    }
+
+    /// Sums over the live files.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        *self.totals.get_or_init(|| self.totals_of(self.live().map(|(row, _)| row)))
+    }
+
+    /// Sums over the files of these rows.
+    #[must_use]
+    pub fn totals_of(&self, rows: impl IntoIterator<Item = usize>) -> Totals {
+        let counts = self.row_count();
+        let counts = counts.as_any().downcast_ref::<UInt64Array>();
+        let mut totals = Totals { rows: Some(0), ..Totals::default() };
+        for (row, add) in rows.into_iter().filter_map(|row| Some((row, self.file(row)?))) {
+            let known = counts.filter(|counts| counts.is_valid(row)).and_then(|c| i64::try_from(c.value(row)).ok());
+            let deleted = add.deletion_vector.as_ref().map_or(0, |vector| vector.cardinality);
+            totals.files += 1;
+            totals.bytes = totals.bytes.saturating_add(add.size);
+            totals.vectors += usize::from(add.deletion_vector.is_some());
+            totals.rows = totals.rows.and_then(|sum| sum.checked_add(known?)?.checked_sub(deleted));
+        }
+        totals
     }
 
     /// Lower bounds of a top-level column, in its Arrow type; null where unknown, `None` if there is no such column.

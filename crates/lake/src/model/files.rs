@@ -11,8 +11,6 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use arrow_array::{Array, UInt64Array};
-
 use super::actions::Add;
 use super::chunk::{Chunk, Layout};
 
@@ -149,19 +147,7 @@ impl FileIndex {
     /// Rows of the table, deleted ones not counted; `None` when a file has no row count.
     #[must_use]
     pub fn rows(&self) -> Option<i64> {
-        let mut total = 0_i64;
-        for chunk in &self.chunks {
-            let counts = chunk.row_count();
-            let counts = counts.as_any().downcast_ref::<UInt64Array>()?;
-            for (row, add) in chunk.live() {
-                if counts.is_null(row) {
-                    return None;
-                }
-                let deleted = add.deletion_vector.as_ref().map_or(0, |dv| dv.cardinality);
-                total = total.checked_add(i64::try_from(counts.value(row)).ok()?)?.checked_sub(deleted)?;
-            }
-        }
-        Some(total)
+        self.chunks.iter().try_fold(0_i64, |sum, chunk| sum.checked_add(chunk.totals().rows?))
     }
 
     /// The chunks with live files, for pruning.

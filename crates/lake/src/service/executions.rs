@@ -1,8 +1,9 @@
 //! Statements that run beside the request that began them: their states, their results, cancelling them.
 //!
-//! A result is kept in memory for an hour after its statement ended, and for its owner alone.
+//! A result is kept in memory for an hour after its statement ended, and for its owner alone. Of very many the oldest go
+//! earlier; looking after them costs the same however many there are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,13 +28,13 @@ use super::statements::answer::Answer;
 use super::statements::held::Held;
 use super::statements::history::Ended;
 use super::statements::{Context, Lake, Run};
-use crate::grammar::Parameters;
+use crate::grammar::{Parameters, Statement};
 use crate::model::seal;
 
 /// Results are kept for this long, in seconds.
 const KEPT_SECONDS: i64 = 3_600;
-/// How often results that were kept for long enough are looked for, in seconds.
-const SWEPT_SECONDS: i64 = 60;
+/// Statements that ended and are kept, at most; and people whose groups are remembered.
+const KEPT: usize = 50_000;
 /// A chunk of a result ends when it has this many rows or bytes.
 const CHUNK_ROWS: usize = 50_000;
 const CHUNK_BYTES: usize = 8 * 1024 * 1024;
@@ -54,11 +55,24 @@ pub struct Request {
 }
 
 impl Request {
+    /// Parses it. What is wrong with the text shows when it is begun: it is the statement that fails.
+    pub fn parse(self) -> Parsed {
+        let statement = crate::grammar::parse(&self.text).map_err(Problem::from);
+        Parsed { request: self, statement }
+    }
+}
+
+/// What somebody asks, parsed.
+pub struct Parsed {
+    request: Request,
+    statement: Result<Statement>,
+}
+
+impl Parsed {
     /// Whether it needs room on the disk: what only reads or frees space goes on when there is none.
     pub fn writes(&self) -> bool {
-        let kind = crate::grammar::parse(&self.text).ok().map(|statement| statement.kind());
         let goes_on = ["Query", "Explain", "Show", "Describe", "ShowGrants", "Use", "Set", "Reset", "Drop", "Revoke"];
-        kind.is_some_and(|kind| !goes_on.contains(&kind))
+        self.statement.as_ref().is_ok_and(|statement| !goes_on.contains(&statement.kind()))
     }
 }
 
@@ -233,6 +247,8 @@ pub struct Executions {
     lake: Lake,
     tasks: Tasks,
     running: Mutex<Kept>,
+    /// Names of groups by their member, of one version of everything that decisions depend on.
+    groups: Mutex<(u64, HashMap<PrincipalId, Arc<[String]>>)>,
     lease: Duration,
     places: Arc<Places>,
     room: Arc<Room>,
@@ -242,7 +258,22 @@ pub struct Executions {
 #[derive(Default)]
 struct Kept {
     all: HashMap<String, Arc<Execution>>,
-    swept_at: Option<Micros>,
+    /// Those that ended, in the order in which they did.
+    ended: VecDeque<Arc<Execution>>,
+}
+
+impl Kept {
+    /// Forgets what was kept for long enough, and the oldest of what is too many.
+    fn sweep(&mut self, now: Micros) {
+        while let Some(oldest) = self.ended.front() {
+            let expired = oldest.ended_at().is_none_or(|ended| ended.plus_seconds(KEPT_SECONDS) <= now);
+            if !expired && self.ended.len() <= KEPT {
+                return;
+            }
+            self.all.remove(&oldest.id);
+            self.ended.pop_front();
+        }
+    }
 }
 
 impl Executions {
@@ -253,6 +284,7 @@ impl Executions {
             lake,
             tasks,
             running: Mutex::default(),
+            groups: Mutex::default(),
             lease: limits.lease,
             places,
             room,
@@ -301,22 +333,10 @@ impl Executions {
         self: &Arc<Self>,
         permit: &Permit<warehouses::Use>,
         caller: &Caller,
-        request: Request,
+        parsed: Parsed,
     ) -> Result<Arc<Execution>> {
         let place = self.places.line_up(caller.who().id)?;
-        let groups = self
-            .lake
-            .governance
-            .db
-            .read(permit)
-            .rows(
-                "SELECT p.name FROM closure c JOIN principal p ON p.id = c.principal WHERE c.member = $1 AND p.kind = 'group'",
-                params![caller.who().id],
-            )
-            .await?
-            .iter()
-            .map(|row| row.text(0))
-            .collect::<std::result::Result<Vec<_>, _>>()?;
+        let groups = self.groups(permit, caller).await?;
         let id = Uuid::now_v7().to_string();
         let execution = Arc::new(Execution {
             id: id.clone(),
@@ -330,12 +350,7 @@ impl Executions {
         });
         {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = clock::now();
-            if running.swept_at.is_none_or(|at| at.plus_seconds(SWEPT_SECONDS) <= now) {
-                let kept = |ended: Micros| ended.plus_seconds(KEPT_SECONDS) > now;
-                running.all.retain(|_, execution| execution.ended_at().is_none_or(kept));
-                running.swept_at = Some(now);
-            }
+            running.sweep(clock::now());
             running.all.insert(id.clone(), Arc::clone(&execution));
         }
         let work = Work {
@@ -343,14 +358,14 @@ impl Executions {
             place,
             caller: caller.in_statement(&id),
             warehouse: permit.target().name.last().to_owned(),
-            groups,
-            request,
+            groups: groups.to_vec(),
+            request: parsed.request,
             execution: Arc::clone(&execution),
             stop: self.tasks.stopping(),
             under_way: UnderWay::of(&self.figures),
         };
         // Lines of the statement name the request that began it.
-        self.tasks.spawn_job("statement", work.run().in_current_span());
+        self.tasks.spawn_job("statement", work.run(parsed.statement).in_current_span());
         Ok(execution)
     }
 
@@ -370,6 +385,36 @@ impl Executions {
 
     fn find(&self, id: &str) -> Option<Arc<Execution>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).all.get(id).cloned()
+    }
+
+    /// The names of the caller's groups. A change of them moves the version, as every change of names and members does.
+    async fn groups(&self, permit: &Permit<warehouses::Use>, caller: &Caller) -> Result<Arc<[String]>> {
+        let (db, member) = (&self.lake.governance.db, caller.who().id);
+        let version = db.version().await?;
+        {
+            let known = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(groups) = known.1.get(&member).filter(|_| known.0 == version) {
+                return Ok(Arc::clone(groups));
+            }
+        }
+        let groups: Arc<[String]> = db
+            .read(permit)
+            .rows(
+                "SELECT p.name FROM closure c JOIN principal p ON p.id = c.principal WHERE c.member = $1 AND p.kind = 'group'",
+                params![member],
+            )
+            .await?
+            .iter()
+            .map(|row| row.text(0))
+            .collect::<std::result::Result<_, _>>()?;
+        let mut known = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.0 < version || known.1.len() >= KEPT {
+            *known = (version, HashMap::new());
+        }
+        if known.0 == version {
+            known.1.insert(member, Arc::clone(&groups));
+        }
+        Ok(groups)
     }
 
     /// Takes memory for a result; the oldest results go for it.
@@ -416,7 +461,8 @@ struct Work {
 }
 
 impl Work {
-    async fn run(self) {
+    async fn run(self, statement: Result<Statement>) {
+        let kind = statement.as_ref().ok().map(Statement::kind);
         let started_at = clock::now();
         let lake = &self.executions.lake;
         let context = &self.request.context;
@@ -428,7 +474,7 @@ impl Work {
             () = self.execution.cancel.cancelled() => None,
             () = self.stop.cancelled() => None,
             problem = held.lost(self.executions.lease) => Some(Err(problem)),
-            outcome = AssertUnwindSafe(self.result(&run)).catch_unwind() => Some(outcome.unwrap_or_else(|_| {
+            outcome = AssertUnwindSafe(self.result(&run, statement)).catch_unwind() => Some(outcome.unwrap_or_else(|_| {
                 Err(Problem::internal("the statement failed by a fault of the server", "a panic, which the log has"))
             })),
         };
@@ -457,7 +503,7 @@ impl Work {
             who: self.caller.who().clone(),
             origin: Arc::clone(self.caller.origin()),
             warehouse: Some(self.warehouse),
-            kind: crate::grammar::parse(&self.request.text).ok().map(|statement| statement.kind()),
+            kind,
             text: self.request.text,
             status,
             error,
@@ -468,12 +514,14 @@ impl Work {
         });
         *self.execution.ended_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended_at);
         self.execution.state.send_replace(state);
+        let mut running = self.executions.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.ended.push_back(Arc::clone(&self.execution));
     }
 
-    async fn result(&self, run: &Run) -> Result<ResultSet> {
+    async fn result(&self, run: &Run, statement: Result<Statement>) -> Result<ResultSet> {
         let _turn = self.place.turn().await;
         self.execution.state.send_replace(State::Running);
-        let answer = run.text(&self.request.text, &self.request.parameters).await?;
+        let answer = run.parsed(statement?, &self.request.parameters).await?;
         self.executions.collect(answer, self.request.row_limit, self.request.byte_limit).await
     }
 }

@@ -23,7 +23,7 @@ use crannog_store::{Audit, AuditEvent};
 use crannog_types::{Code, Micros, PrincipalId, Problem, Result, SecurableId};
 use tokio::sync::{oneshot, watch};
 
-use super::arbiter::{Arbiter, Author, Committed};
+use super::arbiter::{Arbiter, Author, Committed, may_be_committed};
 use super::table_log::read_commit;
 use crate::model::actions::{Action, CommitInfo};
 use crate::model::seal::Seal;
@@ -140,7 +140,7 @@ impl Follower {
         let folder = folder.clone();
         self.tasks.spawn_job("commit", async move {
             let outcome = work.await;
-            let committed = outcome.is_ok();
+            let committed = outcome.as_ref().err().is_none_or(may_be_committed);
             // Whoever no longer waits was cancelled; the commit is in the log all the same.
             let done = if followed {
                 Some((done, outcome))
@@ -167,6 +167,7 @@ impl Follower {
         self: &Arc<Self>,
         caller: &Caller,
         (id, folder): (SecurableId, &Folder),
+        read: Arc<TableState>,
         rows: Vec<RecordBatch>,
         author: Author,
     ) -> Result<Committed> {
@@ -177,10 +178,13 @@ impl Follower {
         self.tasks.spawn_job("append and follow", async move {
             let arbiter = &under_way.follower.arbiter;
             let outcome = tokio::select! {
-                outcome = arbiter.append_rows(&folder, rows, author) => Some(outcome),
+                outcome = arbiter.append_rows(&folder, read, rows, author) => Some(outcome),
                 () = done.closed() => None,
             };
-            let may_be_there = outcome.as_ref().is_none_or(Result::is_ok);
+            let may_be_there = match &outcome {
+                Some(Err(problem)) => may_be_committed(problem),
+                Some(Ok(_)) | None => true,
+            };
             match outcome {
                 Some(outcome) => drop(done.send(outcome)),
                 // They may have been taken into a group before: what is being written is waited for.

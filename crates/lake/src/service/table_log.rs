@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use crannog_storage::Folder;
+use bytes::Bytes;
+use crannog_storage::{Folder, Staged};
 use crannog_types::Result;
 
 use crate::model::actions::{Action, parse_commit, render_commit};
@@ -23,7 +24,45 @@ pub async fn read_commit(folder: &Folder, version: i64) -> Result<Option<Arc<Vec
     }
 }
 
-/// Writes a version. `false`: somebody else wrote it first.
-pub async fn write_commit(folder: &Folder, version: i64, actions: &[Action]) -> Result<bool> {
-    Ok(folder.put_if_absent(&commit_path(version), render_commit(actions)?).await?)
+/// How writing a version ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// It is there, durably.
+    Ours,
+    /// Somebody else wrote it first.
+    Taken,
+    /// Storage failed when it had its name: it may be there, and it may be lost in a power cut.
+    Unknown,
+}
+
+/// A commit that is durable, but in the log only when it was published.
+pub struct StagedCommit {
+    version: i64,
+    bytes: Bytes,
+    staged: Staged,
+}
+
+/// Writes a version's content.
+pub async fn stage_commit(folder: &Folder, version: i64, actions: &[Action]) -> Result<StagedCommit> {
+    let bytes = Bytes::from(render_commit(actions)?);
+    let staged = folder.stage(&commit_path(version), bytes.clone()).await?;
+    Ok(StagedCommit { version, bytes, staged })
+}
+
+impl StagedCommit {
+    /// Puts it into the log, if there is no such version.
+    ///
+    /// # Errors
+    /// Failures of storage after which it is surely not there.
+    pub async fn publish(self, folder: &Folder) -> Result<Published> {
+        match self.staged.publish().await {
+            Ok(true) => Ok(Published::Ours),
+            Ok(false) => Ok(Published::Taken),
+            Err(error) => match folder.get(&commit_path(self.version)).await {
+                Ok(there) if there != self.bytes => Err(error.into()),
+                Err(looking) if looking.is_not_found() => Err(error.into()),
+                _ => Ok(Published::Unknown),
+            },
+        }
+    }
 }

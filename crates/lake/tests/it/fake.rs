@@ -2,15 +2,21 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use async_trait::async_trait;
 use crannog_lake::model::actions::Add;
 use crannog_lake::model::schema::StructType;
 use crannog_lake::model::state::Loaded;
 use crannog_lake::model::stats::FileStats;
-use crannog_lake::ports::{BoundQuery, Engine, FilesScan, Prepared, RowStream, WriteSpec};
+use crannog_lake::ports::{BoundQuery, DataFile, Engine, FilesScan, Prepared, RowStream, WriteSpec};
 use crannog_storage::Folder;
 use crannog_types::{Problem, Result};
 use futures::StreamExt;
+
+/// A value that [`FakeEngine::encode`] has something against.
+pub(crate) const REFUSED: i64 = -1;
 
 #[derive(Default)]
 pub(crate) struct FakeEngine {
@@ -56,9 +62,30 @@ impl Engine for FakeEngine {
         while let Some(batch) = rows.next().await {
             count += i64::try_from(batch?.num_rows()).unwrap();
         }
+        Ok(vec![self.invent(count)])
+    }
+
+    /// Refuses a row of [`REFUSED`].
+    async fn encode(&self, _: &WriteSpec, rows: Vec<RecordBatch>) -> Result<Vec<DataFile>> {
+        let refused = |batch: &RecordBatch| {
+            batch
+                .column(0)
+                .as_primitive_opt::<Int64Type>()
+                .is_some_and(|n| n.iter().any(|value| value == Some(REFUSED)))
+        };
+        if rows.iter().any(refused) {
+            return Err(Problem::invalid("a row that this engine refuses"));
+        }
+        let count = rows.iter().map(RecordBatch::num_rows).sum::<usize>();
+        Ok(vec![DataFile { add: self.invent(i64::try_from(count).unwrap()), bytes: "rows".into() }])
+    }
+}
+
+impl FakeEngine {
+    fn invent(&self, count: i64) -> Add {
         let number = self.files.fetch_add(1, Ordering::Relaxed);
         let path = format!("part-{number:05}-{}.parquet", uuid::Uuid::new_v4());
-        Ok(vec![Add {
+        Add {
             path,
             partition_values: Default::default(),
             size: 1,
@@ -70,6 +97,6 @@ impl Engine for FakeEngine {
             base_row_id: None,
             default_row_commit_version: None,
             clustering_provider: None,
-        }])
+        }
     }
 }

@@ -48,7 +48,7 @@ impl Rig {
         let permit = caller.ask::<Use>(NameOf::named(FullName::of([self.warehouse.as_str()]))).await?;
         let mut request = Request { text: sql.to_owned(), ..Request::default() };
         request.context.schema = "flights".to_owned();
-        self.executions.begin(&permit, caller, request).await
+        self.executions.begin(&permit, caller, request.parse()).await
     }
 
     /// A statement of Ana's that has begun and never ends by itself.

@@ -14,7 +14,7 @@ use crannog_lake::model::actions::Add;
 use crannog_lake::model::schema::StructType;
 use crannog_lake::model::state::Loaded;
 use crannog_lake::ports::{
-    BoundQuery, Engine, ExplainMode, FilesScan, Prepared, Relation, RelationKey, RowStream, WriteSpec,
+    BoundQuery, DataFile, Engine, ExplainMode, FilesScan, Prepared, Relation, RelationKey, RowStream, WriteSpec,
 };
 use crannog_lake::service::arbiter::Arbiter;
 use crannog_lake::service::follow::Follower;
@@ -105,6 +105,9 @@ impl Engine for Mirror {
     }
     async fn write(&self, folder: &Folder, spec: &WriteSpec, rows: RowStream) -> Result<Vec<Add>> {
         self.0.write(folder, spec, rows).await
+    }
+    async fn encode(&self, spec: &WriteSpec, rows: Vec<RecordBatch>) -> Result<Vec<DataFile>> {
+        self.0.encode(spec, rows).await
     }
 }
 

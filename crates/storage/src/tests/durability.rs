@@ -59,6 +59,13 @@ async fn work(folder: &Folder, done: &mut Vec<&'static str>) -> Result<(), Stora
     done.push("upload");
     folder.delete("_delta_log/0.json").await?;
     done.push("delete");
+    let (staged, untold) =
+        futures::join!(folder.stage("_delta_log/7.json", "v7".into()), folder.put_untold("day=1/rows", "seven".into()));
+    untold?;
+    done.push("untold");
+    assert!(staged?.publish().await?);
+    done.push("published");
+    assert!(!folder.stage("_delta_log/7.json", "late".into()).await?.publish().await?);
     Ok(())
 }
 
@@ -115,6 +122,15 @@ async fn what_has_returned_survives_a_power_cut_at_every_step() {
         }
         if done.contains(&"delete") {
             assert_eq!(commit, None, "{at}");
+        }
+        let (staged, untold) = (content("_delta_log/7.json").await, content("day=1/rows").await);
+        assert!([None, some("v7")].contains(&staged), "{at}: {staged:?}");
+        assert!(staged.is_none() || done.contains(&"untold"), "{at}: the commit came before its rows");
+        if done.contains(&"untold") {
+            assert_eq!(untold, some("seven"), "{at}");
+        }
+        if done.contains(&"published") {
+            assert_eq!(staged, some("v7"), "{at}");
         }
         // The next start works, whatever was left.
         folder.sweep(crannog_types::Micros(i64::MAX)).await.unwrap();

@@ -179,11 +179,11 @@ impl Endpoint for ExecuteStatement {
             )
             .hint("start it: POST /api/2.0/sql/warehouses/<id>/start"));
         }
-        let request = input.request()?;
-        if request.writes() {
+        let parsed = input.request()?.parse();
+        if parsed.writes() {
             cx.writable()?;
         }
-        let execution = self.0.begin(&permit, cx.caller()?, request).await?;
+        let execution = self.0.begin(&permit, cx.caller()?, parsed).await?;
         let mut state = execution.wait(wait).await;
         if cancel && !state.ended() {
             execution.cancel();

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::answer::Answer;
 use super::column_types::delta_field;
-use super::write::{delete_files, rows_of};
+use super::write::rows_of;
 use super::{Run, not_yet};
 use crate::grammar::Name;
 use crate::grammar::statement::{
@@ -31,7 +31,7 @@ use crate::model::conflicts::Reads;
 use crate::model::features;
 use crate::model::schema::{StructField, StructType};
 use crate::ports::{RowStream, WriteSpec};
-use crate::service::arbiter::Plan;
+use crate::service::arbiter::{Plan, delete_files, may_be_committed, write_metrics};
 
 /// The property in which a view keeps the names of its columns, when it was made with any.
 pub(super) const VIEW_COLUMNS: &str = "crannog.view.columns";
@@ -197,7 +197,9 @@ impl Run {
         let mut actions = vec![Action::Protocol(protocol), Action::Metadata(new.metadata.clone())];
         actions.extend(adds.iter().cloned().map(Action::Add));
         if let Err(problem) = self.lake.arbiter.create(folder, &operation, &self.author(), actions).await {
-            delete_files(folder, &adds).await;
+            if !may_be_committed(&problem) {
+                delete_files(folder, &adds).await;
+            }
             return Err(problem);
         }
         Ok(new.as_select.then_some(written))
@@ -233,7 +235,7 @@ impl Run {
             read: state,
             reads: Reads::WholeTable,
             operation: Operation::ReplaceTable { table, or_create: true, as_select },
-            metrics: crate::service::arbiter::write_metrics(&adds),
+            metrics: write_metrics(&adds),
             actions,
         };
         let written = rows_of(&adds);

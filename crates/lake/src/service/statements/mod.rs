@@ -135,7 +135,14 @@ impl Run {
     /// # Errors
     /// Whatever is wrong with it, with an SQLSTATE where Spark has one.
     pub async fn text(&self, sql: &str, parameters: &Parameters) -> Result<Answer> {
-        let mut statement = grammar::parse(sql)?;
+        self.parsed(grammar::parse(sql)?, parameters).await
+    }
+
+    /// Does what was parsed.
+    ///
+    /// # Errors
+    /// As [`Run::text`].
+    pub async fn parsed(&self, mut statement: Statement, parameters: &Parameters) -> Result<Answer> {
         grammar::bind(&mut statement, parameters)?;
         self.statement(statement).await
     }

@@ -26,7 +26,7 @@ use crate::model::conflicts::Reads;
 use crate::model::state::TableState;
 use crate::model::stats::num_records;
 use crate::ports::{InsertInto, Relation, RowStream, WriteSpec};
-use crate::service::arbiter::{Committed, Plan, append_plan, txn, write_metrics};
+use crate::service::arbiter::{Committed, Plan, append_plan, delete_files, may_be_committed, txn, write_metrics};
 
 /// An append of at most this many rows and bytes is handed to the arbiter as rows, which it can group with others.
 const SMALL_ROWS: usize = 10_000;
@@ -96,7 +96,8 @@ impl Run {
         }
         if count > 0 {
             let table = (target.permit.target().id, &target.folder);
-            self.lake.follower.append(&self.caller, table, first, self.author()).await?;
+            let read = Arc::clone(&target.state);
+            self.lake.follower.append(&self.caller, table, read, first, self.author()).await?;
         }
         Ok(i64::try_from(count).unwrap_or(i64::MAX))
     }
@@ -242,25 +243,12 @@ impl Run {
         let (arbiter, at, author) = (Arc::clone(&self.lake.arbiter), folder.clone(), self.author());
         let work = async move {
             let committed = arbiter.commit(&at, plan, &author).await;
-            if committed.is_err() {
+            if committed.as_ref().is_err_and(|problem| !may_be_committed(problem)) {
                 delete_files(&at, &adds).await;
             }
             committed
         };
         self.lake.follower.commit(&self.caller, (table, folder), followed, work).await
-    }
-}
-
-/// Deletes data files that no commit names. What cannot be deleted is harmless: nothing refers to it.
-pub(super) async fn delete_files(folder: &Folder, adds: &[Add]) {
-    for add in adds {
-        let deleted = match crate::model::partitions::decode_path(&add.path) {
-            Ok(path) => folder.delete(&path).await.map(|_| ()).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(error) = deleted {
-            tracing::warn!(error, path = add.path, location = %folder.location(), "a data file that nothing names stays");
-        }
     }
 }
 
