@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/crannog/target
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop demo-clean test soak bench fmt
+.PHONY: help setup demo demo-stop demo-clean test soak bench dist fmt
 
 help: ## Lists these targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -33,6 +33,9 @@ soak: ## Kills a working server 200 times and looks for anything lost, doubled o
 
 bench: ## Measures the release build against targets and peers and writes docs/measurements.md. ONLY=tpch runs one measure.
 	@scripts/bench $(ONLY)
+
+dist: ## Builds the release and makes dist/crannog-VERSION-linux-ARCH.tar.gz, which runs with nothing else installed.
+	@scripts/dist
 
 fmt: ## Formats the Rust code.
 	@cargo fmt --all

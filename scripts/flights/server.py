@@ -112,7 +112,7 @@ def start(binary: Path, address: str, work: Path, patience: float = 60) -> dict:
     wanted = None if address == "auto" else int(address.rpartition(":")[2])
     for attempt in range(5):
         port = wanted if wanted and attempt == 0 and is_free(wanted) else any_free_port()
-        tls = 8443 if wanted and attempt == 0 and is_free(8443) else any_free_port()
+        tls = 8443 if port == wanted and is_free(8443) else any_free_port()
         with open(log, "ab") as out:
             child = subprocess.Popen(
                 [

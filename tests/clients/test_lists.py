@@ -18,7 +18,7 @@ def listed(name: str) -> list[list[str]]:
 def test_each_file_is_enabled_or_a_gap_with_a_reason():
     there = sorted(
         str(p.relative_to(HERE.parent))
-        for folder in ("clients", "docs", "scenarios")
+        for folder in ("clients", "docs", "packaging", "scenarios")
         for p in (HERE.parent / folder).rglob("test_*.py")
     )
     enabled, gaps = [e[0] for e in listed("enabled.txt")], listed("gaps.txt")
@@ -34,7 +34,7 @@ def test_nothing_is_skipped_inside_a_file():
     hiding = re.compile(r"mark\.(skip|xfail)|pytest\.(skip|xfail)\(|importorskip")
     found = [
         str(p)
-        for folder in ("clients", "docs", "scenarios")
+        for folder in ("clients", "docs", "packaging", "scenarios")
         for p in (HERE.parent / folder).rglob("test_*.py")
         if p.name != "test_lists.py" and hiding.search(p.read_text())
     ]

@@ -4,6 +4,7 @@
                         other lines are output that must come in this order, `…` standing for anything
                         (lines between them may be left out)
     ```console fails    each command must exit with something else than 0
+    ```console system   run by test_install.py, on a machine of its own
     ```sql              each statement must succeed through `crannog sql`
     ```sql refused      each statement must fail
     ```python           a script that must exit 0; databricks-sdk finds the server by DATABRICKS_HOST and DATABRICKS_TOKEN
@@ -16,65 +17,21 @@ data folder. Blocks in any other language are not run; `sh`, `bash` and `shell` 
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from archive import archive
+from blocks import blocks, check, commands, statements
 from harness import REPOSITORY, Server, binary
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 RUN = ("console", "sql", "python")
+SYSTEM = ("system", "system newer", "system moved")
 UNRUN_COMMANDS = ("sh", "bash", "shell", "zsh", "shell-session")
-FENCE = re.compile(r"^(?P<indent> *)```(?P<info>[^`\n]*)$")
 COMMAND_SECONDS = 120
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block: its language, the word after that, where it begins, and its lines."""
-
-    language: str
-    word: str
-    line: int
-    lines: tuple
-
-
-def blocks(page: Path) -> list[Block]:
-    found, opened = [], None
-    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
-        fence = FENCE.match(line)
-        if opened is None and fence:
-            language, _, word = fence["info"].strip().partition(" ")
-            opened = (language, word.strip(), number, len(fence["indent"]), [])
-        elif opened is not None and fence and not fence["info"].strip():
-            found.append(Block(*opened[:3], tuple(opened[4])))
-            opened = None
-        elif opened is not None:
-            opened[4].append(line[min(opened[3], len(line) - len(line.lstrip())) :])
-    assert opened is None, f"{page.name}: the block of line {opened and opened[2]} is not closed"
-    return found
-
-
-def commands(block: Block) -> list[tuple[str, list[str]]]:
-    """The commands of a console block, each with the output that is shown below it."""
-    found = []
-    for line in block.lines:
-        if line.startswith("$ "):
-            found.append(([line[2:]], []))
-        elif line.startswith("> ") and found and not found[-1][1]:
-            found[-1][0].append(line[2:])
-        elif line.strip():
-            assert found, f"line {block.line}: output before the first command"
-            found[-1][1].append(line)
-    return [("\n".join(lines), output) for lines, output in found]
-
-
-def statements(block: Block) -> list[str]:
-    """The statements of an SQL block; a semicolon at the end of a line ends one. Comment lines are left out."""
-    text = "\n".join(line for line in block.lines if not line.lstrip().startswith("--"))
-    return [part.strip() for part in re.split(r";[ \t]*(?:\n|$)", text) if part.strip()]
 
 
 class Shell:
@@ -102,6 +59,9 @@ class Shell:
             "CRANNOG_DATA": str(server.data),
             "NO_COLOR": "1",
         }
+        config = server.folder / "crannog.toml"
+        if config.exists():  # of a server on PostgreSQL, for the commands that go without it
+            self.environment["CRANNOG_CONFIG"] = str(config)
 
     def run(self, command: str) -> subprocess.CompletedProcess:
         state = shlex.quote(str(self.state))
@@ -118,30 +78,11 @@ class Shell:
         )
 
 
-def shows(output: str, wanted: list[str]) -> str | None:
-    """The first wanted line that does not come after those before it; None when all do. Runs of blanks count as one."""
-    rest = [" ".join(line.split()) for line in output.splitlines()]
-    for line in (line for line in wanted if line.strip() != "…"):
-        pattern = re.compile(".*".join(re.escape(part) for part in " ".join(line.split()).split("…")))
-        at = next((n for n, text in enumerate(rest) if pattern.fullmatch(text)), None)
-        if at is None:
-            return line
-        rest = rest[at + 1 :]
-    return None
-
-
-def check(where: str, done: subprocess.CompletedProcess, what: str, must_fail: bool, wanted: list[str] = ()):
-    said = f"{where}: {what}\nexit code {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
-    assert (done.returncode != 0) == must_fail, said
-    absent = shows(done.stdout + done.stderr, list(wanted))
-    assert absent is None, f"{said}\nnot shown: {absent}"
-
-
 def test_each_block_says_how_it_is_run():
     wrong = []
     for page in PAGES:
         for block in blocks(page):
-            allowed = {"console": ("", "fails"), "sql": ("", "refused"), "python": ("",)}.get(block.language)
+            allowed = {"console": ("", "fails", *SYSTEM), "sql": ("", "refused"), "python": ("",)}.get(block.language)
             if block.language in UNRUN_COMMANDS or (allowed is not None and block.word not in allowed):
                 wrong.append(f"{page.name}:{block.line}: ```{block.language} {block.word}")
             if block.language == "" or (block.language == "console" and not commands(block)):
@@ -153,7 +94,11 @@ def test_each_block_says_how_it_is_run():
 def test_the_blocks_of_a_page_run(page, tmp_path):
     with Server() as server:
         shell = Shell(server, tmp_path)
+        if any("crannog-*-linux-*.tar.gz" in line for block in blocks(page) for line in block.lines):
+            shutil.copy(archive(), tmp_path / "work")
         for block in blocks(page):
+            if block.word in SYSTEM:
+                continue
             where = f"{page.relative_to(REPOSITORY)}:{block.line}"
             if block.language == "console":
                 for command, output in commands(block):

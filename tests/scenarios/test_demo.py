@@ -3,11 +3,13 @@ anew from the CSV files with polars, which shares no code with the server."""
 
 import json
 import os
+import socket
 import subprocess
 from pathlib import Path
 
 import polars as pl
 import pytest
+import server
 from harness import REPOSITORY, binary
 
 ROAD_SECONDS = 60
@@ -133,6 +135,19 @@ def test_a_second_run_gives_the_same(first, work):
     assert again["refusals"] == first[1]["refusals"]
     assert again["history"] == first[1]["history"] or again["history"].keys() == first[1]["history"].keys()
     assert (work / "server.json").is_file()
+
+
+def test_a_taken_port_is_replaced_and_the_server_that_has_it_is_left_alone(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        (tmp_path / "work").mkdir()
+        known = server.start(binary(), f"127.0.0.1:{port}", tmp_path / "work")
+        try:
+            assert known["address"] != f"127.0.0.1:{port}" and server.ready(known["address"])
+        finally:
+            assert server.stop(tmp_path / "work") == known["pid"]
 
 
 def test_a_failing_step_is_named_with_its_log(tmp_path):

@@ -109,7 +109,7 @@ impl Connect {
                 builder = builder.add_root_certificate(certificate);
             }
         }
-        let http = builder.build().map_err(|error| Failure::new(format!("no HTTP client: {}", chain(&error))))?;
+        let http = builder.build().map_err(|error| Failure::new(format!("no HTTP client: {}", root_cause(&error))))?;
         Ok(Client { http, base, token: self.token.clone() })
     }
 }
@@ -121,13 +121,16 @@ fn is_loopback(url: &Url) -> bool {
     })
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let (mut text, mut cause) = (error.to_string(), error.source());
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
+/// What it all comes from, without the layers that passed it on: `connection refused`.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut root = error;
+    while let Some(cause) = root.source() {
+        root = cause;
     }
-    text
+    let text = root.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 impl Client {
@@ -207,9 +210,11 @@ impl Client {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
         let unreachable = |error: reqwest::Error| {
-            let cause = chain(&error.without_url());
-            let hint = if cause.contains("certificate") || cause.contains("UnknownIssuer") {
-                "`crannog trust` on the server's machine gives the file for --ca-file"
+            let cause = root_cause(&error.without_url());
+            let hint = if cause.contains("UnknownIssuer") {
+                "`crannog trust` on the server's machine gives the file for --ca-file or CRANNOG_CA_FILE"
+            } else if cause.contains("certificate") {
+                "is it this server's name? its certificate is for this machine's names and `allowed_hosts`"
             } else if cause.contains("InvalidContentType") {
                 "this port does not speak TLS: write http:// for it, or give the address of HTTPS that `crannog up` printed"
             } else if cause.contains("invalid HTTP version") {
@@ -263,5 +268,11 @@ mod tests {
     #[test]
     fn a_name_is_one_segment() {
         assert_eq!(escaped("a/b c"), "a%2Fb%20c");
+    }
+
+    #[test]
+    fn a_cause_is_told_without_its_layers() {
+        let refused = std::io::Error::from_raw_os_error(111);
+        assert_eq!(root_cause(&refused), "connection refused");
     }
 }

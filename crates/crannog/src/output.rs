@@ -19,7 +19,7 @@ pub(crate) enum Format {
     Table,
     /// A list of objects.
     Json,
-    /// RFC 4180, with a header; NULL is empty.
+    /// With a header; quoted as RFC 4180 has it, lines end with a line feed; NULL is empty, an empty text is "".
     Csv,
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn watched() -> bool {
 /// Prints rows.
 pub(crate) fn rows(format: Format, columns: &[Column], rows: &Rows) -> Result<(), Failure> {
     let text = match format {
-        Format::Table => table(columns, rows),
+        Format::Table => table(columns, rows, room()),
         Format::Json => json(columns, rows)?,
         Format::Csv => csv(columns, rows),
     };
@@ -84,7 +84,17 @@ pub(crate) fn shown(text: &str) -> String {
     })
 }
 
-fn table(columns: &[Column], rows: &Rows) -> String {
+/// The columns of the terminal that tables are printed on; none where they go to a file or a program.
+fn room() -> Option<usize> {
+    if !std::io::stdout().is_terminal() {
+        return None;
+    }
+    let (columns, _) = rustyline::DefaultEditor::new().ok()?.dimensions()?;
+    Some(usize::from(columns)).filter(|columns| *columns > 0)
+}
+
+/// Columns side by side; a row after the other, a line for each column, where those do not fit into the room.
+fn table(columns: &[Column], rows: &Rows, room: Option<usize>) -> String {
     if columns.is_empty() {
         return String::new();
     }
@@ -97,6 +107,10 @@ fn table(columns: &[Column], rows: &Rows) -> String {
             widest.max(names[at].width())
         })
         .collect();
+    let whole = widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
+    if columns.len() > 1 && !rows.is_empty() && room.is_some_and(|room| whole > room) {
+        return records(&names, &cells);
+    }
     let mut out = String::new();
     let mut line = |texts: &[String], right: bool| {
         let mut parts = Vec::with_capacity(texts.len());
@@ -111,6 +125,21 @@ fn table(columns: &[Column], rows: &Rows) -> String {
     line(&widths.iter().map(|width| "-".repeat(*width)).collect::<Vec<_>>(), false);
     for row in &cells {
         line(row, true);
+    }
+    out
+}
+
+/// Rows one after the other.
+fn records(names: &[String], rows: &[Vec<String>]) -> String {
+    let widest = names.iter().map(|name| name.width()).max().unwrap_or(0);
+    let mut out = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        out.push_str(&format!("-- row {} --\n", number + 1));
+        for (name, text) in names.iter().zip(row) {
+            let line = format!("{name}{}  {text}", " ".repeat(widest - name.width()));
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
     }
     out
 }
@@ -150,11 +179,11 @@ fn csv(columns: &[Column], rows: &Rows) -> String {
             text.to_owned()
         }
     };
-    let mut out = columns.iter().map(|column| field(&column.name)).collect::<Vec<_>>().join(",") + "\r\n";
+    let mut out = columns.iter().map(|column| field(&column.name)).collect::<Vec<_>>().join(",") + "\n";
     for row in rows {
         let fields: Vec<String> = row.iter().map(|value| value.as_deref().map(field).unwrap_or_default()).collect();
         out.push_str(&fields.join(","));
-        out.push_str("\r\n");
+        out.push('\n');
     }
     out
 }
@@ -178,13 +207,33 @@ mod tests {
     fn a_table_is_aligned_and_safe_to_look_at() {
         let (columns, rows) = sample();
         assert_eq!(
-            table(&columns, &rows),
+            table(&columns, &rows, None),
             "                     n  text          text\n\
              ----------------------  ------------  ----\n\
              \u{20}                    1  a,\"b\"         NULL\n\
              12345678901234567890.5  湖\\u{1b}[31m\n\
              \u{20}                  NaN  x\\ny          z\n"
         );
+    }
+
+    #[test]
+    fn a_table_that_is_wider_than_the_terminal_is_printed_row_by_row() {
+        let (columns, rows) = sample();
+        assert_eq!(table(&columns, &rows, Some(42)), table(&columns, &rows, None));
+        assert_eq!(
+            table(&columns, &rows[..2].to_vec(), Some(41)),
+            "-- row 1 --\n\
+             n     1\n\
+             text  a,\"b\"\n\
+             text  NULL\n\
+             -- row 2 --\n\
+             n     12345678901234567890.5\n\
+             text  湖\\u{1b}[31m\n\
+             text\n"
+        );
+        assert_eq!(table(&columns, &Vec::new(), Some(3)), "n  text  text\n-  ----  ----\n");
+        let one = [Column::text("alone")];
+        assert_eq!(table(&one, &vec![vec![Some("long long".to_owned())]], Some(3)), "alone\n---------\nlong long\n");
     }
 
     #[test]
@@ -200,7 +249,7 @@ mod tests {
     fn csv_quotes_and_tells_null_from_empty() {
         let (columns, rows) = sample();
         let text = csv(&columns, &rows);
-        assert!(text.starts_with("n,text,text\r\n1,\"a,\"\"b\"\"\",\r\n"), "{text}");
-        assert!(text.contains(",\"\"\r\n"));
+        assert!(text.starts_with("n,text,text\n1,\"a,\"\"b\"\"\",\n"), "{text}");
+        assert!(text.contains(",\"\"\n"));
     }
 }

@@ -2,13 +2,16 @@
 
 use tracing_subscriber::EnvFilter;
 
+/// What a library says of each scan it makes: it is told when it is asked for by name.
+const QUIET: &str = "delta_kernel=warn";
+
 /// Starts logging. `filter` is `info`, or a list such as `warn,crannog_lake=debug`.
 ///
 /// # Errors
 /// A filter that cannot be read.
 pub fn start(filter: &str, json: bool) -> Result<(), String> {
-    let filter =
-        EnvFilter::try_new(filter).map_err(|error| format!("the log filter {filter:?} cannot be read: {error}"))?;
+    let filter = EnvFilter::try_new(format!("{QUIET},{filter}"))
+        .map_err(|error| format!("the log filter {filter:?} cannot be read: {error}"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(true);
     let started =
         if json { builder.json().flatten_event(true).try_init() } else { builder.with_ansi(false).try_init() };

@@ -156,8 +156,9 @@ impl Db {
     pub async fn close(&self) {
         match &self.0.pools {
             Pools::Sqlite { readers, writer } => {
-                writer.close().await;
+                // What the writer does last needs the file for itself.
                 readers.close().await;
+                writer.close().await;
             }
             Pools::Postgres(pool) => pool.close().await,
         }

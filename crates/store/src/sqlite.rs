@@ -108,11 +108,15 @@ impl Writer {
         Ok(tx)
     }
 
-    /// Waits for what is under way and refuses everything after it.
+    /// Waits for what is under way and refuses everything after it. Then the database is whole in its one file, so that
+    /// whoever copies that alone has all of it; readers that are still open would prevent it.
     pub(crate) async fn close(&self) {
         let mut state = self.state.lock().await;
         state.commit_group().await;
         state.closed = true;
+        if let Err(error) = execute(&mut state.connection, "PRAGMA wal_checkpoint(TRUNCATE)").await {
+            tracing::warn!(%error, "the write-ahead log stays beside the database; the next start reads it");
+        }
     }
 }
 

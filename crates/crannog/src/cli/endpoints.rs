@@ -2,30 +2,46 @@
 //!
 //! It prints the committed list, which a test holds to the routes themselves.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Failure;
-use crate::output::say;
+use super::user::cells;
+use crate::output::{self, Column, Format};
 
 /// Method, path, what is asked for, name: a line each.
 const ENDPOINTS: &str = include_str!("../../../../openapi/endpoints.txt");
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Prints JSON.
-    #[arg(long)]
-    json: bool,
+    /// How to print them.
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    if !args.json {
-        return say(ENDPOINTS.trim_end());
+    let found: Vec<Value> = ENDPOINTS.lines().filter_map(row).collect();
+    match args.output {
+        Format::Table => output::say(ENDPOINTS.trim_end()),
+        Format::Json => {
+            output::say(&serde_json::to_string_pretty(&found).map_err(|error| Failure::new(error.to_string()))?)
+        }
+        Format::Csv => {
+            let asks = |one: &Value| {
+                let asks = one.get("asks").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+                asks.collect::<Vec<_>>().join(" + ")
+            };
+            let rows = found.iter().map(|one| {
+                let mut cells = cells(one, &["method", "path", "name", "public"]);
+                cells.push(Some(asks(one)));
+                cells
+            });
+            let columns = ["method", "path", "name", "public", "asks"].map(Column::text);
+            output::rows(args.output, &columns, &rows.collect())
+        }
     }
-    let rows: Vec<_> = ENDPOINTS.lines().filter_map(row).collect();
-    say(&serde_json::to_string_pretty(&rows).map_err(|error| Failure::new(error.to_string()))?)
 }
 
-fn row(line: &str) -> Option<serde_json::Value> {
+fn row(line: &str) -> Option<Value> {
     let (method, rest) = line.split_once(' ')?;
     let (path, rest) = rest.trim_start().split_once("  [")?;
     let (asks, name) = rest.split_once("]  ")?;

@@ -1,4 +1,4 @@
-//! `crannog group`: make, list, delete, and who is in them, over SCIM.
+//! `crannog group`: create, list, delete, and who is in them, over SCIM.
 
 use std::collections::BTreeMap;
 
@@ -24,12 +24,12 @@ pub(super) struct Args {
 
 #[derive(Subcommand)]
 enum What {
-    /// Makes a group.
+    /// Creates a group.
     Create {
         /// Its name.
         name: String,
     },
-    /// Puts users, service principals or groups into a group.
+    /// Adds users, service principals or groups to a group.
     Add {
         /// The group.
         group: String,
@@ -37,7 +37,7 @@ enum What {
         #[arg(required = true)]
         members: Vec<String>,
     },
-    /// Takes users, service principals or groups out of a group.
+    /// Removes users, service principals or groups from a group.
     Remove {
         /// The group.
         group: String,
@@ -85,14 +85,7 @@ pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Fai
         }
         What::List { output } => {
             // SCIM shows members by their display names; `add`, `remove` and GRANT take these.
-            let mut names = BTreeMap::new();
-            for (path, field) in [(USERS, "userName"), (SERVICE_PRINCIPALS, "applicationId")] {
-                for one in all(&client, path, None).await? {
-                    if let [Some(id), Some(name)] = ["id", field].map(|key| one.get(key).and_then(Value::as_str)) {
-                        names.insert(id.to_owned(), name.to_owned());
-                    }
-                }
-            }
+            let names = names(&client).await?;
             let rows: Rows = all(&client, GROUPS, None).await?.iter().map(|group| row(group, &names)).collect();
             output::rows(output, &["displayName", "members", "id"].map(Column::text), &rows)?;
         }
@@ -102,6 +95,19 @@ pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Fai
         }
     }
     Ok(())
+}
+
+/// The names of users and service principals by id.
+pub(super) async fn names(client: &Client) -> Result<BTreeMap<String, String>, Failure> {
+    let mut names = BTreeMap::new();
+    for (path, field) in [(USERS, "userName"), (SERVICE_PRINCIPALS, "applicationId")] {
+        for one in all(client, path, None).await? {
+            if let [Some(id), Some(name)] = ["id", field].map(|key| one.get(key).and_then(Value::as_str)) {
+                names.insert(id.to_owned(), name.to_owned());
+            }
+        }
+    }
+    Ok(names)
 }
 
 async fn change(client: &Client, id: &str, operations: Vec<Value>) -> Result<(), Failure> {

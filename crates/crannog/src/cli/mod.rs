@@ -88,11 +88,11 @@ enum Command {
     Status(status::Args),
     /// Runs SQL: interactively, from -e, a file, or standard input.
     Sql(sql::Args),
-    /// Makes, lists and revokes access tokens.
+    /// Creates, lists and revokes access tokens.
     Token(token::Args),
-    /// Makes, lists and deletes users.
+    /// Creates, lists and deletes users.
     User(user::Args),
-    /// Makes and lists groups and changes who is in them.
+    /// Creates, lists and deletes groups, and changes their members.
     Group(group::Args),
     /// Says why somebody may do something, or which grant is missing.
     Explain(explain::Args),

@@ -1,13 +1,15 @@
-//! `crannog token`: make, list, revoke.
+//! `crannog token`: create, list, revoke.
 //!
 //! A new token is printed alone on standard output. `--admin` goes without a server: who can write the data folder's
 //! database owns the installation anyway, and this is the way back in when every token is lost.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
+use super::group::names;
 use super::{ConnectArgs, Environment, Failure};
 use crate::client::escaped;
 use crate::output::{self, Column, Format};
@@ -21,7 +23,7 @@ pub(super) struct Args {
 
 #[derive(Subcommand)]
 enum What {
-    /// Makes a token and prints it alone; it is not shown again.
+    /// Creates a token and prints it alone; it is not shown again.
     Create(Create),
     /// Lists your tokens, or everybody's.
     List(List),
@@ -126,8 +128,11 @@ async fn list(args: List, environment: &Environment) -> Result<(), Failure> {
     let path = if args.all { "/api/2.0/token-management/tokens" } else { "/api/2.0/token/list" };
     let found = client.get(path).await?;
     let mut columns = vec!["token_id", "comment", "creation_time", "expiry_time"];
+    let mut owners = BTreeMap::new();
     if args.all {
-        columns.extend(["owner_id", "created_by_username"]);
+        // The API has ids of owners; people know each other by name.
+        columns.extend(["owner", "created_by_username"]);
+        owners = names(&client).await?;
     }
     let rows = found.get("token_infos").and_then(Value::as_array).into_iter().flatten().map(|token| {
         let cell = |name: &&str| match (*name, token.get(*name)) {
@@ -135,6 +140,13 @@ async fn list(args: List, environment: &Environment) -> Result<(), Failure> {
                 Some(-1) | None => None,
                 Some(millis) => Some(crannog_types::Micros(millis.saturating_mul(1_000)).to_string()),
             },
+            ("owner", _) => {
+                let id = match token.get("owner_id") {
+                    Some(Value::String(id)) => id.clone(),
+                    other => other?.to_string(),
+                };
+                Some(owners.get(&id).cloned().unwrap_or(id))
+            }
             (_, Some(Value::String(text))) => Some(text.clone()),
             (_, Some(Value::Null) | None) => None,
             (_, Some(other)) => Some(other.to_string()),

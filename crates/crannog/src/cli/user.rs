@@ -1,4 +1,4 @@
-//! `crannog user`: make, list, delete, over SCIM.
+//! `crannog user`: create, list, delete, over SCIM.
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ pub(super) struct Args {
 
 #[derive(Subcommand)]
 enum What {
-    /// Makes a user; `crannog token create --user NAME` gives them a token.
+    /// Creates a user; `crannog token create --user NAME` gives them a token.
     Create {
         /// Their user name: an e-mail address.
         name: String,

@@ -6,6 +6,7 @@
 mod components;
 mod first_start;
 mod folder;
+mod manager;
 pub(crate) mod offline;
 mod openapi;
 mod ports;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use self::components::Components;
 use self::first_start::Welcome;
 use self::folder::DataFolder;
+pub(crate) use self::manager::Manager;
 use self::root_key::Notice;
 use crate::cli::{Failure, quoted};
 use crate::output::say;
@@ -37,8 +39,11 @@ const STOP: Duration = Duration::from_secs(10);
 /// The same for the tasks of a server that was told twice.
 const STOP_AT_ONCE: Duration = Duration::from_secs(1);
 
+/// Where the one-time link of the first start is left when what is printed goes to a journal.
+const SETUP_LINK: &str = "setup-link";
+
 /// Serves until it is told to stop.
-pub(crate) async fn up(config: Config) -> Result<(), Failure> {
+pub(crate) async fn up(config: Config, manager: &Manager) -> Result<(), Failure> {
     let began = Instant::now();
     let folder = DataFolder::open(&config.data)?;
     let bound = match bind(config.listen, "--listen").await {
@@ -78,7 +83,8 @@ pub(crate) async fn up(config: Config) -> Result<(), Failure> {
     };
     let serving = (serve(http, None), serve(https, Some(with)));
     let (notice, took) = (components.root_key.as_ref(), began.elapsed());
-    greet(&config, &folder, at_http, at_https, took, welcome.as_ref(), notice)?;
+    greet(&config, &folder, [at_http, at_https], took, welcome.as_ref(), notice, manager)?;
+    manager.ready();
 
     let mut signals = Signals::new()?;
     let serving = async { tokio::join!(serving.0, serving.1) };
@@ -88,6 +94,7 @@ pub(crate) async fn up(config: Config) -> Result<(), Failure> {
         _ = &mut serving => {}
         () = signals.next() => {
             // Stage one: nobody new. Stage two: those who are in finish.
+            manager.stopping();
             tracing::info!("stopping: no new connections; requests under way finish");
             stop.cancel();
             // A statement whose client only looks after it now and then is under way without a request.
@@ -183,11 +190,11 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 fn greet(
     config: &Config,
     folder: &DataFolder,
-    http: Option<SocketAddr>,
-    https: Option<SocketAddr>,
+    [http, https]: [Option<SocketAddr>; 2],
     took: Duration,
     welcome: Option<&Welcome>,
     root_key: Option<&Notice>,
+    manager: &Manager,
 ) -> Result<(), Failure> {
     let plain = http.map(|address| format!("http://{address}"));
     let secure = https.map(|address| format!("https://{address}"));
@@ -214,10 +221,16 @@ fn greet(
     if let Some(welcome) = welcome {
         text.push_str("\nthis is its first start\n");
         if let Some(code) = &welcome.setup_code {
-            text.push_str(&format!(
-                "  set a password, once and within a week:\n    {base}/setup?code={}\n",
-                code.reveal()
-            ));
+            let link = format!("{base}/setup?code={}", code.reveal());
+            if manager.is_there() {
+                // Many may read a journal, and it stays.
+                folder.write_private(SETUP_LINK, &format!("{link}\n"))?;
+                text.push_str(&format!(
+                    "  set a password, once and within a week: the link is in {data}/{SETUP_LINK}\n"
+                ));
+            } else {
+                text.push_str(&format!("  set a password, once and within a week:\n    {link}\n"));
+            }
         }
         text.push_str(&format!(
             "  the administrator's token is in {data}/admin.token; in another terminal:\n    \

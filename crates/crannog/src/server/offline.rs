@@ -20,6 +20,12 @@ pub(crate) async fn admin_token(
     let given = [("data", data.display().to_string()), ("allow_plain_http", "true".to_owned())];
     let given: BTreeMap<String, String> = given.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     let config = configuration(config.map(Path::to_owned), &given, environment)?;
+    if config.database_url.is_none() && !folder.path().join("meta.db").is_file() {
+        return Err(Failure::new(format!(
+            "{} holds no metadata: its server keeps them in PostgreSQL; name the server's configuration with --config",
+            folder.path().display()
+        )));
+    }
     let db = super::open_database(&config, &folder).await?;
     let root_key_file = root_key::place(config.root_key_file.as_deref(), &folder, false)?.file;
     let identity = Identity::open(db.clone(), IdentityConfig { root_key_file }).await?;

@@ -23,6 +23,8 @@ fn the_first_start_makes_all_that_is_needed_and_the_next_finds_it() {
     let groups = server.ok(&token, &["group", "list", "--output", "json"]);
     assert!(groups.contains("\"account users\""), "{groups}");
     assert!(server.stop().success());
+    // All of it is in one file then.
+    assert_eq!(std::fs::metadata(data.join("meta.db-wal")).map_or(0, |log| log.len()), 0);
     let server = Running::up(&data);
     assert!(!server.greeting.contains("first start"));
     assert_eq!(admin_token(&data), token);
@@ -229,5 +231,11 @@ fn a_script_that_fails_says_in_which_statement() {
     let said = text(&failed.stderr);
     assert_eq!(failed.status.code(), Some(1));
     assert!(said.contains("script.sql, statement 2 of 3, which begins in line 3: [PARSE_SYNTAX_ERROR]"), "{said}");
-    assert!(said.contains("keeps no time zone between statements"), "{said}");
+    std::fs::write(&file, "SET TIME ZONE 'Europe/Zurich';\nSELECT current_timezone() AS zone").unwrap();
+    let zone = server.ok(&token, &["sql", "--output", "csv", file.to_str().unwrap()]);
+    assert!(zone.ends_with("zone\nEurope/Zurich\n"), "{zone}");
+    let nowhere = server.cli(Some(&token), &["sql", "-e", "SET TIME ZONE 'Mars/Phobos'"]);
+    assert!(text(&nowhere.stderr).contains("INVALID_TIMEZONE"), "{}", text(&nowhere.stderr));
+    // The next step stands once.
+    assert_eq!(said.matches("statements begin with").count(), 1, "{said}");
 }

@@ -254,17 +254,22 @@ fn lack(missing: &Missing, to: &str) -> Lack {
 
 fn sentence(who: &str, action: &str, about: &Reference, because: &[Reason], missing: &[Lack], allowed: bool) -> String {
     let about = about.as_written();
+    // A privilege as GRANT writes it, however it was asked for.
+    let action = match Privilege::parse(action) {
+        Some(privilege) => privilege.sql(),
+        None => action,
+    };
     if !allowed {
         let lacks: Vec<String> = missing
             .iter()
             .map(|lack| format!("{} on {} {}", lack.privilege.unwrap_or("ownership"), lack.on_type, lack.on))
             .collect();
         return match lacks.is_empty() {
-            true => format!("{who} may not {action} {about}: it does not exist, or {who} may not see it"),
-            false => format!("{who} may not {action} {about}: missing {}", lacks.join(" and ")),
+            true => format!("{who} may not {action} on {about}: it does not exist, or {who} may not see it"),
+            false => format!("{who} may not {action} on {about}: missing {}", enumerated(&lacks)),
         };
     }
-    let reasons: Vec<String> = because
+    let mut reasons: Vec<String> = because
         .iter()
         .map(|reason| {
             let on = format!("{} {}", reason.on_type.unwrap_or(""), reason.on.as_deref().unwrap_or(""));
@@ -276,7 +281,18 @@ fn sentence(who: &str, action: &str, about: &Reference, because: &[Reason], miss
             }
         })
         .collect();
-    format!("{who} may {action} {about}: {}", reasons.join(", "))
+    // One ownership can open every gate on the way.
+    reasons.dedup();
+    format!("{who} may {action} on {about}: {}", reasons.join(", "))
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn enumerated(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
 }
 
 fn not_yours(about: &Reference) -> Problem {

@@ -9,13 +9,15 @@ use crate::model::features::Unsupported;
 use crate::model::validate::Invalid;
 
 impl From<SyntaxError> for Problem {
-    fn from(error: SyntaxError) -> Self {
+    fn from(mut error: SyntaxError) -> Self {
         let state = error.sqlstate();
-        let mut problem = Problem::new(Code::InvalidArgument, error.to_string()).reason("BAD_REQUEST").sql_state(state);
-        if let Some(hint) = &error.hint {
-            problem = problem.hint(hint.clone());
+        // The hint is the problem's next step, so it does not stand in the message as well.
+        let hint = error.hint.take();
+        let problem = Problem::new(Code::InvalidArgument, error.to_string()).reason("BAD_REQUEST").sql_state(state);
+        match hint {
+            Some(hint) => problem.hint(hint),
+            None => problem,
         }
-        problem
     }
 }
 

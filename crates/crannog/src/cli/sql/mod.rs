@@ -1,7 +1,6 @@
 //! `crannog sql`: statements from -e, a file, standard input, or a person at a terminal.
 //!
-//! A script is cut at its semicolons by the server's own grammar. Each statement goes through the Statement Execution API,
-//! which keeps nothing between statements, so `USE` is remembered here and sent along.
+//! A script is cut at its semicolons by the server's own grammar. Each statement goes through the Statement Execution API.
 
 mod prompt;
 mod statement;
@@ -44,7 +43,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Failure> {
     let client = args.connect.connect(environment).client()?;
     let warehouse = warehouse(&client, &args.warehouse).await?;
-    let mut session = Session { client, warehouse, catalog: args.catalog, schema: args.schema };
+    let mut session = Session::new(client, warehouse, args.catalog, args.schema)?;
     let mut source = None;
     let script = if !args.execute.is_empty() {
         args.execute.join(";\n")

@@ -21,8 +21,8 @@ use super::statement::Session;
 use crate::cli::{Environment, Failure};
 use crate::output::Format;
 
-const HELP: &str = "statements end with a semicolon and may span lines; Ctrl-C clears the line or cancels what runs; \
-     quit, exit or Ctrl-D leaves";
+const HELP: &str = "statements end with a semicolon and may span lines\n\
+     Ctrl-C clears the line or cancels what runs; quit, exit or Ctrl-D leaves";
 
 /// Tells the editor when Enter ends a statement.
 struct Statements;
@@ -80,7 +80,7 @@ pub(super) async fn run(session: &mut Session, format: Format, environment: &Env
         // A first session has none.
         let _ = editor.load_history(file);
     }
-    eprintln!("connected to {}; {HELP}", session.client.address());
+    eprintln!("connected to {}\n{HELP}", session.client.address());
     loop {
         let prompt = match (&session.catalog, &session.schema) {
             (Some(catalog), Some(schema)) => format!("{catalog}.{schema}> "),

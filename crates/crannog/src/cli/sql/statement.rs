@@ -1,4 +1,6 @@
 //! One statement over the Statement Execution API: begin, poll, fetch; Ctrl-C cancels it on the server.
+//!
+//! The API keeps nothing between statements. What USE and SET TIME ZONE said is remembered here and sent along.
 
 use std::io::Write;
 use std::time::Duration;
@@ -6,6 +8,7 @@ use std::time::Duration;
 use crannog_lake::grammar::Statement;
 use crannog_lake::grammar::statement::{Set, TimeZone, Use};
 use serde_json::{Map, Value, json};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::cli::Failure;
@@ -23,6 +26,10 @@ pub(super) struct Session {
     pub(super) warehouse: String,
     pub(super) catalog: Option<String>,
     pub(super) schema: Option<String>,
+    /// The server's own while nothing else was set.
+    time_zone: Option<String>,
+    /// Ctrl-C, from the first statement on: one that comes while nobody listens is not lost.
+    interrupts: Signal,
 }
 
 /// How a statement ended.
@@ -36,6 +43,17 @@ pub(super) enum Outcome {
 }
 
 impl Session {
+    /// A session that begins with the server's own settings.
+    pub(super) fn new(
+        client: Client,
+        warehouse: String,
+        catalog: Option<String>,
+        schema: Option<String>,
+    ) -> Result<Self, Failure> {
+        let interrupts = signal(SignalKind::interrupt())?;
+        Ok(Session { client, warehouse, catalog, schema, time_zone: None, interrupts })
+    }
+
     /// Runs it to its end.
     pub(super) async fn run(&mut self, text: &str) -> Result<Outcome, Failure> {
         let mut body = Map::new();
@@ -50,6 +68,9 @@ impl Session {
                 body.insert(name.to_owned(), json!(value));
             }
         }
+        if let Some(zone) = &self.time_zone {
+            body.insert("session_confs".to_owned(), json!({ "TIMEZONE": zone }));
+        }
         let mut answer = match self.client.post(STATEMENTS, &Value::Object(body)).await {
             Ok(answer) => answer,
             Err(Asked::Refused(refused)) if refused.status != 401 => return Ok(Outcome::Failed(refused.message)),
@@ -58,10 +79,9 @@ impl Session {
         let id = text_at(&answer, "/statement_id").unwrap_or_default().to_owned();
         let path = format!("{STATEMENTS}/{}", escaped(&id));
         let progress = Progress::begin();
-        let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
         while matches!(text_at(&answer, "/status/state"), Some("PENDING" | "RUNNING")) {
             tokio::select! {
-                _ = &mut interrupted => {
+                _ = self.interrupts.recv() => {
                     progress.end();
                     self.client.post(&format!("{path}/cancel"), &json!({})).await?;
                     eprintln!("cancelled");
@@ -87,20 +107,25 @@ impl Session {
         while let Some(chunk) = part.take() {
             rows.extend(chunk.get("data_array").and_then(Value::as_array).into_iter().flatten().map(row));
             if let Some(next) = chunk.get("next_chunk_index").and_then(Value::as_u64) {
-                part = Some(self.client.get(&format!("{path}/result/chunks/{next}")).await?);
+                let path = format!("{path}/result/chunks/{next}");
+                part = tokio::select! {
+                    _ = self.interrupts.recv() => {
+                        eprintln!("the rest of the rows was not fetched");
+                        return Ok(Outcome::Interrupted);
+                    }
+                    chunk = self.client.get(&path) => Some(chunk?),
+                };
             }
         }
         if answer.pointer("/manifest/truncated").and_then(Value::as_bool) == Some(true) {
             eprintln!("the result was cut at the server's limit: these are its first {} rows", rows.len());
         }
-        if let Some(note) = self.remember(text) {
-            eprintln!("{note}");
-        }
+        self.remember(text);
         Ok(Outcome::Rows { columns, rows })
     }
 
-    /// Keeps what a successful USE said; says so of a setting that cannot be kept.
-    fn remember(&mut self, text: &str) -> Option<String> {
+    /// Keeps what a successful USE, SET TIME ZONE or RESET said.
+    fn remember(&mut self, text: &str) {
         match crannog_lake::grammar::parse(text) {
             Ok(Statement::Use(Use::Catalog(catalog))) => {
                 self.catalog = Some(catalog);
@@ -111,29 +136,17 @@ impl Session {
                 [catalog, schema] => (self.catalog, self.schema) = (Some(catalog.clone()), Some(schema.clone())),
                 _ => {}
             },
-            Ok(Statement::Set(Set::TimeZone(TimeZone::Named(zone)))) => return ended(&zone),
-            Ok(Statement::Set(Set::Value { key, value }))
-                if ["timezone", "spark.sql.session.timezone"].contains(&key.to_ascii_lowercase().as_str()) =>
-            {
-                return ended(&value);
-            }
+            Ok(Statement::Set(Set::TimeZone(TimeZone::Named(zone)))) => self.time_zone = Some(zone),
+            Ok(Statement::Set(Set::Value { key, value })) if is_time_zone(&key) => self.time_zone = Some(value),
+            Ok(Statement::Set(Set::TimeZone(TimeZone::Local))) => self.time_zone = None,
+            Ok(Statement::Reset(key)) if key.as_deref().is_none_or(is_time_zone) => self.time_zone = None,
             _ => {}
         }
-        None
     }
 }
 
-/// What is said after a time zone was set: the Statement Execution API has fields for the catalog and the schema of a
-/// statement's session, and none for its time zone, so that it cannot be sent along.
-fn ended(zone: &str) -> Option<String> {
-    let kept = ["utc", "etc/utc", "z"].contains(&zone.to_ascii_lowercase().as_str());
-    (!kept).then(|| {
-        format!(
-            "note: the next statement is in UTC again, for the statement API keeps no time zone between statements; convert \
-             in the statement: from_utc_timestamp(…, '{}')",
-            shown(zone)
-        )
-    })
+fn is_time_zone(key: &str) -> bool {
+    ["timezone", "spark.sql.session.timezone"].contains(&key.to_ascii_lowercase().as_str())
 }
 
 fn text_at<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
@@ -194,34 +207,26 @@ mod tests {
     use super::*;
     use crate::client::Connect;
 
-    #[test]
-    fn use_is_remembered() {
+    #[tokio::test]
+    async fn what_use_and_set_said_is_remembered() {
         let client = Connect::default().client().unwrap();
-        let mut session = Session { client, warehouse: String::new(), catalog: None, schema: None };
-        for (text, catalog, schema) in [
-            ("USE main.flights", Some("main"), Some("flights")),
-            ("USE other", Some("main"), Some("other")),
-            ("USE CATALOG lab", Some("lab"), None),
-            ("SELECT 1", Some("lab"), None),
+        let mut session = Session::new(client, String::new(), None, None).unwrap();
+        for (text, catalog, schema, zone) in [
+            ("USE main.flights", Some("main"), Some("flights"), None),
+            ("USE other", Some("main"), Some("other"), None),
+            ("USE CATALOG lab", Some("lab"), None, None),
+            ("SELECT 1", Some("lab"), None, None),
+            ("SET TIME ZONE 'Europe/Zurich'", Some("lab"), None, Some("Europe/Zurich")),
+            ("SET ansi_mode = true", Some("lab"), None, Some("Europe/Zurich")),
+            ("SET TIME ZONE", Some("lab"), None, Some("Europe/Zurich")),
+            ("SET TIME ZONE LOCAL", Some("lab"), None, None),
+            ("SET timezone = Asia/Tokyo", Some("lab"), None, Some("Asia/Tokyo")),
+            ("RESET ansi_mode", Some("lab"), None, Some("Asia/Tokyo")),
+            ("RESET", Some("lab"), None, None),
         ] {
-            assert_eq!(session.remember(text), None);
-            assert_eq!((session.catalog.as_deref(), session.schema.as_deref()), (catalog, schema), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_time_zone_that_ends_with_its_statement_is_told() {
-        let client = Connect::default().client().unwrap();
-        let mut session = Session { client, warehouse: String::new(), catalog: None, schema: None };
-        for (text, told) in [
-            ("SET TIME ZONE 'Europe/Zurich'", true),
-            ("SET timezone = Europe/Zurich", true),
-            ("SET TIME ZONE 'UTC'", false),
-            ("SET TIME ZONE LOCAL", false),
-            ("SET ansi_mode = true", false),
-            ("SET TIME ZONE", false),
-        ] {
-            assert_eq!(session.remember(text).is_some(), told, "{text}");
+            session.remember(text);
+            let is = (session.catalog.as_deref(), session.schema.as_deref(), session.time_zone.as_deref());
+            assert_eq!(is, (catalog, schema, zone), "{text}");
         }
     }
 

@@ -3,6 +3,7 @@
 //! Wire shapes are those of databricks-sdk 0.162 (`sql.py`). A failed statement is an answer with state FAILED, not an HTTP
 //! error: what fails as HTTP is the request around it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use serde_json::{Map, Value, json};
 use crate::grammar::{DataType, Parameter, Parameters};
 use crate::render;
 use crate::service::executions::{Chunk, Execution, Executions, Request, ResultSet, State, not_succeeded};
-use crate::service::statements::Context;
+use crate::service::statements::{Context, check_time_zone};
 use crate::service::warehouses as warehouse_verbs;
 
 /// What one inline answer may hold.
@@ -52,6 +53,8 @@ struct Execute {
     warehouse_id: String,
     catalog: Option<String>,
     schema: Option<String>,
+    /// What the statement's session is set to before it runs, as the SQL connector's sessions have it: `TIMEZONE`.
+    session_confs: Option<BTreeMap<String, String>>,
     parameters: Option<Vec<StatementParameter>>,
     row_limit: Option<i64>,
     byte_limit: Option<i64>,
@@ -103,11 +106,26 @@ impl Execute {
             context: Context {
                 catalog: self.catalog.clone().filter(|text| !text.is_empty()).unwrap_or(default.catalog),
                 schema: self.schema.clone().filter(|text| !text.is_empty()).unwrap_or(default.schema),
-                time_zone: default.time_zone,
+                time_zone: self.time_zone()?.unwrap_or(default.time_zone),
             },
             row_limit: limit("row_limit", self.row_limit)?,
             byte_limit: limit("byte_limit", self.byte_limit)?,
         })
+    }
+
+    /// The one setting that sessions have; nothing is accepted and ignored.
+    fn time_zone(&self) -> Result<Option<String>> {
+        let mut zone = None;
+        for (key, value) in self.session_confs.iter().flatten() {
+            match key.to_ascii_lowercase().as_str() {
+                "timezone" | "spark.sql.session.timezone" => zone = Some(value.clone()),
+                _ => {
+                    return Err(Problem::invalid(format!("there is no setting {key:?} for a session"))
+                        .hint("TIMEZONE can be set"));
+                }
+            }
+        }
+        Ok(zone)
     }
 
     fn handing_out(&self) -> Result<(Format, Disposition)> {
@@ -179,7 +197,9 @@ impl Endpoint for ExecuteStatement {
             )
             .hint("start it: POST /api/2.0/sql/warehouses/<id>/start"));
         }
-        let parsed = input.request()?.parse();
+        let request = input.request()?;
+        check_time_zone(self.0.lake().engine.as_ref(), &request.context.time_zone)?;
+        let parsed = request.parse();
         if parsed.writes() {
             cx.writable()?;
         }

@@ -78,6 +78,20 @@ pub struct Touched {
     pub writes: Vec<TableWrite>,
 }
 
+/// Refuses a time zone that there is not, where it is set: later statements would fail of it.
+///
+/// # Errors
+/// `INVALID_TIMEZONE`.
+pub(crate) fn check_time_zone(engine: &dyn Engine, zone: &str) -> Result<()> {
+    if engine.knows_time_zone(zone) {
+        return Ok(());
+    }
+    Err(Problem::invalid(format!("the time zone '{zone}' is not known"))
+        .reason("INVALID_TIMEZONE")
+        .sql_state("22009")
+        .hint("write a region such as Europe/Zurich, or an offset such as +01:00"))
+}
+
 /// One table or view that a statement read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableRead {
@@ -241,6 +255,7 @@ impl Run {
         use self::answer::{Cell, Type};
         let columns = [("key", Type::Text), ("value", Type::Text)];
         let zone = |zone: String| -> Result<Answer> {
+            check_time_zone(self.lake.engine.as_ref(), &zone)?;
             let mut context = self.context.lock().unwrap_or_else(PoisonError::into_inner);
             context.time_zone.clone_from(&zone);
             Answer::table(&columns, &[vec!["spark.sql.session.timeZone".into(), zone.into()]])
