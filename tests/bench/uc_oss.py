@@ -14,7 +14,7 @@ from harness import free_port
 from running import SHARED
 
 PEER = SHARED / "peers" / "uc_oss"
-READY_WITHIN_SECONDS = 120
+READY_WITHIN_SECONDS = 240
 
 
 class NotThere(Exception):

@@ -29,7 +29,7 @@ def measure() -> Found:
         for version in range(1, CHECKPOINT):
             append_log(folder, version, [add(version)])
         client.sql("INSERT INTO main.default.long VALUES (1, DATE '2024-01-01', 'a', 0.5)")
-        until(lambda: (folder / "_delta_log" / "_last_checkpoint").exists(), "the checkpoint is written", 60)
+        until(lambda: (folder / "_delta_log" / "_last_checkpoint").exists(), "the checkpoint is written", 180)
         if str(CHECKPOINT) not in (folder / "_delta_log" / "_last_checkpoint").read_text():
             raise RuntimeError("the checkpoint is of another version")
         for version in range(CHECKPOINT + 1, COMMITS):

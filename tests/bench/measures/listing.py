@@ -90,11 +90,10 @@ def measure() -> Found:
                 register(address, server.admin_token, "main", f"s{size}", str(scratch / "external"), size, clients=32)
             for size in SIZES:
                 ours = listed(client.call, "main", f"s{size}", size)
-                target = {"target": "quicker", "met": ours < peers[size]} if size in peers else {}
                 found.add(
                     f"Listing {size:,} tables", seconds(ours),
                     peer=f"Unity Catalog OSS {seconds(peers[size])}" if size in peers else "not there",
-                    ratio=times(ours, peers.get(size, 0)), **target,
+                    ratio=times(ours, peers.get(size, 0)), target="quicker than the peer", met=ours < peers.get(size, 0),
                 )  # fmt: skip
 
             ben = server.person("ben")
