@@ -3,6 +3,7 @@ anew from the CSV files with polars, which shares no code with the server."""
 
 import json
 import os
+import re
 import socket
 import subprocess
 from pathlib import Path
@@ -11,8 +12,6 @@ import polars as pl
 import pytest
 import server
 from harness import REPOSITORY, binary
-
-ROAD_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +121,11 @@ def test_ana_is_refused_granted_and_refused(first):
     assert "tailnum" not in summary["view_columns"] and len(summary["view_columns"]) == 18
 
 
-def test_the_road_is_short_enough(first):
-    assert first[1]["seconds"]["road"] < ROAD_SECONDS
+def test_the_times_of_the_parts_are_told_apart(first):
+    """How long the road takes is measured by `make bench`; here, that what is printed is what was taken."""
+    told, summary = first
+    road = re.search(r"downloads [0-9.]+ s.*the road ([0-9.]+) s", told)
+    assert road and float(road.group(1)) == pytest.approx(summary["seconds"]["road"], abs=0.06), told
 
 
 def test_a_second_run_gives_the_same(first, work):
