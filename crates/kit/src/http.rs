@@ -255,9 +255,9 @@ impl Server {
         match spec.route.body {
             Body::Stream => stream = Some(body),
             Body::None => {}
-            Body::Json => read_json(&self.read_all(body, &spec).await?, &mut found)?,
+            Body::Json => read_json(&self.read_all(body, spec).await?, &mut found)?,
             Body::Form => {
-                let bytes = self.read_all(body, &spec).await?;
+                let bytes = self.read_all(body, spec).await?;
                 let form = std::str::from_utf8(&bytes).map_err(|_| Problem::invalid("the form is not UTF-8"))?;
                 input::read_pairs(form, &spec.input, &mut found)?;
             }

@@ -226,6 +226,9 @@ struct Figures {
     micros: AtomicU64,
 }
 
+/// One of the figures.
+type Count = fn(&Figures) -> &AtomicU64;
+
 /// A statement under way, until this is dropped.
 struct UnderWay(Arc<Figures>);
 
@@ -296,7 +299,7 @@ impl Executions {
     pub fn show(&self, metrics: &Metrics) {
         let figures = Arc::clone(&self.figures);
         metrics.gauge("crannog_statements", "Statements under way.", move || *figures.under_way.borrow() as f64);
-        let ends: [(_, fn(&Figures) -> &AtomicU64); 3] = [
+        let ends: [(_, Count); 3] = [
             ("crannog_statements_total{status=\"FINISHED\"}", |figures| &figures.finished),
             ("crannog_statements_total{status=\"FAILED\"}", |figures| &figures.failed),
             ("crannog_statements_total{status=\"CANCELED\"}", |figures| &figures.canceled),
