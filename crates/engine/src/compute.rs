@@ -177,10 +177,13 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_a_failure_and_not_the_end_of_the_rows() {
         let compute = Compute::new(1).unwrap();
-        let panics: RowStream = Box::pin(futures::stream::once(async { panic!("a fault of the test") }));
+        fn fails<T>() -> Result<T> {
+            panic!("a fault of the test")
+        }
+        let panics: RowStream = Box::pin(futures::stream::once(async { fails() }));
         let mut rows = compute.rows(panics).unwrap();
         assert!(rows.next().await.unwrap().is_err());
         assert!(rows.next().await.is_none());
-        assert!(compute.run(async { panic!("a fault of the test") as Result<()> }).await.is_err());
+        assert!(compute.run(async { fails::<()>() }).await.is_err());
     }
 }
