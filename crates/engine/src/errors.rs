@@ -12,24 +12,43 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
 
+use crate::spark::error::{SparkError, find};
+
 /// The problem behind a failure of planning or running a query.
 pub(crate) fn from_datafusion(error: DataFusionError) -> Problem {
+    if let Some(spark) = find(&error) {
+        return spark.problem();
+    }
+    if let Some(problem) = ours(&error) {
+        return again(problem);
+    }
     match error {
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => from_datafusion(*inner),
-        DataFusionError::Shared(shared) => match ours(shared.as_ref()) {
-            Some(problem) => again(problem),
-            None => kind(shared.as_ref()).caused_by(shared),
-        },
+        DataFusionError::Shared(shared) => kind(shared.as_ref()).caused_by(shared),
         DataFusionError::Collection(mut errors) if !errors.is_empty() => from_datafusion(errors.swap_remove(0)),
-        DataFusionError::External(inner) => match inner.downcast::<Problem>() {
-            Ok(problem) => *problem,
-            Err(inner) => from_source(inner),
-        },
-        DataFusionError::ArrowError(inner, _) => from_arrow(*inner),
+        DataFusionError::External(inner) => from_source(inner),
+        DataFusionError::ArrowError(inner, _) if of_a_value(&inner) => from_arrow(*inner),
         DataFusionError::ParquetError(inner) => from_parquet(*inner),
         DataFusionError::ObjectStore(inner) => from_object_store(*inner),
         other => kind(&other).caused_by(other),
     }
+}
+
+/// Whether the memory pool refused.
+pub(crate) fn is_out_of_memory(error: &DataFusionError) -> bool {
+    matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
+}
+
+/// Whether a value made Arrow fail; the rest are faults of whoever called it.
+fn of_a_value(error: &ArrowError) -> bool {
+    matches!(
+        error,
+        ArrowError::ExternalError(_)
+            | ArrowError::DivideByZero
+            | ArrowError::ArithmeticOverflow(_)
+            | ArrowError::CastError(_)
+            | ArrowError::MemoryError(_)
+    )
 }
 
 /// The problem behind a failure of an Arrow kernel: almost always a value that the statement cannot work with.
@@ -39,11 +58,11 @@ pub(crate) fn from_arrow(error: ArrowError) -> Problem {
             Ok(problem) => *problem,
             Err(inner) => from_source(inner),
         },
-        ArrowError::DivideByZero => Problem::invalid("division by zero")
+        ArrowError::DivideByZero => Problem::invalid("[DIVIDE_BY_ZERO] division by zero")
             .reason("DIVIDE_BY_ZERO")
             .sql_state("22012")
             .hint("use try_divide, or filter out rows whose divisor is 0"),
-        ArrowError::ArithmeticOverflow(what) => Problem::invalid(format!("arithmetic overflow: {what}"))
+        ArrowError::ArithmeticOverflow(what) => Problem::invalid(format!("[ARITHMETIC_OVERFLOW] {what}"))
             .reason("ARITHMETIC_OVERFLOW")
             .sql_state("22003")
             .hint("cast to a wider type first"),
@@ -106,6 +125,10 @@ fn from_source(error: Box<dyn Error + Send + Sync>) -> Problem {
         Ok(problem) => return *problem,
         Err(error) => error,
     };
+    let error = match error.downcast::<SparkError>() {
+        Ok(error) => return error.problem(),
+        Err(error) => error,
+    };
     let error = match error.downcast::<DataFusionError>() {
         Ok(error) => return from_datafusion(*error),
         Err(error) => error,
@@ -124,23 +147,30 @@ fn from_source(error: Box<dyn Error + Send + Sync>) -> Problem {
     }
 }
 
-/// The code and message of a failure that has nothing of ours below it.
+/// The code and message of a failure that has nothing of ours below it. DataFusion's own texts are not shown: what its
+/// planner finds wrong, the binder should have found.
 fn kind(error: &DataFusionError) -> Problem {
-    match error {
+    match error.find_root() {
         DataFusionError::ResourcesExhausted(_) => {
-            Problem::new(Code::ResourceExhausted, "the statement needs more memory than it may use")
+            Problem::new(Code::ResourceExhausted, "the query needs more memory than the server gives to queries")
                 .reason("OUT_OF_MEMORY")
-                .hint("select fewer columns or rows, or raise the server's memory limit")
+                .sql_state("53200")
+                .hint("read fewer columns or rows, join on selective keys, or raise the server's query memory")
         }
-        DataFusionError::Plan(text) => Problem::invalid(text.clone()),
-        DataFusionError::SchemaError(inner, _) => Problem::invalid(inner.to_string()),
-        DataFusionError::SQL(inner, _) => Problem::invalid(inner.to_string()),
-        DataFusionError::Execution(text) => Problem::invalid(text.clone()),
-        DataFusionError::NotImplemented(text) => Problem::new(Code::Unimplemented, text.clone()),
+        DataFusionError::Execution(text) if text.contains("more than one row") => Problem::invalid(
+            "[SCALAR_SUBQUERY_TOO_MANY_ROWS] more than one row returned by a subquery used as an expression",
+        )
+        .reason("SCALAR_SUBQUERY_TOO_MANY_ROWS")
+        .sql_state("21000"),
+        DataFusionError::NotImplemented(text) => {
+            Problem::new(Code::Unimplemented, format!("[UNSUPPORTED_FEATURE] {text}"))
+                .reason("UNSUPPORTED_FEATURE")
+                .sql_state("0A000")
+        }
         DataFusionError::IoError(_) => Problem::new(Code::Unavailable, "a file cannot be accessed"),
-        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => kind(inner),
-        DataFusionError::Shared(inner) => kind(inner),
-        _ => Problem::new(Code::Internal, "the statement failed by a fault of the engine"),
+        _ => Problem::new(Code::Internal, "[INTERNAL_ERROR] the statement failed by a fault of the engine")
+            .reason("INTERNAL_ERROR")
+            .sql_state("XX000"),
     }
 }
 

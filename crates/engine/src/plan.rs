@@ -25,9 +25,9 @@ use futures::StreamExt;
 
 use crate::bind::{Binder, Env, Facts, Rel, Source, Sources, View};
 use crate::constant;
+use crate::errors::{from_datafusion, is_out_of_memory};
 use crate::footers::Footers;
 use crate::session::{QueryLimits, Runtime};
-use crate::spark::error::{is_out_of_memory, to_problem};
 use crate::spark::zone::Zone;
 use crate::spark::{kernel, types};
 
@@ -57,7 +57,7 @@ impl Planner {
     pub async fn prepare(&self, query: BoundQuery) -> Result<Box<dyn Prepared>> {
         let BoundQuery { query, relations, session, into } = query;
         let facts = Facts {
-            zone: Zone::parse(&session.time_zone).map_err(to_problem)?,
+            zone: Zone::parse(&session.time_zone).map_err(from_datafusion)?,
             zone_name: session.time_zone,
             catalog: session.catalog,
             schema: session.schema,
@@ -78,7 +78,7 @@ impl Planner {
             let (optimized, unoptimized, schema, scans) = bind(&facts, &runtime, &query, &sources, into.as_ref())?;
             let state = runtime.state(true);
             let physical = handle.block_on(state.query_planner().create_physical_plan(&optimized, state.as_ref()));
-            let physical = physical.map_err(to_problem)?;
+            let physical = physical.map_err(from_datafusion)?;
             Ok(Box::new(Plan { runtime, unoptimized, optimized, physical, schema, scans }) as Box<dyn Prepared>)
         })
         .await
@@ -131,16 +131,16 @@ pub(crate) fn bind(
     let state = runtime.state(true);
     let binder = Binder::new(facts.clone(), Arc::clone(&state));
     let env = Env { sources, catalog: &facts.catalog, schema: &facts.schema, ctes: HashMap::new(), depth: 0 };
-    let rel = binder.query(query, &env, None).map_err(to_problem)?;
+    let rel = binder.query(query, &env, None).map_err(from_datafusion)?;
     let (rel, schema) = match into {
-        Some(into) => (binder.insert(rel, into).map_err(to_problem)?, Arc::new(into.schema.to_arrow())),
+        Some(into) => (binder.insert(rel, into).map_err(from_datafusion)?, Arc::new(into.schema.to_arrow())),
         None => {
             let schema = output(&rel);
             (rel, schema)
         }
     };
     let rel = exactly(&binder, rel)?;
-    let optimized = state.optimize(&rel.plan).and_then(guarded).map_err(to_problem)?;
+    let optimized = state.optimize(&rel.plan).and_then(guarded).map_err(from_datafusion)?;
     let scans = binder.scans.into_inner().into_iter().collect();
     Ok((optimized, rel.plan, schema, scans))
 }
@@ -172,7 +172,7 @@ fn exactly(binder: &Binder, rel: Rel) -> Result<Rel> {
         return Ok(rel);
     }
     let items = visible.into_iter().map(crate::bind::from::column_of).collect();
-    binder.project_to(rel, items).map_err(to_problem)
+    binder.project_to(rel, items).map_err(from_datafusion)
 }
 
 fn output(rel: &Rel) -> SchemaRef {
@@ -221,7 +221,7 @@ async fn source(key: &[String], relation: Relation, footers: &Arc<Footers>) -> R
 }
 
 fn rows(batches: Vec<RecordBatch>, schema: SchemaRef) -> Result<Arc<dyn TableProvider>> {
-    let table = MemTable::try_new(schema, vec![batches]).map_err(to_problem)?;
+    let table = MemTable::try_new(schema, vec![batches]).map_err(from_datafusion)?;
     Ok(Arc::new(table))
 }
 
@@ -280,7 +280,7 @@ impl Prepared for Plan {
 
     async fn run(self: Box<Self>) -> Result<RowStream> {
         let mut inner =
-            execute_stream(Arc::clone(&self.physical), self.runtime.state(true).task_ctx()).map_err(to_problem)?;
+            execute_stream(Arc::clone(&self.physical), self.runtime.state(true).task_ctx()).map_err(from_datafusion)?;
         let mut first = inner.next().await;
         if let Some(Err(error)) = &first
             && is_out_of_memory(error)
@@ -293,15 +293,15 @@ impl Prepared for Plan {
                 let state = runtime.state(false);
                 handle
                     .block_on(state.query_planner().create_physical_plan(&optimized, state.as_ref()))
-                    .map_err(to_problem)
+                    .map_err(from_datafusion)
             })
             .await?;
-            inner = execute_stream(again, self.runtime.state(false).task_ctx()).map_err(to_problem)?;
+            inner = execute_stream(again, self.runtime.state(false).task_ctx()).map_err(from_datafusion)?;
             first = inner.next().await;
         }
         let schema = Arc::clone(&self.schema);
         let rest = futures::stream::iter(first).chain(inner);
-        let stream = rest.map(move |batch| shaped(&batch.map_err(to_problem)?, &schema));
+        let stream = rest.map(move |batch| shaped(&batch.map_err(from_datafusion)?, &schema));
         Ok(Box::pin(stream) as Pin<Box<_>>)
     }
 }

@@ -4,7 +4,7 @@ use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
 use crannog_types::Result;
 
-use crate::spark::error::to_problem;
+use crate::errors::from_datafusion;
 use crate::spark::zone::Zone;
 use crate::spark::{json, text, types};
 
@@ -19,8 +19,8 @@ pub fn type_text(data_type: &DataType) -> String {
 /// # Errors
 /// A time zone that is not known, a type without a text form.
 pub fn value_text(array: &ArrayRef, row: usize, time_zone: &str) -> Result<Option<String>> {
-    let zone = Zone::parse(time_zone).map_err(to_problem)?;
-    text::value(array, row, &zone).map_err(to_problem)
+    let zone = Zone::parse(time_zone).map_err(from_datafusion)?;
+    text::value(array, row, &zone).map_err(from_datafusion)
 }
 
 /// One value as `to_json` with NULL fields kept; `None` for NULL.
@@ -31,8 +31,8 @@ pub fn json_text(array: &ArrayRef, row: usize, time_zone: &str) -> Result<Option
     if array.is_null(row) {
         return Ok(None);
     }
-    let zone = Zone::parse(time_zone).map_err(to_problem)?;
+    let zone = Zone::parse(time_zone).map_err(from_datafusion)?;
     let mut out = String::new();
-    json::write(&mut out, array, row, &zone, true).map_err(to_problem)?;
+    json::write(&mut out, array, row, &zone, true).map_err(from_datafusion)?;
     Ok(Some(out))
 }

@@ -410,7 +410,7 @@ async fn no_argument_is_too_extreme() {
     let trial = &trial;
     let results = futures::stream::iter(trials)
         .map(|(name, form, arity)| async move {
-            let (faults, works) = trial.form(form, *arity, if *arity == 1 { 48 } else { 32 }, only_one()).await;
+            let (faults, works) = trial.form(form, *arity, if *arity == 1 { 36 } else { 24 }, only_one()).await;
             (name.as_str(), faults, works)
         })
         .buffer_unordered(3)

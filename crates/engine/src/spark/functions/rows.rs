@@ -22,7 +22,11 @@ pub(crate) struct Row<'a> {
     room: &'a Room,
 }
 
-impl Row<'_> {
+impl<'a> Row<'a> {
+    /// The arguments of a row.
+    pub(crate) fn at(columns: &'a [ArrayRef], row: usize, room: &'a Room) -> Self {
+        Row { columns, row, room }
+    }
     /// Whether a value of so many bytes may be made; to be asked where it can be larger than the arguments.
     pub(crate) fn room_for(&self, bytes: usize) -> Result<()> {
         self.room.check(bytes)

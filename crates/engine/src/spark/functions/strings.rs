@@ -1,12 +1,14 @@
 //! Strings and binary.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
 use super::Call;
+use super::lists::Over;
 use super::room::Room;
 use super::rows::{Row, call as row, coerce, gather};
 use crate::bind::names::distance;
@@ -34,10 +36,42 @@ fn range(length: usize, start: i32, count: i64) -> (usize, usize) {
     (from, to.max(from))
 }
 
-fn substring(text: &str, start: i32, count: i64) -> String {
-    let length = text.chars().count();
-    let (from, to) = range(length, start, count);
-    text.chars().skip(from).take(to - from).collect()
+fn substring(text: &str, start: i32, count: i64) -> &str {
+    if text.is_ascii() {
+        let (from, to) = range(text.len(), start, count);
+        return &text[from..to];
+    }
+    let (from, to) = range(text.chars().count(), start, count);
+    let place = |at: usize| text.char_indices().nth(at).map_or(text.len(), |(place, _)| place);
+    &text[place(from)..place(to)]
+}
+
+/// A function whose text is a part of its first argument, which needs no copy of its own.
+fn part(name: &str, args: Vec<Bound>, f: impl Fn(&Row<'_>) -> (i32, i64) + Send + Sync + 'static) -> Bound {
+    over_rows(name, args, T, move |columns, rows, room| {
+        let texts = columns[0].as_string::<i32>();
+        let mut out = StringBuilder::with_capacity(rows, 0);
+        for row in 0..rows {
+            if columns.iter().any(|column| column.is_null(row)) {
+                out.append_null();
+                continue;
+            }
+            let (start, count) = f(&Row::at(columns, row, room));
+            out.append_value(substring(texts.value(row), start, count));
+        }
+        Ok(Arc::new(out.finish()))
+    })
+}
+
+fn over_rows(
+    name: &str,
+    args: Vec<Bound>,
+    ty: DataType,
+    f: impl Fn(&[ArrayRef], usize, &Room) -> Result<ArrayRef> + Send + Sync + 'static,
+) -> Bound {
+    let exprs = args.into_iter().map(|arg| arg.expr).collect();
+    let expr = kernel::pure(name, "", ty.clone(), exprs, move |columns, rows| f(columns, rows, &Room::of(columns)));
+    Bound::new(expr, ty, name)
 }
 
 fn int(value: usize) -> i32 {
@@ -152,24 +186,14 @@ fn concat(binder: &Binder, call: &mut Call<'_>) -> Result<Bound> {
     let args = std::mem::take(&mut call.args);
     if args.iter().any(|arg| matches!(arg.ty, DataType::List(_))) {
         let (args, ty) = binder.unify(args, "concat")?;
-        let udf = datafusion::functions_nested::concat::array_concat_udf();
+        let DataType::List(field) = ty else { return Err(unsupported("this concat")) };
+        let (count, element) = (args.len(), field.data_type().clone());
+        let over = Over { name: "concat_arrays", args, pooled: count, element, compares: false };
         // A NULL list makes the whole NULL.
-        let mut present: Option<datafusion::logical_expr::Expr> = None;
-        for arg in &args {
-            let here = datafusion::logical_expr::Expr::IsNotNull(Box::new(arg.expr.clone()));
-            present = Some(crate::bind::query::conjunction(present, here));
-        }
-        let joined = binder.native(udf, args, String::new())?;
-        let joined = Bound::new(
-            datafusion::logical_expr::Expr::Cast(datafusion::logical_expr::Cast::new(
-                Box::new(joined.expr),
-                ty.clone(),
-            )),
-            ty,
-            "",
-        );
-        let Some(present) = present else { return Ok(joined) };
-        return binder.case_of(vec![Bound::new(present, DataType::Boolean, "")], vec![joined]);
+        return over.to_list("", move |pool, row| {
+            let present = (0..count).all(|list| !pool.null(list, row));
+            Ok(present.then(|| (0..count).flat_map(|list| pool.list(list, row)).map(Some).collect()))
+        });
     }
     if !args.is_empty() && args.iter().all(|arg| arg.ty == DataType::Binary) {
         let count = args.len();
@@ -307,13 +331,12 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
             if whole {
                 values.push(Bound::literal(ScalarValue::Int32(Some(i32::MAX)), ""));
             }
-            return Ok(Some(
-                row(name, "", values, |r| Ok(Some(substring(r.text(0), r.int(1), i64::from(r.int(2)))))).named(shown),
-            ));
+            return Ok(Some(part(name, values, |r| (r.int(1), i64::from(r.int(2)))).named(shown)));
         }
-        "left" => row(name, "", args(call, 2, &[T, I])?, |r| Ok(Some(substring(r.text(0), 1, i64::from(r.int(1)))))),
-        "right" => row(name, "", args(call, 2, &[T, I])?, |r| {
-            Ok(Some(if r.int(1) <= 0 { String::new() } else { substring(r.text(0), -r.int(1), i64::MAX) }))
+        "left" => part(name, args(call, 2, &[T, I])?, |r| (1, i64::from(r.int(1)))),
+        "right" => part(name, args(call, 2, &[T, I])?, |r| match r.int(1) {
+            count if count <= 0 => (1, 0),
+            count => (-count, i64::MAX),
         }),
         "substring_index" => row(name, "", args(call, 3, &[T, T, I])?, |r| {
             Ok(Some(substring_index(r.text(0), r.text(1), r.int(2)).to_owned()))
