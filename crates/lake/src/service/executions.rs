@@ -250,12 +250,18 @@ pub struct Executions {
     lake: Lake,
     tasks: Tasks,
     running: Mutex<Kept>,
-    /// Names of groups by their member, of one version of everything that decisions depend on.
-    groups: Mutex<(u64, HashMap<PrincipalId, Arc<[String]>>)>,
+    groups: Mutex<Groups>,
     lease: Duration,
     places: Arc<Places>,
     room: Arc<Room>,
     figures: Arc<Figures>,
+}
+
+/// Names of groups by their member, of one version of everything that decisions depend on.
+#[derive(Default)]
+struct Groups {
+    version: u64,
+    names: HashMap<PrincipalId, Arc<[String]>>,
 }
 
 #[derive(Default)]
@@ -396,7 +402,7 @@ impl Executions {
         let version = db.version().await?;
         {
             let known = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(groups) = known.1.get(&member).filter(|_| known.0 == version) {
+            if let Some(groups) = known.names.get(&member).filter(|_| known.version == version) {
                 return Ok(Arc::clone(groups));
             }
         }
@@ -411,11 +417,11 @@ impl Executions {
             .map(|row| row.text(0))
             .collect::<std::result::Result<_, _>>()?;
         let mut known = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.0 < version || known.1.len() >= KEPT {
-            *known = (version, HashMap::new());
+        if known.version < version || known.names.len() >= KEPT {
+            *known = Groups { version, names: HashMap::new() };
         }
-        if known.0 == version {
-            known.1.insert(member, Arc::clone(&groups));
+        if known.version == version {
+            known.names.insert(member, Arc::clone(&groups));
         }
         Ok(groups)
     }
