@@ -202,10 +202,7 @@ pub trait Engine: Send + Sync + 'static {
     async fn infer(&self, files: &FilesScan) -> Result<StructType>;
 
     /// Whether a session can have this time zone: `Europe/Berlin`, `+01:00`, `UTC`.
-    fn knows_time_zone(&self, zone: &str) -> bool {
-        let _ = zone;
-        true
-    }
+    fn knows_time_zone(&self, zone: &str) -> bool;
 
     /// Reads a table's log cold, by checkpoint and commits: its newest version; `None` where there is no table.
     async fn load(&self, folder: &Folder) -> Result<Option<(i64, Loaded)>>;

@@ -26,7 +26,7 @@ pub enum NameError {
     #[error("the name {0:?} holds {1:?}, which names may not")]
     Forbidden(String, char),
     /// A full name with the wrong number of parts.
-    #[error("the full name {0:?} has {1} parts, not {2}")]
+    #[error("the full name {0:?} has {1} part{s}, not {2}", s = if *.1 == 1 { "" } else { "s" })]
     Parts(String, usize, usize),
     /// A backtick that is not closed, or text behind a closing one.
     #[error("the full name {0:?} has a backtick that does not match")]

@@ -41,3 +41,27 @@ def test_a_failed_insert_leaves_nothing(admin, catalog):
 def test_two_statements_in_one_are_refused(admin):
     with pytest.raises(Exception):
         admin.sql("SELECT 1; SELECT 2")
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("GRANT SELECT ON TABLE main.default.t TO ana@example.com", "between backticks: `ana@example.com`"),
+        ("UPDATE main.default.t SET a = 1", "UPDATE is not available"),
+        ("SELECT cont(*) FROM range(1)", "cannot resolve routine `cont`"),
+        ("SHOW GRANTS TO `ana@example.com`", "SHOW GRANTS `ana@example.com` ON CATALOG main"),
+        ("SET TIME ZONE 'Nowhere'", "Nowhere"),
+        ("CREATE TEMPORARY VIEW v AS SELECT 1", "each statement is a session of its own"),
+        ("SELECT * FROM csv.`/Volumes/main/default/none/f.csv`", "does not exist"),
+        ("LIST '/Volumes/main/default/none'", "/api/2.0/fs/directories/Volumes"),
+    ],
+)
+def test_what_newcomers_write_is_answered_with_the_next_step(admin, statement, told):
+    with pytest.raises(StatementFailed) as error:
+        admin.sql(statement)
+    assert told in str(error.value)
+
+
+def test_a_hint_is_told_once(admin):
+    message = admin.execute("SELEC 1").status.error.message
+    assert message.count("statements begin with SELECT") == 1, message

@@ -220,6 +220,13 @@ impl Binder {
                     FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if name == "count" => {
                         args.push(Bound::literal(ScalarValue::Int32(Some(1)), "1"));
                     }
+                    FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => {
+                        return Err(spark_hint(
+                            "UNRESOLVED_ROUTINE",
+                            format!("cannot resolve routine `{name}` with the argument *"),
+                            "only count takes *: count(*)",
+                        ));
+                    }
                     other => return Err(unsupported(format!("the argument {other} of {name}"))),
                 }
             }

@@ -262,7 +262,15 @@ fn sentence(who: &str, action: &str, about: &Reference, because: &[Reason], miss
     if !allowed {
         let lacks: Vec<String> = missing
             .iter()
-            .map(|lack| format!("{} on {} {}", lack.privilege.unwrap_or("ownership"), lack.on_type, lack.on))
+            .map(|lack| {
+                let on = if lack.on_type == "metastore" { "the metastore" } else { &lack.on };
+                let kind = if lack.on_type == "metastore" { "" } else { lack.on_type };
+                format!(
+                    "{} on {kind}{}{on}",
+                    lack.privilege.unwrap_or("ownership"),
+                    if kind.is_empty() { "" } else { " " }
+                )
+            })
             .collect();
         return match lacks.is_empty() {
             true => format!("{who} may not {action} on {about}: it does not exist, or {who} may not see it"),
@@ -272,7 +280,11 @@ fn sentence(who: &str, action: &str, about: &Reference, because: &[Reason], miss
     let mut reasons: Vec<String> = because
         .iter()
         .map(|reason| {
-            let on = format!("{} {}", reason.on_type.unwrap_or(""), reason.on.as_deref().unwrap_or(""));
+            // The metastore has no name of its own.
+            let on = match (reason.on_type, reason.on.as_deref()) {
+                (Some("metastore"), _) => "the metastore".to_owned(),
+                (kind, name) => format!("{} {}", kind.unwrap_or_default(), name.unwrap_or_default()),
+            };
             let via = reason.via.as_deref().filter(|via| *via != who).map(|via| format!(" through {via}"));
             match (reason.kind, reason.privilege) {
                 ("grant", Some(privilege)) => format!("{privilege} on {on}{}", via.unwrap_or_default()),
@@ -281,8 +293,9 @@ fn sentence(who: &str, action: &str, about: &Reference, because: &[Reason], miss
             }
         })
         .collect();
-    // One ownership can open every gate on the way.
-    reasons.dedup();
+    // One grant or ownership can open several gates on the way; it is told once.
+    let mut told = std::collections::HashSet::new();
+    reasons.retain(|reason| told.insert(reason.clone()));
     format!("{who} may {action} on {about}: {}", reasons.join(", "))
 }
 

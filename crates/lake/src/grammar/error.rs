@@ -78,12 +78,18 @@ impl SyntaxError {
     }
 }
 
+impl SyntaxError {
+    /// What is wrong and where, without what to do instead.
+    pub fn without_hint(&self) -> String {
+        let place =
+            if self.line > 0 { format!(" (line {}, column {})", self.line, self.column) } else { String::new() };
+        format!("[{}] {}{place}", self.kind.condition(), self.message)
+    }
+}
+
 impl fmt::Display for SyntaxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[{}] {}", self.kind.condition(), self.message)?;
-        if self.line > 0 {
-            write!(f, " (line {}, column {})", self.line, self.column)?;
-        }
+        f.write_str(&self.without_hint())?;
         match &self.hint {
             Some(hint) => write!(f, "; {hint}"),
             None => Ok(()),

@@ -4,6 +4,7 @@ use sqlparser::tokenizer::Token;
 
 use super::{
     cursor::{Cursor, Result},
+    error::SyntaxError,
     statement::{Grant, SecurableKind, SecurableName, ShowGrants, Statement},
 };
 
@@ -83,16 +84,29 @@ fn securable(cursor: &mut Cursor<'_>) -> Result<SecurableName> {
 
 /// A bare name, an e-mail address between backticks, or a string.
 fn principal(cursor: &mut Cursor<'_>) -> Result<String> {
-    match cursor.peek() {
-        Token::SingleQuotedString(_) => cursor.string("a principal"),
-        _ => cursor.ident("a principal (an e-mail address between backticks)"),
+    let name = match cursor.peek() {
+        Token::SingleQuotedString(_) => return cursor.string("a principal"),
+        _ => cursor.ident("a principal (an e-mail address between backticks)")?,
+    };
+    // Without backticks an address is several tokens.
+    if matches!(cursor.peek(), Token::AtSign | Token::Minus | Token::Period | Token::Plus) {
+        let message = format!("syntax error at or near '{}': the name of a principal ended before it", cursor.peek());
+        let error =
+            SyntaxError::syntax(message).with_hint("write an e-mail address between backticks: `ana@example.com`");
+        return Err(cursor.place(error, cursor.position()));
     }
+    Ok(name)
 }
 
 /// After SHOW: `GRANTS [principal] ON securable`.
 pub(super) fn show_grants(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if !cursor.eat("GRANTS") {
         cursor.expect("GRANT")?;
+    }
+    if cursor.sees("TO") || cursor.sees("FOR") {
+        let hint = "name an object: SHOW GRANTS `ana@example.com` ON CATALOG main; the grants of one person on all tables \
+             are in system.information_schema.table_privileges";
+        return Err(cursor.unsupported("SHOW GRANTS without an object", hint));
     }
     let principal = if cursor.sees("ON") { None } else { Some(principal(cursor)?) };
     cursor.expect("ON")?;

@@ -38,7 +38,7 @@ pub(super) const STATEMENTS: &[(&str, &str)] = &[
     ("PUT", "use the Files API to move files"),
     ("GET", "use the Files API to move files"),
     ("REMOVE", "use the Files API to delete files"),
-    ("LIST", "use the Files API to list files"),
+    ("LIST", "the Files API lists files: GET /api/2.0/fs/directories/Volumes/<catalog>/<schema>/<volume>"),
     ("DENY", "REVOKE the privilege where it was granted: privileges only add up"),
     ("REPAIR", "partitions of Delta tables need no repair"),
     ("ADD JAR", "run Java code on a cluster"),

@@ -383,6 +383,7 @@ async fn a_commit_that_failed_leaves_no_data_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "the commit that hangs, beside the test's own reading")]
 async fn readers_do_not_wait_for_a_commit_that_hangs_and_do_not_see_it() {
     let arbiter = arbiter();
     let data = tempfile::tempdir().unwrap();

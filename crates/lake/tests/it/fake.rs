@@ -29,6 +29,10 @@ impl Engine for FakeEngine {
         Err(Problem::invalid("this engine plans nothing"))
     }
 
+    fn knows_time_zone(&self, zone: &str) -> bool {
+        zone != "Nowhere"
+    }
+
     async fn infer(&self, _: &FilesScan) -> Result<StructType> {
         Err(Problem::invalid("this engine reads no files"))
     }

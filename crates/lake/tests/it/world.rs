@@ -94,6 +94,9 @@ impl Engine for Mirror {
             Schema::new(vec![Field::new("id", DataType::Int64, true), Field::new("d", DataType::Date32, true)]);
         Ok(Box::new(Mirrored(Arc::new(schema), Vec::new())))
     }
+    fn knows_time_zone(&self, zone: &str) -> bool {
+        self.0.knows_time_zone(zone)
+    }
     async fn infer(&self, files: &FilesScan) -> Result<StructType> {
         self.0.infer(files).await
     }

@@ -12,8 +12,12 @@ pub(crate) fn full_name(text: &str, parts: usize) -> Result<FullName> {
     let found: Vec<&str> = text.split('.').collect();
     if found.len() != parts {
         let wanted = ["", "catalog", "catalog.schema", "catalog.schema.name"].get(parts).copied().unwrap_or_default();
-        return Err(Problem::invalid(format!("the full name {text:?} has {} parts, not {parts}", found.len()))
-            .hint(format!("write it as {wanted}")));
+        return Err(Problem::invalid(format!(
+            "the full name {text:?} has {} part{}, not {parts}",
+            found.len(),
+            if found.len() == 1 { "" } else { "s" }
+        ))
+        .hint(format!("write it as {wanted}")));
     }
     Ok(FullName::of(found.into_iter().map(check_name).collect::<Result<Vec<_>, _>>()?))
 }

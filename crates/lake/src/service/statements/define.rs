@@ -246,7 +246,9 @@ impl Run {
 
     pub(super) async fn create_view(&self, create: CreateView) -> Result<Answer> {
         if create.temporary {
-            return Err(not_yet("CREATE TEMPORARY VIEW"));
+            return Err(not_yet("CREATE TEMPORARY VIEW").hint(
+                "each statement is a session of its own, so no other could read the view: use WITH, or CREATE VIEW",
+            ));
         }
         let name = self.full_name(&create.name)?;
         let existing = self.existing(&name).await?;

@@ -11,6 +11,7 @@ mod describe;
 pub mod held;
 pub mod history;
 mod information_schema;
+mod partition;
 mod query;
 mod resolve;
 mod show;
@@ -222,7 +223,7 @@ impl Run {
             | Statement::Vacuum(_)
             | Statement::Optimize(_)
             | Statement::Restore(_)
-            | Statement::Analyze(_)) => Err(not_yet(other.kind())),
+            | Statement::Analyze(_)) => Err(not_yet(words_of(other.kind()))),
         }
     }
 
@@ -347,11 +348,31 @@ impl Run {
     }
 }
 
-fn not_yet(kind: &str) -> Problem {
-    Problem::new(Code::Unimplemented, format!("[UNSUPPORTED_FEATURE] {kind} is not available"))
+fn not_yet(what: &str) -> Problem {
+    let changes_rows = ["DELETE", "UPDATE", "MERGE", "INSERT"].iter().any(|word| what.starts_with(word));
+    let problem = Problem::new(Code::Unimplemented, format!("[UNSUPPORTED_FEATURE] {what} is not available"))
         .reason("UNSUPPORTED_FEATURE")
-        .sql_state("0A000")
-        .hint("INSERT, INSERT OVERWRITE, TRUNCATE, COPY INTO and CREATE TABLE AS SELECT change tables")
+        .sql_state("0A000");
+    if changes_rows {
+        return problem.hint("INSERT, INSERT OVERWRITE, TRUNCATE, COPY INTO and CREATE TABLE AS SELECT change tables");
+    }
+    problem.hint("docs/tables.md lists the statements that there are")
+}
+
+/// A statement's kind as it is written: `CreateFunction` is CREATE FUNCTION.
+fn words_of(kind: &str) -> &str {
+    match kind {
+        "Delete" => "DELETE … WHERE",
+        "Update" => "UPDATE",
+        "Merge" => "MERGE",
+        "CloneTable" => "CREATE TABLE … CLONE",
+        "CreateFunction" => "CREATE FUNCTION",
+        "Vacuum" => "VACUUM",
+        "Optimize" => "OPTIMIZE",
+        "Restore" => "RESTORE",
+        "Analyze" => "ANALYZE",
+        other => other,
+    }
 }
 
 /// Whether all that it does is one change of the database, so that one that was rolled back leaves nothing behind. What

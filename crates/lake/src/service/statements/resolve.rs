@@ -83,7 +83,7 @@ impl Run {
                 other => {
                     return Err(Problem::new(Code::Unimplemented, format!("{other}.`{path}` cannot be read by path"))
                         .sql_state("0A000")
-                        .hint("csv, json and parquet files of volumes can; a Delta table is read by its name"));
+                        .hint("csv, json and parquet files of volumes can; a Delta table is read by its name in the catalog"));
                 }
             };
             return Ok(Relation::Files(self.files(scope.caller, path, format, Vec::new(), |_| true).await?));
@@ -219,7 +219,7 @@ impl Run {
                 return Err(Problem::not_found(format!("the path {path} does not exist"))
                     .reason("PATH_NOT_FOUND")
                     .sql_state("42K03")
-                    .hint("LIST the volume, or upload the files first"));
+                    .hint("SHOW VOLUMES lists the volumes of a schema; upload the files first, with the Files API"));
             }
         };
         let hidden = |file: &FileMeta| {

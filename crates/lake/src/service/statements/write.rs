@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::answer::{Answer, Cell, Type};
 use super::resolve::{format_of, key_of, path_name};
-use super::{Run, not_yet};
+use super::{Run, not_yet, partition};
 use crate::grammar;
 use crate::grammar::Name;
 use crate::grammar::statement::{CopyInto, CopySource, Insert};
@@ -49,20 +49,26 @@ impl Run {
     }
 
     pub(super) async fn insert(&self, insert: Insert) -> Result<Answer> {
-        if !insert.partition.is_empty() {
-            return Err(not_yet("INSERT … PARTITION"));
-        }
         if insert.replace_where.is_some() {
-            return Err(not_yet("INSERT … REPLACE WHERE"));
+            return Err(not_yet("INSERT … REPLACE WHERE").hint(
+                "INSERT OVERWRITE … PARTITION (p = value) replaces one partition, INSERT OVERWRITE the whole table",
+            ));
         }
         let target = self.target(&insert.table).await?;
-        let into = InsertInto {
+        let mut into = InsertInto {
             table: target.permit.target().name.to_string(),
             schema: (*target.state.schema).clone(),
             columns: (!insert.columns.is_empty()).then_some(insert.columns),
             by_name: insert.by_name,
         };
-        let rows = self.prepare(*insert.source, Some(into)).await?.run().await?;
+        let fixed = partition::fixed(&target.state, insert.partition)?;
+        let source = partition::with_values(*insert.source, &mut into, &fixed)?;
+        let rows = self.prepare(source, Some(into)).await?.run().await?;
+        if insert.overwrite && !fixed.is_empty() {
+            let written = self.replace_partition(&target, rows, &fixed).await?;
+            self.note_written(&target.permit.target().name, Some(written));
+            return Answer::changed(written, written);
+        }
         if insert.overwrite {
             let mode = WriteMode::Overwrite;
             let partition_by = target.state.metadata.partition_columns.clone();
@@ -126,6 +132,32 @@ impl Run {
         let written = rows_of(&adds);
         self.commit_files(target, plan, adds).await?;
         Ok((written, removed))
+    }
+
+    /// Replaces the files of the partitions that have these values.
+    async fn replace_partition(&self, target: &Target, rows: RowStream, fixed: &[partition::Fixed]) -> Result<i64> {
+        let mut removes = Vec::new();
+        let now = crannog_kit::clock::now().millis();
+        for add in target.state.files.iter() {
+            if partition::has(&add.partition_values, fixed)? {
+                removes.push(Action::Remove(add.to_remove(now, true)));
+            }
+        }
+        let adds = self.write_files(&target.folder, &target.state, rows).await?;
+        let written = rows_of(&adds);
+        let mut metrics = write_metrics(&adds);
+        metrics.insert("numRemovedFiles".to_owned(), i64::try_from(removes.len()).unwrap_or(i64::MAX));
+        let predicate = Some(partition::predicate(fixed));
+        let partition_by = target.state.metadata.partition_columns.clone();
+        let plan = Plan {
+            read: Arc::clone(&target.state),
+            reads: Reads::WholeTable,
+            operation: Operation::Write { mode: WriteMode::Overwrite, partition_by, predicate },
+            metrics,
+            actions: removes.into_iter().chain(adds.iter().cloned().map(Action::Add)).collect(),
+        };
+        self.commit_files(target, plan, adds).await?;
+        Ok(written)
     }
 
     pub(super) async fn truncate(&self, table: &Name) -> Result<Answer> {
