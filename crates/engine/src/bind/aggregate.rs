@@ -220,13 +220,7 @@ impl Binder {
                     FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if name == "count" => {
                         args.push(Bound::literal(ScalarValue::Int32(Some(1)), "1"));
                     }
-                    FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => {
-                        return Err(spark_hint(
-                            "UNRESOLVED_ROUTINE",
-                            format!("cannot resolve routine `{name}` with the argument *"),
-                            "only count takes *: count(*)",
-                        ));
-                    }
+                    FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => return Err(no_star(&name)),
                     other => return Err(unsupported(format!("the argument {other} of {name}"))),
                 }
             }
@@ -296,6 +290,7 @@ impl Binder {
                     ast::Expr::Named { .. } => args.push(self.expr(expr, cx)?),
                     _ => args.push(self.expr(expr, cx)?),
                 },
+                FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => return Err(no_star(&name)),
                 other => return Err(unsupported(format!("the argument {other} of {name}"))),
             }
         }
@@ -673,6 +668,15 @@ impl Binder {
 
 fn is_unit_function(name: &str) -> bool {
     matches!(name, "dateadd" | "date_add" | "datediff" | "date_diff" | "timestampadd" | "timestampdiff")
+}
+
+/// `count` alone takes `*`, so what takes it here is most likely a slip of the keys.
+fn no_star(name: &str) -> datafusion::error::DataFusionError {
+    spark_hint(
+        "UNRESOLVED_ROUTINE",
+        format!("cannot resolve routine `{name}` with the argument *"),
+        "only count takes *: count(*)",
+    )
 }
 
 /// `UNRESOLVED_ROUTINE`.
