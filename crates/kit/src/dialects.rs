@@ -12,14 +12,13 @@ use crate::endpoint::Dialect;
 /// The HTTP status of a code in a dialect.
 pub fn status(code: Code, dialect: Dialect) -> StatusCode {
     match code {
-        Code::InvalidArgument | Code::FailedPrecondition => StatusCode::BAD_REQUEST,
+        // What is asked for and not there yet is the caller's to leave out: 5xx are faults of ours alone.
+        Code::InvalidArgument | Code::FailedPrecondition | Code::Unimplemented => StatusCode::BAD_REQUEST,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::Unauthenticated => StatusCode::UNAUTHORIZED,
         Code::PermissionDenied => StatusCode::FORBIDDEN,
         // RFC 6749 §5.2: 400 but for a client that is not who it says.
-        Code::NotFound | Code::AlreadyExists | Code::Unimplemented if dialect == Dialect::OAuth => {
-            StatusCode::BAD_REQUEST
-        }
+        Code::NotFound | Code::AlreadyExists if dialect == Dialect::OAuth => StatusCode::BAD_REQUEST,
         Code::NotFound => StatusCode::NOT_FOUND,
         // Unity Catalog's own servers say 400 for a name that is taken, and its clients look for that.
         Code::AlreadyExists if matches!(dialect, Dialect::Unity | Dialect::Databricks) => StatusCode::BAD_REQUEST,
@@ -27,7 +26,6 @@ pub fn status(code: Code, dialect: Dialect) -> StatusCode {
         Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
         Code::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
         Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
-        Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::DataLoss | Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -4,7 +4,6 @@
 //! rest, in this order: route, authenticate, read head and JSON, `asks`, decide, `run`, render in the protocol's dialect.
 //! A body that is a stream is not read before the permit is there.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,6 +23,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::fixture::Fixture;
 use crate::health::Disk;
 use crate::http::{discard, next_part};
 use crate::lease::Leased;
@@ -106,6 +106,31 @@ pub struct Route {
     pub on_full_disk: bool,
     /// One sentence for the list of routes and for OpenAPI.
     pub about: &'static str,
+    /// The answers that are no failures, where they are not the one that the output stands for.
+    pub answers: &'static [Answer],
+}
+
+/// An answer that is no failure in the protocol's words, for the OpenAPI document.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    /// 200 and the like.
+    pub status: u16,
+    /// The media type of its body; none for no body.
+    pub media: Option<&'static str>,
+    /// When it is given.
+    pub about: &'static str,
+}
+
+impl Answer {
+    /// With a body.
+    pub const fn of(status: u16, media: &'static str, about: &'static str) -> Self {
+        Answer { status, media: Some(media), about }
+    }
+
+    /// Without a body.
+    pub const fn bare(status: u16, about: &'static str) -> Self {
+        Answer { status, media: None, about }
+    }
 }
 
 impl Route {
@@ -116,7 +141,7 @@ impl Route {
             Method::Get | Method::Head | Method::Delete => Body::None,
         };
         let on_full_disk = matches!(method, Method::Get | Method::Head | Method::Delete);
-        Route { method, path, also: &[], dialect, body, body_limit: None, on_full_disk, about }
+        Route { method, path, also: &[], dialect, body, body_limit: None, on_full_disk, about, answers: &[] }
     }
 
     /// The same operation at further paths.
@@ -128,6 +153,12 @@ impl Route {
     /// Answered when the disk is full too: it only reads, frees space, or asks [`Cx::writable`] itself. GET, HEAD and DELETE are.
     pub const fn on_full_disk(mut self) -> Self {
         self.on_full_disk = true;
+        self
+    }
+
+    /// With these answers in the place of the output's own one.
+    pub const fn answers(mut self, answers: &'static [Answer]) -> Self {
+        self.answers = answers;
         self
     }
 
@@ -169,31 +200,6 @@ pub trait Endpoint: Send + Sync + 'static {
 
     /// An input that works on the objects of the fixture, for the tests that are generated for every route.
     fn example(fixture: &Fixture) -> Value;
-}
-
-/// Objects that are there when the generated tests run. Names that end in `_new` are free.
-#[derive(Clone, Debug)]
-pub struct Fixture {
-    /// A catalog.
-    pub catalog: String,
-    /// A schema in it.
-    pub schema: String,
-    /// A managed table in that.
-    pub table: String,
-    /// Its id.
-    pub table_id: String,
-    /// A managed volume in that.
-    pub volume: String,
-    /// Its id.
-    pub volume_id: String,
-    /// A warehouse's id.
-    pub warehouse: String,
-    /// A secret scope.
-    pub scope: String,
-    /// A user's id.
-    pub user: String,
-    /// Further values by name, for routes that need what the fixture does not name.
-    pub more: BTreeMap<String, String>,
 }
 
 /// How privileges and kinds are written to this client.
@@ -343,6 +349,9 @@ impl Reply {
 
 /// Something that an endpoint answers with.
 pub trait Output: Into<Reply> + Send + 'static {
+    /// The answer that it stands for.
+    const ANSWER: Answer;
+
     /// Its schema, for OpenAPI; `None` where it is not JSON.
     fn schema(generator: &mut SchemaGenerator) -> Option<Schema>;
 }
@@ -364,6 +373,8 @@ impl<T: Serialize> From<Json<T>> for Reply {
 }
 
 impl<T: Serialize + JsonSchema + Send + 'static> Output for Json<T> {
+    const ANSWER: Answer = Answer::of(200, "application/json", "done");
+
     fn schema(generator: &mut SchemaGenerator) -> Option<Schema> {
         Some(generator.subschema_for::<T>())
     }
@@ -380,6 +391,8 @@ impl From<Empty> for Reply {
 }
 
 impl Output for Empty {
+    const ANSWER: Answer = Answer::of(200, "application/json", "done; there is nothing to say");
+
     fn schema(_: &mut SchemaGenerator) -> Option<Schema> {
         Some(schemars::json_schema!({ "type": "object" }))
     }
@@ -396,12 +409,17 @@ impl From<NoContent> for Reply {
 }
 
 impl Output for NoContent {
+    const ANSWER: Answer = Answer::bare(204, "done");
+
     fn schema(_: &mut SchemaGenerator) -> Option<Schema> {
         None
     }
 }
 
+/// Its route declares its answers: [`Route::answers`].
 impl Output for Reply {
+    const ANSWER: Answer = Answer::bare(200, "done");
+
     fn schema(_: &mut SchemaGenerator) -> Option<Schema> {
         None
     }

@@ -26,7 +26,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::endpoint::{Authenticate, Cx, Dialect, Endpoint, Fixture, Method, Reply, ReplyBody, Route};
+use crate::endpoint::{Answer, Authenticate, Cx, Dialect, Endpoint, Method, Reply, ReplyBody, Route};
+use crate::fixture::Fixture;
 use crate::http::credentials;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
@@ -428,7 +429,10 @@ macro_rules! health_route {
             type Asks = Public;
             type In = Nothing;
             type Out = Reply;
-            const ROUTE: Route = Route::new(Method::Get, $path, Dialect::Databricks, $about);
+            const ROUTE: Route = Route::new(Method::Get, $path, Dialect::Databricks, $about).answers(&[
+                Answer::of(200, "application/json", "all is well, or well enough"),
+                Answer::of(503, "application/json", "something that matters is failing; the body says what"),
+            ]);
 
             fn asks(&self, _: &Nothing) -> Result<()> {
                 Ok(())
@@ -465,7 +469,11 @@ impl Endpoint for MetricsPage {
         "/metrics",
         Dialect::Databricks,
         "Figures in Prometheus' format; from another machine with a token.",
-    );
+    )
+    .answers(&[
+        Answer::of(200, "text/plain", "the figures"),
+        Answer::of(401, "application/json", "asked from another machine without a token"),
+    ]);
 
     fn asks(&self, _: &Nothing) -> Result<()> {
         Ok(())

@@ -10,6 +10,7 @@ pub mod config;
 pub mod connections;
 pub mod dialects;
 pub mod endpoint;
+pub mod fixture;
 pub mod health;
 pub mod http;
 pub mod input;
@@ -26,9 +27,10 @@ pub use authority::Authority;
 pub use axum::Router;
 pub use axum::http::StatusCode;
 pub use endpoint::{
-    Authenticate, Body, Credentials, Cx, Dialect, Empty, Endpoint, Fixture, InForce, Json, Method, NoContent, Output,
+    Answer, Authenticate, Body, Credentials, Cx, Dialect, Empty, Endpoint, InForce, Json, Method, NoContent, Output,
     Reply, ReplyBody, Route, Spelling,
 };
+pub use fixture::Fixture;
 pub use lease::Leased;
 pub use recorder::Recorder;
 pub use registry::Registry;

@@ -9,7 +9,8 @@ use crannog_types::{Problem, Result};
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use crate::endpoint::{Cx, Endpoint, Fixture, Output, Reply, Route};
+use crate::endpoint::{Answer, Cx, Endpoint, Output, Reply, Route};
+use crate::fixture::Fixture;
 
 /// An endpoint behind a pointer.
 pub trait AnyEndpoint: Send + Sync {
@@ -40,6 +41,8 @@ pub struct Spec {
     pub input: Value,
     /// JSON schema of the answer, where it is JSON.
     pub output: Option<Value>,
+    /// The answer that the output stands for.
+    pub answer: Answer,
 }
 
 struct Erased<E: Endpoint> {
@@ -120,6 +123,7 @@ impl Registry {
             kinds: E::Asks::kinds(),
             input: input.to_value(),
             output,
+            answer: E::Out::ANSWER,
         };
         self.endpoints.push(Arc::new(Erased { endpoint, spec }));
     }

@@ -180,7 +180,10 @@ impl Caller {
         let facts = self.judge.facts(&self.who, &under.reference).await?;
         let seen = facts.as_deref().filter(|facts| matches!(decide(Rule::Visible, facts), Decision::Allowed(_)));
         let Some((facts, scope)) = seen.and_then(|facts| Some((facts, target_of(facts)?))) else {
-            return Err(not_found(&under.reference));
+            let about = under.reference;
+            let denied = Denied { about, missing: Vec::new(), visible: false, who: Arc::clone(&self.who.name) };
+            self.judge.record(&self.who, &self.origin, A::NAME, &denied.about, Some(&denied));
+            return Err(denied.into());
         };
         let listing = match listing(facts, A::On::KIND) {
             Some(true) => Listing::All,

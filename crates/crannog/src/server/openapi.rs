@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use crannog_kit::{Cx, Dialect, Endpoint, Fixture, Method, Registry, Reply, ReplyBody, Route, StatusCode};
+use crannog_kit::{Answer, Cx, Dialect, Endpoint, Fixture, Method, Registry, Reply, ReplyBody, Route, StatusCode};
 use crannog_security::Public;
 use crannog_types::Result;
 use schemars::JsonSchema;
@@ -48,7 +48,8 @@ impl Endpoint for OpenApi {
         "/api/openapi.json",
         Dialect::Databricks,
         "Describe every route of this server in OpenAPI 3.1.",
-    );
+    )
+    .answers(&[Answer::of(200, "application/json", "the document")]);
 
     fn asks(&self, _: &Nothing) -> Result<()> {
         Ok(())

@@ -5,6 +5,8 @@ mod golden;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
+mod routes;
+#[cfg(test)]
 mod running;
 #[cfg(test)]
 mod workspace;

@@ -100,7 +100,7 @@ impl Identity {
         let target = permit.target();
         let named: BTreeMap<&str, &str> = wanted.iter().map(|(name, level)| (name.as_str(), level.word())).collect();
         let audit = Audit::of("databrickssql", "changeWarehouseAcls")
-            .with("warehouse", target.id.to_string())
+            .with("warehouse", target.name.to_string())
             .with("replace", replace)
             .with("levels", serde_json::json!(named));
         let mut tx = self.db.write(permit, audit).await?;

@@ -91,8 +91,12 @@ pub(crate) struct ListDirectory(pub(super) Governance);
 /// Which directory, and which page.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ListDirectoryIn {
+    /// `Volumes/catalog/schema/volume/…`, percent-encoded, or not.
     path: String,
+    /// How many at most: 0, or left out, for the server's page of 1000.
+    #[schemars(range(min = 0))]
     page_size: Option<i64>,
+    /// `next_page_token` of the page before, unchanged.
     page_token: Option<String>,
 }
 
@@ -100,12 +104,14 @@ pub(crate) struct ListDirectoryIn {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct ListDirectoryOut {
     contents: Vec<DirectoryEntry>,
+    /// Of the next page; null on the last one.
     next_page_token: Option<String>,
 }
 
 /// A file or a directory.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct DirectoryEntry {
+    /// `Volumes/catalog/schema/volume/…`, percent-encoded, or not.
     path: String,
     name: String,
     is_directory: bool,

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crannog_kit::{Body, Cx, Dialect, Endpoint, Fixture, Method, NoContent, Reply, ReplyBody, Route, StatusCode};
+use crannog_kit::{
+    Answer, Body, Cx, Dialect, Endpoint, Fixture, Method, NoContent, Reply, ReplyBody, Route, StatusCode,
+};
 use crannog_security::actions::volumes as actions;
 use crannog_security::{Lease, NameOf, Permit};
 use crannog_storage::{ByteStream, FileMeta, Folder, StorageError};
@@ -21,6 +23,7 @@ use crate::service::volumes;
 /// A path.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct FilePath {
+    /// `Volumes/catalog/schema/volume/…`, percent-encoded, or not.
     pub(super) path: String,
 }
 
@@ -51,7 +54,9 @@ pub(crate) struct PutFile(pub(super) Governance);
 /// Where, and whether a file that is there may be replaced: yes, unless it is said.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct PutFileIn {
+    /// `Volumes/catalog/schema/volume/…`, percent-encoded, or not.
     path: String,
+    /// Whether a file that is there is replaced: yes, when left out.
     overwrite: Option<bool>,
 }
 
@@ -111,7 +116,13 @@ impl Endpoint for GetFile {
     type Asks = actions::Read;
     type In = FilePath;
     type Out = Reply;
-    const ROUTE: Route = Route::new(Method::Get, "/api/2.0/fs/files/{*path}", Dialect::Databricks, "Download a file.");
+    const ROUTE: Route = Route::new(Method::Get, "/api/2.0/fs/files/{*path}", Dialect::Databricks, "Download a file.")
+        .answers(&[
+            Answer::of(200, "application/octet-stream", "the whole file"),
+            Answer::of(206, "application/octet-stream", "the bytes that `Range` asked for"),
+            Answer::bare(412, "it was changed since `If-Unmodified-Since`"),
+            Answer::bare(416, "it has no such bytes; Content-Range says how many it has"),
+        ]);
 
     fn asks(&self, input: &FilePath) -> Result<NameOf<actions::Read>> {
         Ok(NameOf::named(VolumePath::parse(&input.path)?.volume))

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crannog_kit::{Body, Cx, Dialect, Endpoint, Fixture, Json, Method, Reply, ReplyBody, Route, StatusCode};
+use crannog_kit::{Answer, Body, Cx, Dialect, Endpoint, Fixture, Json, Method, Reply, ReplyBody, Route, StatusCode};
 use crannog_security::actions::volumes as actions;
 use crannog_security::{Lease, NameOf, Permit, Public};
 use crannog_storage::{Folder, UploadId};
@@ -124,17 +124,22 @@ pub(crate) struct ChangeUpload(pub(super) Governance, pub(super) Arc<Places>);
 /// Which file, and what.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ChangeUploadIn {
+    /// `Volumes/catalog/schema/volume/…`, percent-encoded, or not.
     path: String,
     /// `initiate-upload`, `complete-upload` or `abort-upload`.
     action: String,
+    /// Whether a file that is there is replaced: yes, when left out.
     overwrite: Option<bool>,
+    /// What `initiate-upload` gave.
     session_token: Option<String>,
+    /// The parts to put together, by their numbers.
     parts: Option<Vec<Part>>,
 }
 
 /// A part that was put.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct Part {
+    /// The number of the part, 1 to 10000.
     part_number: u32,
 }
 
@@ -148,6 +153,7 @@ pub(crate) struct ChangeUploadOut {
 /// An upload that was begun.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct MultipartUpload {
+    /// What `initiate-upload` gave.
     session_token: String,
 }
 
@@ -188,6 +194,7 @@ impl Endpoint for ChangeUpload {
                     Some(_) if !overwrite => return Err(exists(&at.of(file))),
                     _ => {}
                 }
+                FileChange::new(&self.0, permit, "filesBeginUpload", at.of(file)).record(None).await?;
                 let upload = folder.begin_upload(file).await.map_err(wrong)?;
                 multipart_upload = Some(MultipartUpload { session_token: Session { upload, overwrite }.text() });
             }
@@ -207,6 +214,7 @@ impl Endpoint for ChangeUpload {
             "abort-upload" => {
                 let session = session()?;
                 upload_of(&folder, &at, &session).await?;
+                FileChange::new(&self.0, permit, "filesAbortUpload", at.of(file)).record(None).await?;
                 self.1.forget(session.upload);
                 folder.abort_upload(session.upload).await?;
             }
@@ -229,9 +237,15 @@ pub(crate) struct CreateUploadPartUrls(pub(super) Governance, pub(super) Arc<Pla
 /// Of which upload, and for which parts.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct CreateUploadPartUrlsIn {
+    /// `Volumes/catalog/schema/volume/…`, percent-encoded, or not.
     path: String,
+    /// What `initiate-upload` gave.
     session_token: String,
+    /// The number of the first part.
+    #[schemars(range(min = 1, max = 10000))]
     start_part_number: i64,
+    /// For how many parts; 1 when left out, 1000 at most.
+    #[schemars(range(min = 1))]
     count: Option<i64>,
 }
 
@@ -245,6 +259,7 @@ pub(crate) struct CreateUploadPartUrlsOut {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct UploadPartUrl {
     url: String,
+    /// The number of the part, 1 to 10000.
     part_number: u32,
     headers: Vec<Header>,
 }
@@ -303,6 +318,8 @@ impl Endpoint for CreateUploadPartUrls {
             let url = format!("{}/api/2.0/fs/upload-parts/{secret}", cx.base_url());
             upload_part_urls.push(UploadPartUrl { url, part_number: number, headers: Vec::new() });
         }
+        // Addresses are handed out, and what is put there needs no token.
+        FileChange::new(&self.0, permit, "filesCreateUploadPartUrls", at.of(at.file()?)).record(None).await?;
         Ok(Json(CreateUploadPartUrlsOut { upload_part_urls }))
     }
 
@@ -322,6 +339,7 @@ pub(crate) struct PutUploadPart(pub(super) Governance, pub(super) Arc<Places>);
 /// The secret of the address.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct PutUploadPartIn {
+    /// The secret of the address.
     secret: String,
 }
 
@@ -335,7 +353,11 @@ impl Endpoint for PutUploadPart {
         Dialect::Databricks,
         "Take one part of an upload, at an address that was made for it.",
     )
-    .body(Body::Stream);
+    .body(Body::Stream)
+    .answers(&[
+        Answer::bare(200, "the part is kept; ETag names it"),
+        Answer::of(403, "application/xml", "the address is none of ours, or has expired"),
+    ]);
 
     fn asks(&self, _: &PutUploadPartIn) -> Result<()> {
         Ok(())
@@ -358,7 +380,7 @@ impl Endpoint for PutUploadPart {
         Ok(Reply::new(StatusCode::OK, ReplyBody::Empty).header("etag", tag))
     }
 
-    fn example(_: &Fixture) -> Value {
-        json!({ "secret": "none" })
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "secret": fixture.text("part_secret") })
     }
 }

@@ -20,7 +20,10 @@ pub(crate) struct ListCatalogs(pub(super) Governance);
 /// A page of a list below the root.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ListCatalogsIn {
+    /// How many at most: 0 for the server's page of 1000; all of them, when left out.
+    #[schemars(range(min = 0))]
     max_results: Option<i64>,
+    /// `next_page_token` of the page before, unchanged.
     page_token: Option<String>,
 }
 
@@ -28,6 +31,7 @@ pub(crate) struct ListCatalogsIn {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct ListCatalogsOut {
     catalogs: Vec<CatalogInfo>,
+    /// Of the next page; null on the last one.
     next_page_token: Option<String>,
 }
 
@@ -63,9 +67,14 @@ pub(crate) struct CreateCatalog(pub(super) Governance);
 /// A catalog that is wanted.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct CreateCatalogIn {
+    /// The new catalog's name.
+    #[schemars(length(min = 1, max = 255))]
     name: String,
+    /// What it is for.
     comment: Option<String>,
+    /// Whatever the caller wants to keep with it.
     properties: Option<Properties>,
+    /// Must be left out: managed data is in the server's storage.
     storage_root: Option<String>,
 }
 
@@ -109,6 +118,8 @@ pub(super) fn no_storage_root(given: Option<&str>) -> Result<()> {
 /// One catalog by name.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct CatalogName {
+    /// The catalog's name.
+    #[schemars(length(min = 1, max = 255))]
     name: String,
 }
 
@@ -143,10 +154,17 @@ pub(crate) struct UpdateCatalog(pub(super) Governance);
 /// What is to change; what is left out stays.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct UpdateCatalogIn {
+    /// The catalog's name.
+    #[schemars(length(min = 1, max = 255))]
     name: String,
+    /// Its new name.
+    #[schemars(length(min = 1, max = 255))]
     new_name: Option<String>,
+    /// The new owner: a user, a service principal or a group.
     owner: Option<String>,
+    /// What it is for.
     comment: Option<String>,
+    /// Whatever the caller wants to keep with it.
     properties: Option<Properties>,
 }
 
@@ -182,7 +200,10 @@ pub(crate) struct DeleteCatalog(pub(super) Governance);
 /// Which, and whether with everything in it.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct DeleteCatalogIn {
+    /// The catalog's name.
+    #[schemars(length(min = 1, max = 255))]
     name: String,
+    /// Whether with everything in it; if not, it has to be empty.
     force: Option<bool>,
 }
 

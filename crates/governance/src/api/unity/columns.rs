@@ -15,12 +15,16 @@ pub(crate) struct ColumnInfo {
     type_text: String,
     type_json: String,
     type_name: &'static str,
+    /// Digits of a decimal in all; 0 for other types.
     type_precision: Option<i64>,
+    /// Digits of a decimal after the point; 0 for other types.
     type_scale: Option<i64>,
     type_interval_type: Option<String>,
+    /// Its place among the columns, from 0.
     position: i64,
     comment: Option<String>,
     nullable: bool,
+    /// Its place among the partition columns, from 0; null for others.
     partition_index: Option<i64>,
 }
 
@@ -31,10 +35,13 @@ pub(crate) struct NewColumn {
     type_text: Option<String>,
     type_json: Option<String>,
     type_name: Option<String>,
+    /// Digits of a decimal in all; 0 for other types.
     type_precision: Option<i64>,
+    /// Digits of a decimal after the point; 0 for other types.
     type_scale: Option<i64>,
     comment: Option<String>,
     nullable: Option<bool>,
+    /// Its place among the partition columns, from 0; null for others.
     partition_index: Option<i64>,
 }
 

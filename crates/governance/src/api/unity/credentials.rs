@@ -20,6 +20,7 @@ use crate::service::vending::{self, Vended};
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct TemporaryCredentials {
     url: String,
+    /// Until when it is good, in milliseconds since 1970.
     expiration_time: i64,
     aws_temp_credentials: Option<String>,
     azure_aad: Option<String>,
@@ -58,7 +59,9 @@ pub(crate) struct GenerateTemporaryTableCredential(pub(super) Governance);
 /// Which table, and what for.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct TableCredentialIn {
+    /// `table_id` of the table's answer.
     table_id: String,
+    /// `READ`, the default, or `READ_WRITE`.
     operation: Option<String>,
 }
 
@@ -110,7 +113,9 @@ pub(crate) struct GenerateTemporaryVolumeCredential(pub(super) Governance);
 /// Which volume, and what for.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct VolumeCredentialIn {
+    /// `volume_id` of the volume's answer.
     volume_id: String,
+    /// `READ_VOLUME`, the default, or `WRITE_VOLUME`.
     operation: Option<String>,
 }
 
@@ -159,7 +164,9 @@ pub(crate) struct GenerateTemporaryPathCredential(pub(super) Governance);
 /// Which path, and what for.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct PathCredentialIn {
+    /// `file:///…`: the location of a table or a volume, or a place under it.
     url: String,
+    /// `PATH_READ`, the default, `PATH_READ_WRITE` or `PATH_CREATE_TABLE`.
     operation: Option<String>,
 }
 

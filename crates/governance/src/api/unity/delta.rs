@@ -4,7 +4,7 @@
 //! it to the tables API, whatever the table; a 404 would mean that there is no such table.
 
 use crannog_kit::endpoint::StatusCode;
-use crannog_kit::{Cx, Dialect, Endpoint, Fixture, Method, Reply, ReplyBody, Route};
+use crannog_kit::{Answer, Cx, Dialect, Endpoint, Fixture, Method, Reply, ReplyBody, Route};
 use crannog_security::actions::metastore;
 use crannog_security::{NameOf, Permit};
 use crannog_types::Result;
@@ -14,10 +14,13 @@ use serde_json::{Value, json};
 
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct OfTable {
+    /// A catalog, whatever it is.
     #[expect(dead_code, reason = "the answer is the same for every table, so that it tells nothing of any")]
     catalog: String,
+    /// A schema, whatever it is.
     #[expect(dead_code, reason = "see catalog")]
     schema: String,
+    /// A table, whatever it is.
     #[expect(dead_code, reason = "see catalog")]
     table: String,
 }
@@ -34,7 +37,8 @@ impl Endpoint for LoadDeltaTable {
         "/api/2.1/unity-catalog/delta/v1/catalogs/{catalog}/schemas/{schema}/tables/{table}",
         Dialect::Unity,
         "Send a client of the Delta API to the tables API.",
-    );
+    )
+    .answers(&[Answer::of(400, "application/json", "always: clients then ask the tables API")]);
 
     fn asks(&self, _: &OfTable) -> Result<NameOf<metastore::Read>> {
         Ok(NameOf::root())

@@ -27,15 +27,19 @@ pub(crate) struct MetastoreSummary {
     metastore_id: String,
     global_metastore_id: String,
     name: &'static str,
+    /// The new owner: a user, a service principal or a group.
     owner: Option<String>,
     cloud: &'static str,
     region: &'static str,
     privilege_model_version: &'static str,
     external_access_enabled: bool,
     delta_sharing_scope: &'static str,
+    /// Must be left out: managed data is in the server's storage.
     storage_root: Option<String>,
+    /// Milliseconds since 1970.
     created_at: i64,
     created_by: String,
+    /// Milliseconds since 1970.
     updated_at: i64,
     updated_by: String,
 }
@@ -87,6 +91,7 @@ pub(crate) struct GetCurrentMetastoreAssignment(pub(super) Governance);
 /// This workspace's metastore.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct MetastoreAssignment {
+    /// The decimal id of this workspace.
     workspace_id: i64,
     metastore_id: String,
     default_catalog_name: &'static str,
@@ -172,6 +177,7 @@ pub(crate) struct ListFunctions;
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct ListFunctionsOut {
     functions: Vec<String>,
+    /// Of the next page; null on the last one.
     next_page_token: Option<String>,
 }
 
@@ -206,6 +212,7 @@ pub(crate) struct ListRegisteredModels;
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct ListRegisteredModelsOut {
     registered_models: Vec<String>,
+    /// Of the next page; null on the last one.
     next_page_token: Option<String>,
 }
 

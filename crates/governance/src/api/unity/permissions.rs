@@ -20,8 +20,11 @@ use crate::service::grants::{self, Seen};
 /// Which object, and whose grants.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct PermissionsOf {
+    /// `metastore`, `catalog`, `schema`, `table` or `volume`.
     securable_type: String,
+    /// Its full name; for the metastore its id, or `metastore`.
     full_name: String,
+    /// Of this user, service principal or group alone.
     principal: Option<String>,
 }
 
@@ -149,16 +152,22 @@ pub(crate) struct UpdatePermissions(pub(super) Governance);
 /// Which object, and what changes on it.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct UpdatePermissionsIn {
+    /// `metastore`, `catalog`, `schema`, `table` or `volume`.
     securable_type: String,
+    /// Its full name; for the metastore its id, or `metastore`.
     full_name: String,
+    /// What changes, for each principal.
     changes: Option<Vec<PermissionsChange>>,
 }
 
 /// What one principal gets and loses.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct PermissionsChange {
+    /// A user, a service principal or a group.
     principal: String,
+    /// Privileges to grant: `USE CATALOG` or `USE_CATALOG`.
     add: Option<Vec<String>>,
+    /// Privileges to revoke.
     remove: Option<Vec<String>>,
 }
 

@@ -22,8 +22,13 @@ pub(crate) struct ListSchemas(pub(super) Governance);
 /// Of which catalog, and which page.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ListSchemasIn {
+    /// The catalog.
+    #[schemars(length(min = 1, max = 255))]
     catalog_name: String,
+    /// How many at most: 0 for the server's page of 1000; all of them, when left out.
+    #[schemars(range(min = 0))]
     max_results: Option<i64>,
+    /// `next_page_token` of the page before, unchanged.
     page_token: Option<String>,
 }
 
@@ -31,6 +36,7 @@ pub(crate) struct ListSchemasIn {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct ListSchemasOut {
     schemas: Vec<SchemaInfo>,
+    /// Of the next page; null on the last one.
     next_page_token: Option<String>,
 }
 
@@ -67,10 +73,17 @@ pub(crate) struct CreateSchema(pub(super) Governance);
 /// A schema that is wanted.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct CreateSchemaIn {
+    /// The new schema's name.
+    #[schemars(length(min = 1, max = 255))]
     name: String,
+    /// The catalog.
+    #[schemars(length(min = 1, max = 255))]
     catalog_name: String,
+    /// What it is for.
     comment: Option<String>,
+    /// Whatever the caller wants to keep with it.
     properties: Option<Properties>,
+    /// Must be left out: managed data is in the server's storage.
     storage_root: Option<String>,
 }
 
@@ -104,6 +117,7 @@ impl Endpoint for CreateSchema {
 /// One schema by full name.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct SchemaFullName {
+    /// `catalog.schema`.
     full_name: String,
 }
 
@@ -138,10 +152,16 @@ pub(crate) struct UpdateSchema(pub(super) Governance);
 /// What is to change; what is left out stays.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct UpdateSchemaIn {
+    /// `catalog.schema`.
     full_name: String,
+    /// Its new name.
+    #[schemars(length(min = 1, max = 255))]
     new_name: Option<String>,
+    /// The new owner: a user, a service principal or a group.
     owner: Option<String>,
+    /// What it is for.
     comment: Option<String>,
+    /// Whatever the caller wants to keep with it.
     properties: Option<Properties>,
 }
 
@@ -177,7 +197,9 @@ pub(crate) struct DeleteSchema(pub(super) Governance);
 /// Which, and whether with everything in it.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct DeleteSchemaIn {
+    /// `catalog.schema`.
     full_name: String,
+    /// Whether with everything in it; if not, it has to be empty.
     force: Option<bool>,
 }
 

@@ -23,11 +23,20 @@ pub(crate) struct ListTables(pub(super) Governance);
 /// Of which schema, which page, and what to leave out.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ListTablesIn {
+    /// The catalog.
+    #[schemars(length(min = 1, max = 255))]
     catalog_name: String,
+    /// The schema.
+    #[schemars(length(min = 1, max = 255))]
     schema_name: String,
+    /// How many at most: 0 for the server's page of 1000; all of them, when left out.
+    #[schemars(range(min = 0))]
     max_results: Option<i64>,
+    /// `next_page_token` of the page before, unchanged.
     page_token: Option<String>,
+    /// Whether to leave the columns out.
     omit_columns: Option<bool>,
+    /// Whether to leave the properties out.
     omit_properties: Option<bool>,
 }
 
@@ -35,6 +44,7 @@ pub(crate) struct ListTablesIn {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct ListTablesOut {
     tables: Vec<TableInfo>,
+    /// Of the next page; null on the last one.
     next_page_token: Option<String>,
 }
 
@@ -90,10 +100,17 @@ pub(crate) struct ListTableSummaries(pub(super) Governance);
 /// Of which catalog; patterns are SQL's LIKE.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ListTableSummariesIn {
+    /// The catalog.
+    #[schemars(length(min = 1, max = 255))]
     catalog_name: String,
+    /// SQL's LIKE, without case: `%` for any characters, `_` for one.
     schema_name_pattern: Option<String>,
+    /// The same for the table's name.
     table_name_pattern: Option<String>,
+    /// How many at most: 0 for the server's page of 1000; all of them, when left out.
+    #[schemars(range(min = 0))]
     max_results: Option<i64>,
+    /// `next_page_token` of the page before, unchanged.
     page_token: Option<String>,
 }
 
@@ -101,6 +118,7 @@ pub(crate) struct ListTableSummariesIn {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct ListTableSummariesOut {
     tables: Vec<TableSummary>,
+    /// Of the next page; null on the last one.
     next_page_token: Option<String>,
 }
 
@@ -192,14 +210,26 @@ pub(crate) struct CreateTable(pub(super) Governance);
 /// A table that is wanted.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct CreateTableIn {
+    /// The new table's name.
+    #[schemars(length(min = 1, max = 255))]
     name: String,
+    /// The catalog.
+    #[schemars(length(min = 1, max = 255))]
     catalog_name: String,
+    /// The schema.
+    #[schemars(length(min = 1, max = 255))]
     schema_name: String,
+    /// `EXTERNAL`, the default. Managed tables and views are made by SQL.
     table_type: Option<String>,
+    /// `DELTA`, the default.
     data_source_format: Option<String>,
+    /// Its columns; those of the log are what counts once there is one.
     columns: Option<Vec<NewColumn>>,
+    /// Where its files are: `file:///…` under an allowed folder.
     storage_location: Option<String>,
+    /// What it is for.
     comment: Option<String>,
+    /// Whatever the caller wants to keep with it.
     properties: Option<Properties>,
 }
 
@@ -271,6 +301,7 @@ impl Endpoint for CreateTable {
 /// One table or view by full name.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct TableFullName {
+    /// `catalog.schema.table`.
     full_name: String,
 }
 
@@ -349,9 +380,14 @@ pub(crate) struct UpdateTable(pub(super) Governance);
 /// What is to change; what is left out stays.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct UpdateTableIn {
+    /// `catalog.schema.table`.
     full_name: String,
+    /// Its new name.
+    #[schemars(length(min = 1, max = 255))]
     new_name: Option<String>,
+    /// The new owner: a user, a service principal or a group.
     owner: Option<String>,
+    /// What it is for.
     comment: Option<String>,
 }
 

@@ -21,9 +21,16 @@ pub(crate) struct ListVolumes(pub(super) Governance);
 /// Of which schema, and which page.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ListVolumesIn {
+    /// The catalog.
+    #[schemars(length(min = 1, max = 255))]
     catalog_name: String,
+    /// The schema.
+    #[schemars(length(min = 1, max = 255))]
     schema_name: String,
+    /// How many at most: 0 for the server's page of 1000; all of them, when left out.
+    #[schemars(range(min = 0))]
     max_results: Option<i64>,
+    /// `next_page_token` of the page before, unchanged.
     page_token: Option<String>,
 }
 
@@ -31,6 +38,7 @@ pub(crate) struct ListVolumesIn {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct ListVolumesOut {
     volumes: Vec<VolumeInfo>,
+    /// Of the next page; null on the last one.
     next_page_token: Option<String>,
 }
 
@@ -75,11 +83,20 @@ pub(crate) struct CreateVolume(pub(super) Governance);
 /// A volume that is wanted.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct CreateVolumeIn {
+    /// The new volume's name.
+    #[schemars(length(min = 1, max = 255))]
     name: String,
+    /// The catalog.
+    #[schemars(length(min = 1, max = 255))]
     catalog_name: String,
+    /// The schema.
+    #[schemars(length(min = 1, max = 255))]
     schema_name: String,
+    /// `MANAGED`, or `EXTERNAL` with a `storage_location`; when left out, what the location says.
     volume_type: Option<String>,
+    /// Where the files of an external volume are: `file:///…` under an allowed folder.
     storage_location: Option<String>,
+    /// What it is for.
     comment: Option<String>,
 }
 
@@ -151,6 +168,7 @@ impl Endpoint for CreateVolume {
 /// One volume by full name, which this path calls `name`.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct VolumeFullName {
+    /// `catalog.schema.volume`.
     name: String,
 }
 
@@ -186,9 +204,14 @@ pub(crate) struct UpdateVolume(pub(super) Governance);
 /// What is to change; what is left out stays.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct UpdateVolumeIn {
+    /// `catalog.schema.volume`.
     name: String,
+    /// Its new name.
+    #[schemars(length(min = 1, max = 255))]
     new_name: Option<String>,
+    /// The new owner: a user, a service principal or a group.
     owner: Option<String>,
+    /// What it is for.
     comment: Option<String>,
 }
 

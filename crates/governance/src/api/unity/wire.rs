@@ -18,19 +18,25 @@ pub(crate) struct CatalogInfo {
     id: String,
     catalog_type: &'static str,
     securable_type: &'static str,
+    /// What it is for.
     comment: Option<String>,
+    /// Whatever the caller wants to keep with it.
     properties: Properties,
     options: Properties,
+    /// A user, a service principal or a group.
     owner: String,
     isolation_mode: &'static str,
+    /// Always null: managed data is in the server's storage.
     storage_root: Option<String>,
     storage_location: Option<String>,
     connection_name: Option<String>,
     provider_name: Option<String>,
     share_name: Option<String>,
     metastore_id: String,
+    /// Milliseconds since 1970.
     created_at: i64,
     created_by: String,
+    /// Milliseconds since 1970.
     updated_at: i64,
     updated_by: String,
     browse_only: Option<bool>,
@@ -69,18 +75,25 @@ impl CatalogInfo {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SchemaInfo {
     name: String,
+    /// The catalog.
     catalog_name: String,
     full_name: String,
     schema_id: String,
     catalog_type: &'static str,
+    /// What it is for.
     comment: Option<String>,
+    /// Whatever the caller wants to keep with it.
     properties: Properties,
+    /// A user, a service principal or a group.
     owner: String,
+    /// Always null: managed data is in the server's storage.
     storage_root: Option<String>,
     storage_location: Option<String>,
     metastore_id: String,
+    /// Milliseconds since 1970.
     created_at: i64,
     created_by: String,
+    /// Milliseconds since 1970.
     updated_at: i64,
     updated_by: String,
     browse_only: Option<bool>,
@@ -121,7 +134,9 @@ pub(super) struct Omit {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct TableInfo {
     name: String,
+    /// The catalog.
     catalog_name: String,
+    /// The schema.
     schema_name: String,
     full_name: String,
     table_id: String,
@@ -130,8 +145,11 @@ pub(crate) struct TableInfo {
     columns: Vec<ColumnInfo>,
     /// Left out for those who may neither read nor write nor manage it.
     storage_location: Option<String>,
+    /// What it is for.
     comment: Option<String>,
+    /// Whatever the caller wants to keep with it.
     properties: Properties,
+    /// A user, a service principal or a group.
     owner: String,
     view_definition: Option<String>,
     view_dependencies: Option<Properties>,
@@ -143,10 +161,13 @@ pub(crate) struct TableInfo {
     access_point: Option<String>,
     pipeline_id: Option<String>,
     metastore_id: String,
+    /// Milliseconds since 1970.
     created_at: i64,
     created_by: String,
+    /// Milliseconds since 1970.
     updated_at: i64,
     updated_by: String,
+    /// Milliseconds since 1970; null for what is there.
     deleted_at: Option<i64>,
     browse_only: Option<bool>,
 }
@@ -209,18 +230,24 @@ impl TableSummary {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct VolumeInfo {
     name: String,
+    /// The catalog.
     catalog_name: String,
+    /// The schema.
     schema_name: String,
     full_name: String,
     volume_id: String,
     volume_type: &'static str,
     storage_location: Option<String>,
+    /// What it is for.
     comment: Option<String>,
+    /// A user, a service principal or a group.
     owner: String,
     access_point: Option<String>,
     metastore_id: String,
+    /// Milliseconds since 1970.
     created_at: i64,
     created_by: String,
+    /// Milliseconds since 1970.
     updated_at: i64,
     updated_by: String,
     browse_only: Option<bool>,

@@ -26,7 +26,7 @@ pub(super) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
 struct PermissionOut {
     permission_level: &'static str,
     inherited: bool,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     inherited_from_object: Vec<&'static str>,
 }
 

@@ -30,10 +30,13 @@ struct ManagedToken {
     /// Milliseconds since the epoch; -1: never.
     expiry_time: i64,
     comment: String,
+    /// The decimal id of whom it signs in.
     owner_id: i64,
+    /// The decimal id of who made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     created_by_id: Option<i64>,
     created_by_username: String,
+    /// The decimal id of this workspace.
     #[serde(skip_serializing_if = "Option::is_none")]
     workspace_id: Option<i64>,
 }
@@ -57,6 +60,7 @@ struct ListAllTokens(Arc<Identity>);
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ListAllTokensIn {
     /// Made by the principal of this id.
+    #[schemars(range(min = 1))]
     created_by_id: Option<i64>,
     /// Made by the principal of this name.
     created_by_username: Option<String>,

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crannog_kit::{Cx, Dialect, Endpoint, Fixture, Method, Registry, Reply, Route};
+use crannog_kit::{Answer, Cx, Dialect, Endpoint, Fixture, Method, Registry, Reply, Route};
 use crannog_security::Public;
 use crannog_types::{Problem, Result};
 use schemars::JsonSchema;
@@ -41,7 +41,11 @@ impl Endpoint for Home {
     type In = Nothing;
     type Out = Reply;
     const ROUTE: Route =
-        Route::new(Method::Get, "/", Dialect::Databricks, "The start page, for browsers; JSON clients get a 404");
+        Route::new(Method::Get, "/", Dialect::Databricks, "The start page, for browsers; JSON clients get a 404")
+            .answers(&[
+                Answer::of(200, "text/html", "the page"),
+                Answer::bare(303, "not signed in: to the page to sign in"),
+            ]);
 
     fn asks(&self, _: &Nothing) -> Result<()> {
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crannog_kit::{Body, Cx, Dialect, Endpoint, Fixture, Method, Registry, Reply, Route, StatusCode};
+use crannog_kit::{Answer, Body, Cx, Dialect, Endpoint, Fixture, Method, Registry, Reply, Route, StatusCode};
 use crannog_security::Public;
 use crannog_types::{Code, Result};
 use schemars::JsonSchema;
@@ -54,7 +54,8 @@ impl Endpoint for LoginPage {
     type Asks = Public;
     type In = LoginPageIn;
     type Out = Reply;
-    const ROUTE: Route = Route::new(Method::Get, "/login", Dialect::Html, "The page to sign in");
+    const ROUTE: Route = Route::new(Method::Get, "/login", Dialect::Html, "The page to sign in")
+        .answers(&[Answer::of(200, "text/html", "the page"), Answer::bare(303, "signed in already: to `next`")]);
 
     fn asks(&self, _: &LoginPageIn) -> Result<()> {
         Ok(())
@@ -94,8 +95,13 @@ impl Endpoint for Login {
     type Asks = Public;
     type In = LoginIn;
     type Out = Reply;
-    const ROUTE: Route =
-        Route::new(Method::Post, "/login", Dialect::Html, "Signs in with a name and a password").body(Body::Form);
+    const ROUTE: Route = Route::new(Method::Post, "/login", Dialect::Html, "Signs in with a name and a password")
+        .body(Body::Form)
+        .answers(&[
+            Answer::bare(303, "signed in: to `next`, with the session's cookie"),
+            Answer::of(401, "text/html", "the user name or the password is not right"),
+            Answer::of(429, "text/html", "too many failed sign-ins"),
+        ]);
 
     fn asks(&self, _: &LoginIn) -> Result<()> {
         Ok(())
@@ -128,8 +134,8 @@ impl Endpoint for Login {
         }
     }
 
-    fn example(_: &Fixture) -> Value {
-        json!({ "name": "nobody@example.com", "password": "not a password", "next": "/" })
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "name": fixture.text("user_name"), "password": fixture.text("password"), "next": "/" })
     }
 }
 
@@ -143,8 +149,9 @@ impl Endpoint for Logout {
     type Asks = Public;
     type In = Nothing;
     type Out = Reply;
-    const ROUTE: Route =
-        Route::new(Method::Post, "/logout", Dialect::Html, "Ends the browser's session").body(Body::Form);
+    const ROUTE: Route = Route::new(Method::Post, "/logout", Dialect::Html, "Ends the browser's session")
+        .body(Body::Form)
+        .answers(&[Answer::bare(303, "signed out: to the page to sign in")]);
 
     fn asks(&self, _: &Nothing) -> Result<()> {
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crannog_kit::{Body, Cx, Dialect, Endpoint, Fixture, Json, Method, Registry, Reply, Route, StatusCode};
+use crannog_kit::{Answer, Body, Cx, Dialect, Endpoint, Fixture, Json, Method, Registry, Reply, Route, StatusCode};
 use crannog_security::actions::metastore::Administer;
 use crannog_security::{NameOf, Permit, Public};
 use crannog_types::{Code, Problem, Result};
@@ -22,6 +22,9 @@ pub(super) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
     registry.add(Setup(Arc::clone(identity)));
     registry.add(CreateSetupLink(Arc::clone(identity)));
 }
+
+const REFUSED: Answer = Answer::of(401, "text/html", "the link does not work, or no more");
+const TOO_MANY: Answer = Answer::of(429, "text/html", "too many wrong links");
 
 fn form(cx: &Cx, code: &str, name: &str, failed: Option<&str>) -> Reply {
     let body = format!(
@@ -71,7 +74,8 @@ impl Endpoint for SetupPage {
     type Asks = Public;
     type In = SetupPageIn;
     type Out = Reply;
-    const ROUTE: Route = Route::new(Method::Get, "/setup", Dialect::Html, "The page of the one-time set-up link");
+    const ROUTE: Route = Route::new(Method::Get, "/setup", Dialect::Html, "The page of the one-time set-up link")
+        .answers(&[Answer::of(200, "text/html", "the page"), REFUSED, TOO_MANY]);
 
     fn asks(&self, _: &SetupPageIn) -> Result<()> {
         Ok(())
@@ -87,7 +91,7 @@ impl Endpoint for SetupPage {
     }
 
     fn example(fixture: &Fixture) -> Value {
-        json!({ "code": fixture.more.get("setup_code").map_or("none", String::as_str) })
+        json!({ "code": fixture.text("setup_code") })
     }
 }
 
@@ -108,8 +112,14 @@ impl Endpoint for Setup {
     type Asks = Public;
     type In = SetupIn;
     type Out = Reply;
-    const ROUTE: Route =
-        Route::new(Method::Post, "/setup", Dialect::Html, "Sets a password and gives a first token").body(Body::Form);
+    const ROUTE: Route = Route::new(Method::Post, "/setup", Dialect::Html, "Sets a password and gives a first token")
+        .body(Body::Form)
+        .answers(&[
+            Answer::of(200, "text/html", "the password is set; the page has the token"),
+            Answer::of(400, "text/html", "the password cannot be taken"),
+            REFUSED,
+            TOO_MANY,
+        ]);
 
     fn asks(&self, _: &SetupIn) -> Result<()> {
         Ok(())
@@ -157,8 +167,7 @@ impl Endpoint for Setup {
     }
 
     fn example(fixture: &Fixture) -> Value {
-        let code = fixture.more.get("setup_code").map_or("none", String::as_str);
-        json!({ "code": code, "password": "a new password", "again": "a new password" })
+        json!({ "code": fixture.text("setup_code"), "password": "a new password", "again": "a new password" })
     }
 }
 
@@ -207,7 +216,7 @@ impl Endpoint for CreateSetupLink {
         Ok(Json(CreateSetupLinkOut { setup_url: format!("{}/setup?code={}", cx.base_url(), code.reveal()) }))
     }
 
-    fn example(_: &Fixture) -> Value {
-        json!({ "user_name": "admin" })
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "user_name": fixture.text("user_name") })
     }
 }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crannog_kit::{Cx, Dialect, Endpoint, Fixture, Method, Reply, Route, StatusCode};
+use crannog_kit::{Answer, Cx, Dialect, Endpoint, Fixture, Method, Reply, Route, StatusCode};
 use crannog_security::Public;
 use crannog_types::Result;
 use schemars::JsonSchema;
@@ -143,7 +143,11 @@ impl Endpoint for Authorize {
         "/oidc/v1/authorize",
         Dialect::Html,
         "Asks a signed-in person whether a client may act for them",
-    );
+    )
+    .answers(&[
+        Answer::of(200, "text/html", "the page that asks"),
+        Answer::bare(303, "to the client with a code or an error, or to the page to sign in first"),
+    ]);
 
     fn asks(&self, _: &AuthorizeIn) -> Result<()> {
         Ok(())

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crannog_kit::{Body, Cx, Dialect, Endpoint, Fixture, Method, Reply, Route, StatusCode};
+use crannog_kit::{Answer, Body, Cx, Dialect, Endpoint, Fixture, Method, Reply, Route, StatusCode};
 use crannog_security::{Public, Who};
 use crannog_types::Result;
 use schemars::JsonSchema;
@@ -85,7 +85,11 @@ impl Endpoint for Consent {
         Dialect::Html,
         "Gives a client its authorization code, or the person's refusal",
     )
-    .body(Body::Form);
+    .body(Body::Form)
+    .answers(&[
+        Answer::bare(303, "to the client with a code or an error, or to the page to sign in first"),
+        Answer::of(403, "text/html", "the answer does not belong to the page that asked"),
+    ]);
 
     fn asks(&self, _: &ConsentIn) -> Result<()> {
         Ok(())

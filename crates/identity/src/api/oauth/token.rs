@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use crannog_kit::{Body, Cx, Dialect, Endpoint, Fixture, Json, Method, Output, Reply, Route};
+use crannog_kit::{Answer, Body, Cx, Dialect, Endpoint, Fixture, Json, Method, Output, Reply, Route};
 use crannog_security::Public;
 use crannog_types::{Code, Problem, Result};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -42,6 +42,7 @@ pub(super) struct TokenIn {
 pub(super) struct TokenOut {
     access_token: String,
     token_type: &'static str,
+    /// Seconds.
     expires_in: i64,
     scope: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,6 +59,8 @@ impl From<NotStored> for Reply {
 }
 
 impl Output for NotStored {
+    const ANSWER: Answer = Answer::of(200, "application/json", "tokens, shown only now");
+
     fn schema(generator: &mut SchemaGenerator) -> Option<Schema> {
         Some(generator.subschema_for::<TokenOut>())
     }

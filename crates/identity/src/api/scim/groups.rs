@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::patch::PatchIn;
-use super::wire::{Complex, GROUP, IdIn, ListIn, ListOut, Meta, Scim, ids};
+use super::wire::{Complex, GROUP, IdIn, ListIn, ListOut, MADE, Meta, Scim, ids};
 use crate::Identity;
 use crate::model::principals::{Principal, PrincipalKind};
 use crate::service::principals::{Changes, Membership, NewPrincipal};
@@ -138,7 +138,8 @@ impl Endpoint for CreateGroup {
     type In = GroupIn;
     type Out = Scim<Group>;
     const ROUTE: Route = Route::new(Method::Post, "/api/2.0/preview/scim/v2/Groups", Dialect::Scim, "Makes a group")
-        .body_limit(MEMBERS_LIMIT);
+        .body_limit(MEMBERS_LIMIT)
+        .answers(MADE);
 
     fn asks(&self, _: &GroupIn) -> Result<NameOf<Administer>> {
         Ok(NameOf::root())

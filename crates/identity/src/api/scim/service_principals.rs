@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::patch::PatchIn;
-use super::wire::{Complex, IdIn, ListIn, ListOut, Meta, SERVICE_PRINCIPAL, Scim, ids};
+use super::wire::{Complex, IdIn, ListIn, ListOut, MADE, Meta, SERVICE_PRINCIPAL, Scim, ids};
 use crate::Identity;
 use crate::model::principals::{Principal, PrincipalKind};
 use crate::service::principals::{Changes, Membership, NewPrincipal};
@@ -147,7 +147,8 @@ impl Endpoint for CreateServicePrincipal {
         "/api/2.0/preview/scim/v2/ServicePrincipals",
         Dialect::Scim,
         "Makes a service principal",
-    );
+    )
+    .answers(MADE);
 
     fn asks(&self, _: &ServicePrincipalIn) -> Result<NameOf<Administer>> {
         Ok(NameOf::root())

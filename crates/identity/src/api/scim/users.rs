@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::patch::PatchIn;
-use super::wire::{Complex, IdIn, ListIn, ListOut, Meta, Name, Scim, USER, ids};
+use super::wire::{Complex, IdIn, ListIn, ListOut, MADE, Meta, Name, Scim, USER, ids};
 use crate::Identity;
 use crate::model::principals::{Principal, PrincipalKind};
 use crate::service::principals::{Changes, Membership, NewPrincipal};
@@ -188,7 +188,8 @@ impl Endpoint for CreateUser {
     type Asks = Administer;
     type In = UserIn;
     type Out = Scim<User>;
-    const ROUTE: Route = Route::new(Method::Post, "/api/2.0/preview/scim/v2/Users", Dialect::Scim, "Makes a user");
+    const ROUTE: Route =
+        Route::new(Method::Post, "/api/2.0/preview/scim/v2/Users", Dialect::Scim, "Makes a user").answers(MADE);
 
     fn asks(&self, _: &UserIn) -> Result<NameOf<Administer>> {
         Ok(NameOf::root())

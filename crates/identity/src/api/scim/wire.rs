@@ -3,7 +3,7 @@
 //! Field names and shapes are those of databricks-sdk's `service/iam.py`. Unknown fields are let through, and those that
 //! only Databricks has (entitlements, roles) are read and not kept.
 
-use crannog_kit::{Output, Reply, ReplyBody, StatusCode};
+use crannog_kit::{Answer, Output, Reply, ReplyBody, StatusCode};
 use crannog_types::{PrincipalId, Problem, Result};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,12 @@ use crate::service::principals::Membership;
 pub(super) const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 pub(super) const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 pub(super) const SERVICE_PRINCIPAL: &str = "urn:ietf:params:scim:schemas:core:2.0:ServicePrincipal";
+
+/// The media type of SCIM (RFC 7644, section 3.1).
+const SCIM_JSON: &str = "application/scim+json";
+
+/// What making something answers.
+pub(super) const MADE: &[Answer] = &[Answer::of(201, SCIM_JSON, "it was made")];
 
 /// An answer in SCIM's JSON.
 pub(super) struct Scim<T> {
@@ -36,11 +42,13 @@ impl<T> Scim<T> {
 impl<T: Serialize> From<Scim<T>> for Reply {
     fn from(answer: Scim<T>) -> Self {
         let body = serde_json::to_value(answer.body).unwrap_or_default();
-        Reply::new(answer.status, ReplyBody::Json(body)).header("content-type", "application/scim+json")
+        Reply::new(answer.status, ReplyBody::Json(body)).header("content-type", SCIM_JSON)
     }
 }
 
 impl<T: Serialize + JsonSchema + Send + 'static> Output for Scim<T> {
+    const ANSWER: Answer = Answer::of(200, SCIM_JSON, "done");
+
     fn schema(generator: &mut SchemaGenerator) -> Option<Schema> {
         Some(generator.subschema_for::<T>())
     }
@@ -149,8 +157,10 @@ pub(super) struct ListIn {
     /// A filter by RFC 7644.
     filter: Option<String>,
     /// The first resource of the page, from 1.
+    #[schemars(range(min = 1))]
     start_index: Option<i64>,
     /// How many resources at most.
+    #[schemars(range(min = 0))]
     count: Option<i64>,
     /// The attribute to sort by.
     sort_by: Option<String>,
@@ -163,8 +173,11 @@ pub(super) struct ListIn {
 #[serde(rename_all = "camelCase")]
 pub(super) struct ListOut {
     schemas: [&'static str; 1],
+    /// How many there are in all.
     total_results: usize,
+    /// The place of the first one here, from 1.
     start_index: usize,
+    /// How many are here.
     items_per_page: usize,
     #[serde(rename = "Resources")]
     resources: Vec<Value>,

@@ -1,4 +1,5 @@
 //! Databricks' REST: statements and warehouses.
 
+mod answers;
 pub(super) mod statements;
 pub(super) mod warehouses;

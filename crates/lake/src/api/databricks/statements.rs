@@ -10,7 +10,9 @@ use std::time::Duration;
 use arrow_ipc::writer::StreamWriter;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use crannog_kit::{Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Registry, Reply, ReplyBody, Route, clock};
+use crannog_kit::{
+    Answer, Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Registry, Reply, ReplyBody, Route, clock,
+};
 use crannog_security::actions::{metastore, warehouses};
 use crannog_security::{NameOf, Permit, Public};
 use crannog_types::{Code, FullName, Problem, Result};
@@ -18,6 +20,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::answers::{ChunkAnswer, StatementAnswer};
 use crate::grammar::{DataType, Parameter, Parameters};
 use crate::render;
 use crate::service::executions::{Chunk, Execution, Executions, Request, ResultSet, State, not_succeeded};
@@ -40,27 +43,45 @@ pub(in crate::api) fn endpoints(registry: &mut Registry, executions: &Arc<Execut
 
 #[derive(Deserialize, JsonSchema)]
 struct StatementParameter {
+    /// The name, for `:name`.
     name: Option<String>,
+    /// Its value as a text; null for NULL.
     value: Option<Value>,
+    /// Its type in SQL; `STRING` when left out.
     #[serde(rename = "type")]
     kind: Option<String>,
+    /// Its place, from 1, for `?`.
     ordinal: Option<i64>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 struct Execute {
+    /// One SQL statement.
+    #[schemars(length(max = 16777216))]
     statement: String,
+    /// The id of a warehouse that runs.
     warehouse_id: String,
+    /// The catalog of short names; `main` when left out.
     catalog: Option<String>,
+    /// The schema of short names; `default` when left out.
     schema: Option<String>,
     /// What the statement's session is set to before it runs, as the SQL connector's sessions have it: `TIMEZONE`.
     session_confs: Option<BTreeMap<String, String>>,
+    /// Values of parameters, by name or by place.
     parameters: Option<Vec<StatementParameter>>,
+    /// Rows at most; more are cut off, and `truncated` says so.
+    #[schemars(range(min = 1))]
     row_limit: Option<i64>,
+    /// Bytes at most, the same.
+    #[schemars(range(min = 1))]
     byte_limit: Option<i64>,
+    /// `INLINE`, the default, or `EXTERNAL_LINKS`.
     disposition: Option<String>,
+    /// `JSON_ARRAY`, the default, or `ARROW_STREAM`.
     format: Option<String>,
+    /// How long to wait for the end: `0s`, or `5s` to `50s`; `10s` when left out.
     wait_timeout: Option<String>,
+    /// Then `CONTINUE`, the default, or `CANCEL`.
     on_wait_timeout: Option<String>,
 }
 
@@ -171,7 +192,7 @@ struct ExecuteStatement(Arc<Executions>);
 impl Endpoint for ExecuteStatement {
     type Asks = warehouses::Use;
     type In = Execute;
-    type Out = Json<Value>;
+    type Out = Json<StatementAnswer>;
     const ROUTE: Route = Route::new(
         Method::Post,
         "/api/2.0/sql/statements",
@@ -186,7 +207,7 @@ impl Endpoint for ExecuteStatement {
         Ok(NameOf::named(FullName::of([input.warehouse_id.as_str()])))
     }
 
-    async fn run(&self, cx: &Cx, permit: Permit<warehouses::Use>, input: Execute) -> Result<Json<Value>> {
+    async fn run(&self, cx: &Cx, permit: Permit<warehouses::Use>, input: Execute) -> Result<Json<StatementAnswer>> {
         let (format, disposition) = input.handing_out()?;
         let (wait, cancel) = input.waiting()?;
         let warehouse = warehouse_verbs::get(&self.0.lake().governance.db, &permit).await?;
@@ -209,7 +230,7 @@ impl Endpoint for ExecuteStatement {
             execution.cancel();
             state = execution.wait(Duration::from_secs(5)).await;
         }
-        Ok(Json(answer(cx, &execution, &state, format, disposition)?))
+        Ok(Json(StatementAnswer(answer(cx, &execution, &state, format, disposition)?)))
     }
 
     fn example(fixture: &Fixture) -> Value {
@@ -219,6 +240,7 @@ impl Endpoint for ExecuteStatement {
 
 #[derive(Deserialize, JsonSchema)]
 struct ById {
+    /// The statement's id.
     statement_id: String,
 }
 
@@ -227,7 +249,7 @@ struct GetStatement(Arc<Executions>);
 impl Endpoint for GetStatement {
     type Asks = metastore::Work;
     type In = ById;
-    type Out = Json<Value>;
+    type Out = Json<StatementAnswer>;
     const ROUTE: Route = Route::new(
         Method::Get,
         "/api/2.0/sql/statements/{statement_id}",
@@ -239,18 +261,18 @@ impl Endpoint for GetStatement {
         Ok(NameOf::root())
     }
 
-    async fn run(&self, cx: &Cx, _: Permit<metastore::Work>, input: ById) -> Result<Json<Value>> {
+    async fn run(&self, cx: &Cx, _: Permit<metastore::Work>, input: ById) -> Result<Json<StatementAnswer>> {
         let execution = self.0.get(&input.statement_id, cx.caller()?)?;
         let (format, disposition) = execution_handing_out(&execution);
         let state = execution.state();
         if matches!(state, State::Succeeded(_)) {
             execution.renew().await?;
         }
-        Ok(Json(answer(cx, &execution, &state, format, disposition)?))
+        Ok(Json(StatementAnswer(answer(cx, &execution, &state, format, disposition)?)))
     }
 
-    fn example(_: &Fixture) -> Value {
-        json!({ "statement_id": "0190a000-0000-7000-8000-000000000000" })
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "statement_id": fixture.text("statement") })
     }
 }
 
@@ -277,8 +299,8 @@ impl Endpoint for CancelStatement {
         Ok(Empty)
     }
 
-    fn example(_: &Fixture) -> Value {
-        json!({ "statement_id": "0190a000-0000-7000-8000-000000000000" })
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "statement_id": fixture.text("statement") })
     }
 }
 
@@ -304,14 +326,17 @@ impl Endpoint for CloseStatement {
         Ok(Empty)
     }
 
-    fn example(_: &Fixture) -> Value {
-        json!({ "statement_id": "0190a000-0000-7000-8000-000000000000" })
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "statement_id": fixture.text("statement") })
     }
 }
 
 #[derive(Deserialize, JsonSchema)]
 struct OfChunk {
+    /// The statement's id.
     statement_id: String,
+    /// The number of the part, from 0.
+    #[schemars(range(min = 0))]
     chunk_index: i64,
 }
 
@@ -320,7 +345,7 @@ struct GetChunk(Arc<Executions>);
 impl Endpoint for GetChunk {
     type Asks = metastore::Work;
     type In = OfChunk;
-    type Out = Json<Value>;
+    type Out = Json<ChunkAnswer>;
     const ROUTE: Route = Route::new(
         Method::Get,
         "/api/2.0/sql/statements/{statement_id}/result/chunks/{chunk_index}",
@@ -332,7 +357,7 @@ impl Endpoint for GetChunk {
         Ok(NameOf::root())
     }
 
-    async fn run(&self, cx: &Cx, _: Permit<metastore::Work>, input: OfChunk) -> Result<Json<Value>> {
+    async fn run(&self, cx: &Cx, _: Permit<metastore::Work>, input: OfChunk) -> Result<Json<ChunkAnswer>> {
         let execution = self.0.get(&input.statement_id, cx.caller()?)?;
         let (format, disposition) = execution_handing_out(&execution);
         let state = execution.state();
@@ -346,19 +371,25 @@ impl Endpoint for GetChunk {
                 input.chunk_index
             )));
         }
-        Ok(Json(part(cx, &execution, set, at, format, disposition)?))
+        Ok(Json(ChunkAnswer(part(cx, &execution, set, at, format, disposition)?)))
     }
 
-    fn example(_: &Fixture) -> Value {
-        json!({ "statement_id": "0190a000-0000-7000-8000-000000000000", "chunk_index": 0 })
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "statement_id": fixture.text("statement"), "chunk_index": 0 })
     }
 }
 
 #[derive(Deserialize, JsonSchema)]
 struct Link {
+    /// The statement's id.
     statement_id: String,
+    /// The number of the part, from 0.
+    #[schemars(range(min = 0))]
     chunk_index: i64,
+    /// The proof.
     secret: String,
+    /// Until when the link is good, in seconds since 1970.
+    #[schemars(range(min = 0))]
     expires: i64,
 }
 
@@ -373,7 +404,8 @@ impl Endpoint for DownloadChunk {
         "/api/2.0/sql/results/{statement_id}/{chunk_index}/{secret}/{expires}",
         Dialect::Databricks,
         "Download one part of a result by its link, which is the proof itself.",
-    );
+    )
+    .answers(&[Answer::of(200, "application/vnd.apache.arrow.stream", "an Arrow stream of the rows")]);
 
     fn asks(&self, _: &Link) -> Result<()> {
         Ok(())
@@ -399,8 +431,13 @@ impl Endpoint for DownloadChunk {
             .header("content-type", "application/vnd.apache.arrow.stream"))
     }
 
-    fn example(_: &Fixture) -> Value {
-        json!({ "statement_id": "0190a000-0000-7000-8000-000000000000", "chunk_index": 0, "secret": "x", "expires": 0 })
+    fn example(fixture: &Fixture) -> Value {
+        json!({
+            "statement_id": fixture.text("statement"),
+            "chunk_index": 0,
+            "secret": fixture.text("link_secret"),
+            "expires": fixture.text("link_expires").parse::<i64>().unwrap_or_default(),
+        })
     }
 }
 

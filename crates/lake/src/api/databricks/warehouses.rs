@@ -30,13 +30,25 @@ struct WarehouseInfo {
     creator_name: String,
     warehouse_type: &'static str,
     enable_serverless_compute: bool,
+    /// 1 while it runs, else 0.
     num_clusters: i64,
+    /// Always 0: there are no sessions.
     num_active_sessions: i64,
     jdbc_url: String,
     odbc_params: Value,
     health: Value,
     #[serde(flatten)]
     settings: Map<String, Value>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct WarehouseList {
+    warehouses: Vec<WarehouseInfo>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct WarehouseMade {
+    id: String,
 }
 
 fn info(cx: &Cx, warehouse: Warehouse) -> WarehouseInfo {
@@ -81,13 +93,18 @@ struct Nothing {}
 
 #[derive(Deserialize, JsonSchema)]
 struct ById {
+    /// The warehouse's id.
     id: String,
 }
 
 #[derive(Deserialize, JsonSchema)]
 struct Settings {
+    /// The warehouse's id, where one is changed.
     id: Option<String>,
+    /// Its name, unlike any other's.
+    #[schemars(length(min = 1, max = 255))]
     name: Option<String>,
+    /// Kept for clients: `2X-Small` to `4X-Large`.
     cluster_size: Option<String>,
     #[serde(flatten)]
     rest: Map<String, Value>,
@@ -108,7 +125,7 @@ struct ListWarehouses(Db);
 impl Endpoint for ListWarehouses {
     type Asks = List<verbs::View>;
     type In = Nothing;
-    type Out = Json<Value>;
+    type Out = Json<WarehouseList>;
     const ROUTE: Route = Route::new(
         Method::Get,
         "/api/2.0/sql/warehouses",
@@ -120,9 +137,9 @@ impl Endpoint for ListWarehouses {
         Ok(ScopeOf::root())
     }
 
-    async fn run(&self, cx: &Cx, visible: Visible<verbs::View>, _: Nothing) -> Result<Json<Value>> {
-        let found: Vec<_> = warehouses::list(&self.0, &visible).await?.into_iter().map(|one| info(cx, one)).collect();
-        Ok(Json(json!({ "warehouses": found })))
+    async fn run(&self, cx: &Cx, visible: Visible<verbs::View>, _: Nothing) -> Result<Json<WarehouseList>> {
+        let found = warehouses::list(&self.0, &visible).await?;
+        Ok(Json(WarehouseList { warehouses: found.into_iter().map(|one| info(cx, one)).collect() }))
     }
 
     fn example(_: &Fixture) -> Value {
@@ -157,7 +174,7 @@ struct CreateWarehouse(Db);
 impl Endpoint for CreateWarehouse {
     type Asks = metastore::Administer;
     type In = Settings;
-    type Out = Json<Value>;
+    type Out = Json<WarehouseMade>;
     const ROUTE: Route =
         Route::new(Method::Post, "/api/2.0/sql/warehouses", Dialect::Databricks, "Make an SQL warehouse.");
 
@@ -165,8 +182,8 @@ impl Endpoint for CreateWarehouse {
         Ok(NameOf::root())
     }
 
-    async fn run(&self, _: &Cx, permit: Permit<metastore::Administer>, input: Settings) -> Result<Json<Value>> {
-        Ok(Json(json!({ "id": warehouses::create(&self.0, &permit, &input.wanted()).await? })))
+    async fn run(&self, _: &Cx, permit: Permit<metastore::Administer>, input: Settings) -> Result<Json<WarehouseMade>> {
+        Ok(Json(WarehouseMade { id: warehouses::create(&self.0, &permit, &input.wanted()).await? }))
     }
 
     fn example(_: &Fixture) -> Value {
