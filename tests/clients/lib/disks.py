@@ -102,8 +102,10 @@ class OnADiskThatCanLosePower(OnItsOwnDisk):
 
     def prepare(self):
         self.inside("mount", "-t", "tmpfs", "-o", "size=2g", "crannog-test", str(self.mountpoint))
-        self.image, self.ext4 = self.mountpoint / "image", self.mountpoint / "ext4"
-        self.inside("mkdir", str(self.ext4))
+        # Not below the disk in memory: the loop device holds its file, the file its disk, and a disk what is mounted in it, so
+        # that the end of the namespace would release none of them.
+        self.image, self.ext4 = self.mountpoint / "image", self.folder / "ext4"
+        self.ext4.mkdir()
         self.inside("truncate", "--size", "1G", str(self.image))
         self.inside("/sbin/mkfs.ext4", "-q", str(self.image))
         self.mount()
@@ -112,7 +114,7 @@ class OnADiskThatCanLosePower(OnItsOwnDisk):
         self.inside("mount", "-o", self.OPTIONS, str(self.image), str(self.ext4))
 
     def where(self) -> Path:
-        return self.folder / "disk" / "ext4" / "data"
+        return self.folder / "ext4" / "data"
 
     def lose_power(self):
         """The disk first, while the server is at work; then the server, as a machine goes down."""
