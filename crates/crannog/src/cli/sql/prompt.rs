@@ -98,6 +98,7 @@ pub(super) async fn run(session: &mut Session, format: Format, environment: &Env
             Some(Command::Quit) => break,
             Some(Command::Help) => eprintln!("{HELP}"),
             None => {
+                session.forget_interrupts().await;
                 for (_, statement) in grammar::split(&text) {
                     let began = Instant::now();
                     match super::one(session, statement, format).await {

@@ -54,6 +54,12 @@ impl Session {
         Ok(Session { client, warehouse, catalog, schema, time_zone: None, interrupts })
     }
 
+    /// Forgets a Ctrl-C from before the line that is about to run. It ended the writing of an earlier line, and one that
+    /// comes while the terminal is between the editor and us reaches us as a signal.
+    pub(super) async fn forget_interrupts(&mut self) {
+        while let Ok(Some(())) = tokio::time::timeout(Duration::ZERO, self.interrupts.recv()).await {}
+    }
+
     /// Runs it to its end.
     pub(super) async fn run(&mut self, text: &str) -> Result<Outcome, Failure> {
         let mut body = Map::new();
