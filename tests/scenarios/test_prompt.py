@@ -72,6 +72,12 @@ class Prompt:
         came, self.read_to = self.seen[self.read_to : at + len(text)], at + len(text)
         return came
 
+    def leave(self) -> None:
+        """Ctrl-D at the prompt; before the prompt is there, the terminal would take it for itself."""
+        self.shows("> ")
+        self.type(CTRL_D)
+        assert self.ends() == 0
+
     def ask(self, statement: str) -> str:
         """Types a statement and returns what came after it, up to the line that counts rows and seconds."""
         self.type(statement + "\r")
@@ -111,8 +117,7 @@ def test_statements_span_lines_and_failures_end_nothing(server, tmp_path):
         prompt.type(CTRL_C)
         prompt.shows("main.prompts> ")
         assert "4" in prompt.ask("SELECT 2 + 2 AS four;")
-        prompt.type(CTRL_D)
-        assert prompt.ends() == 0
+        prompt.leave()
 
 
 def test_a_time_zone_stays_until_it_is_reset(server, tmp_path):
@@ -186,5 +191,4 @@ def test_a_server_that_is_gone_is_told_and_the_prompt_stays(tmp_path):
             short_lived.signal(signal.SIGTERM)
             prompt.type("SELECT 1;\r")
             prompt.shows("was not reached: connection refused; is `crannog up` running there?")
-            prompt.type(CTRL_D)
-            assert prompt.ends() == 0
+            prompt.leave()

@@ -55,7 +55,7 @@ def refuses_connections(server: Server) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", server.port), timeout=10):
             return False
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):
         return True
 
 
@@ -123,7 +123,10 @@ def test_a_second_signal_ends_it_at_once(server):
     assert server.process.poll() is None
     server.process.send_signal(signal.SIGTERM)
     # The upload would have kept it for as long as a stopping server waits.
-    assert upload.sock.recv(1) == b"", "the connection ends"
+    try:
+        assert upload.sock.recv(1) == b"", "the connection ends"
+    except ConnectionResetError:
+        pass
     assert server.process.wait(60) == 0
     server.start()
     listed = json.loads(Door(server).ask("GET", "/api/2.0/fs/directories/Volumes/work/s/v"))
