@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use crannog_governance::service::catalogs::{self, NewContainer};
+use crannog_governance::service::catalogs;
+use crannog_governance::service::containers::NewContainer;
 use crannog_governance::service::schemas;
 use crannog_identity::{FirstStart, Secret};
 use crannog_kit::Credentials;

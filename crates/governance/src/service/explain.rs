@@ -33,7 +33,7 @@ pub async fn container(
     below: &FullName,
 ) -> Result<(Kind, FullName)> {
     let row = db.read(permit).row("SELECT kind, name FROM securable WHERE id = $1", params![id]).await?;
-    let row = row.ok_or_else(super::catalogs::gone)?;
+    let row = row.ok_or_else(super::containers::gone)?;
     let kind = Kind::of_word(&row.text(0)?).unwrap_or(Kind::Any);
     let parts = below.parts();
     Ok(match kind {

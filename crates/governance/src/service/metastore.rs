@@ -5,7 +5,7 @@ use crannog_security::actions::metastore;
 use crannog_store::{Db, params};
 use crannog_types::{FullName, Result};
 
-use super::catalogs::gone;
+use super::containers::gone;
 use crate::model::objects::Object;
 use crate::sql::{self, object_columns, object_joins};
 

@@ -1,6 +1,7 @@
 //! Verbs of the catalog. Each takes a permit, and what it is done to comes from the permit.
 
 pub mod catalogs;
+pub mod containers;
 pub mod explain;
 pub mod files;
 pub mod grants;
@@ -15,7 +16,7 @@ pub mod volumes;
 
 use crannog_security::{Caller, Decision, Kind, Reference, Rule};
 use crannog_store::{Tx, params};
-use crannog_types::{Code, FullName, Problem, Result, SecurableId};
+use crannog_types::{FullName, Result, SecurableId};
 
 use crate::model::objects::Change;
 use crate::sql;
@@ -44,24 +45,4 @@ async fn apply(tx: &mut Tx, id: SecurableId, kind: Kind, name: &FullName, change
         sql::rename(tx, id, kind, name, new_name).await?;
     }
     Ok(())
-}
-
-/// Refuses to drop a container that still holds something, and says what.
-async fn refuse_unless_empty(tx: &mut Tx, id: SecurableId, kind: Kind, name: &FullName) -> Result<()> {
-    let children = tx
-        .rows("SELECT kind, name FROM securable WHERE parent = $1 ORDER BY kind, folded LIMIT 4", params![id])
-        .await?;
-    if children.is_empty() {
-        return Ok(());
-    }
-    let mut named = Vec::new();
-    for row in children.iter().take(3) {
-        named.push(format!("{} {}", row.text(0)?, row.text(1)?));
-    }
-    let more = if children.len() > 3 { " and more" } else { "" };
-    let reason = if kind == Kind::Catalog { "CATALOG_NOT_EMPTY" } else { "SCHEMA_NOT_EMPTY" };
-    Err(Problem::new(Code::FailedPrecondition, format!("{kind} '{name}' is not empty: {}{more}", named.join(", ")))
-        .reason(reason)
-        .sql_state("2BP01")
-        .hint("drop what is in it first, or use CASCADE (force=true)"))
 }

@@ -6,7 +6,7 @@ use crannog_storage::Location;
 use crannog_store::{Db, Row, params};
 use crannog_types::{FullName, Page, Paged, Problem, Result, SecurableId, check_name, fold};
 
-use super::catalogs::gone;
+use super::containers::gone;
 use super::locations::{self, NewPlace};
 use crate::model::objects::{Change, Properties, Table, TableType, View};
 use crate::sql::{self, NewObject, OBJECT_COLUMNS, object_columns, object_joins, visible_children};

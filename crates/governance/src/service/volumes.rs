@@ -6,7 +6,7 @@ use crannog_storage::{Access, Folder, Location, Managed};
 use crannog_store::{Db, Row, params};
 use crannog_types::{FullName, Page, Paged, Result, SecurableId, check_name, fold};
 
-use super::catalogs::gone;
+use super::containers::gone;
 use super::locations;
 use crate::model::objects::{Change, Volume};
 use crate::sql::{self, NewObject, OBJECT_COLUMNS, object_columns, object_joins, visible_children};

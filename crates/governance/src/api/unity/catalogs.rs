@@ -12,7 +12,8 @@ use super::names::{browse_only, full_name};
 use super::wire::CatalogInfo;
 use crate::Governance;
 use crate::model::objects::{Change, Properties};
-use crate::service::catalogs::{self, NewContainer};
+use crate::service::catalogs;
+use crate::service::containers::NewContainer;
 
 /// Lists the catalogs that the caller may see.
 pub(crate) struct ListCatalogs(pub(super) Governance);

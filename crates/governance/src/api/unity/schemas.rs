@@ -13,7 +13,7 @@ use super::names::{browse_only, full_name};
 use super::wire::SchemaInfo;
 use crate::Governance;
 use crate::model::objects::{Change, Properties};
-use crate::service::catalogs::NewContainer;
+use crate::service::containers::NewContainer;
 use crate::service::schemas;
 
 /// Lists the schemas of a catalog that the caller may see.

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use crannog_governance::model::objects::{Change as ObjectChange, Properties, TableType, View};
-use crannog_governance::service::catalogs::{self as catalog_verbs, NewContainer};
+use crannog_governance::service::catalogs as catalog_verbs;
+use crannog_governance::service::containers::NewContainer;
 use crannog_governance::service::locations;
 use crannog_governance::service::tables::{self as table_verbs, Files, NewTable};
 use crannog_governance::service::{schemas as schema_verbs, volumes as volume_verbs};
