@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use crate::fixture::Fixture;
 use crate::health::Disk;
-use crate::http::{discard, next_part};
+use crate::http::next_part;
 use crate::lease::Leased;
 
 /// Methods of HTTP that routes use.
@@ -108,7 +108,35 @@ pub struct Route {
     pub about: &'static str,
     /// The answers that are no failures, where they are not the one that the output stands for.
     pub answers: &'static [Answer],
+    /// Headers that it reads besides those of HTTP and browsers ([`Cx::header`]).
+    pub headers: &'static [Header],
 }
+
+/// A header that a request may bring and that changes what a route answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Header {
+    /// `If-Unmodified-Since`, as documents write it.
+    pub name: &'static str,
+    /// What it does.
+    pub about: &'static str,
+    /// A value that works with the route's example.
+    pub example: &'static str,
+    /// The values that it may have; empty for any text.
+    pub values: &'static [&'static str],
+}
+
+/// Headers that every client, browser or proxy sends by itself. OpenAPI has other places for them, or none.
+const OF_HTTP: [&str; 9] = [
+    "accept",
+    "authorization",
+    "cookie",
+    "forwarded",
+    "host",
+    "origin",
+    "sec-fetch-site",
+    "user-agent",
+    "x-forwarded-for",
+];
 
 /// An answer that is no failure in the protocol's words, for the OpenAPI document.
 #[derive(Clone, Copy, Debug)]
@@ -141,7 +169,18 @@ impl Route {
             Method::Get | Method::Head | Method::Delete => Body::None,
         };
         let on_full_disk = matches!(method, Method::Get | Method::Head | Method::Delete);
-        Route { method, path, also: &[], dialect, body, body_limit: None, on_full_disk, about, answers: &[] }
+        Route {
+            method,
+            path,
+            also: &[],
+            dialect,
+            body,
+            body_limit: None,
+            on_full_disk,
+            about,
+            answers: &[],
+            headers: &[],
+        }
     }
 
     /// The same operation at further paths.
@@ -159,6 +198,12 @@ impl Route {
     /// With these answers in the place of the output's own one.
     pub const fn answers(mut self, answers: &'static [Answer]) -> Self {
         self.answers = answers;
+        self
+    }
+
+    /// With these headers of the request: no others are seen by it.
+    pub const fn headers(mut self, headers: &'static [Header]) -> Self {
+        self.headers = headers;
         self
     }
 
@@ -211,14 +256,24 @@ pub enum Spelling {
     Spaces,
 }
 
+/// The header by which a client chooses its [`Spelling`].
+pub const SPELLING: Header = Header {
+    name: "X-Crannog-Privileges",
+    about: "How privileges are written: by the user agent, when left out. With it, privileges that the client's own models do \
+            not know are listed, too.",
+    example: "spaces",
+    values: &["spaces", "underscores"],
+};
+
 /// What a route runs in.
 pub struct Cx {
     pub(crate) caller: Option<Caller>,
     pub(crate) origin: Arc<Origin>,
     pub(crate) headers: HeaderMap,
+    pub(crate) declared: &'static [Header],
     pub(crate) base_url: String,
     pub(crate) path: String,
-    pub(crate) body: Mutex<Option<HttpBody>>,
+    pub(crate) body: Arc<Mutex<Option<HttpBody>>>,
     pub(crate) patience: Duration,
     pub(crate) disk: Option<Disk>,
     pub(crate) lease: Duration,
@@ -235,8 +290,13 @@ impl Cx {
         &self.origin
     }
 
-    /// A header of the request.
+    /// A header of the request, by its name in small letters: one that the route declares ([`Route::headers`]), or one that
+    /// clients send by themselves. Others are not seen, so that the OpenAPI document has all that matters.
     pub fn header(&self, name: &str) -> Option<&str> {
+        let declared = self.declared.iter().any(|header| header.name.eq_ignore_ascii_case(name));
+        if !declared && !OF_HTTP.contains(&name) {
+            return None;
+        }
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
@@ -263,8 +323,8 @@ impl Cx {
         &self.path
     }
 
-    /// How privileges are spelled to this client (`docs/access.md`): `X-Crannog-Privileges: spaces|underscores`, else by
-    /// the user agent.
+    /// How privileges are spelled to this client (`docs/access.md`): by [`SPELLING`], where the route declares it, else by the
+    /// user agent.
     pub fn spelling(&self) -> Spelling {
         match self.header("x-crannog-privileges") {
             Some("spaces") => return Spelling::Spaces,
@@ -279,23 +339,22 @@ impl Cx {
         }
     }
 
-    /// The body, as it comes. Once.
+    /// The body, as it comes. Once. What is not taken of it is thrown away after the answer.
     ///
-    /// It ends with a failure when the client stops sending, and when the disk gets full under it.
-    pub async fn body(&self) -> Result<impl Stream<Item = Result<Bytes>> + Send + Unpin + 'static> {
-        let body = self.body.lock().await.take().unwrap_or_else(HttpBody::empty);
+    /// It ends with a failure when the client stops sending, when the disk gets full under it, and after the answer.
+    pub fn body(&self) -> impl Stream<Item = Result<Bytes>> + Send + Unpin + 'static {
         let (disk, patience) = (self.disk.clone(), self.patience);
-        Ok(Box::pin(futures::stream::try_unfold(body, move |mut body| {
+        Box::pin(futures::stream::try_unfold(Arc::clone(&self.body), move |held| {
             let disk = disk.clone();
             async move {
-                if let Err(full) = disk.as_ref().map_or(Ok(()), Disk::writable) {
-                    discard(&mut body).await;
-                    return Err(full);
-                }
-                let part = next_part(&mut body, patience, Instant::now() + patience).await?;
-                Ok(part.map(|part| (part, body)))
+                disk.as_ref().map_or(Ok(()), Disk::writable)?;
+                let part = match held.lock().await.as_mut() {
+                    Some(body) => next_part(body, patience, Instant::now() + patience).await?,
+                    None => return Err(Problem::invalid("the request was answered before its body ended")),
+                };
+                Ok(part.map(|part| (part, held)))
             }
-        })))
+        }))
     }
 }
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body as HttpBody;
+use axum::body::{Body as HttpBody, HttpBody as _};
 use axum::extract::{FromRequestParts, RawPathParams, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -21,6 +22,7 @@ use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use tracing::field::Empty;
 use uuid::Uuid;
@@ -40,7 +42,7 @@ use crate::tasks::Tasks;
 const PUBLIC_BODY: usize = 64 * 1024;
 const BODY: usize = 1024 * 1024;
 
-/// How much of a body that is too large is read and thrown away, and for how long.
+/// How much of a body that was answered unread is read and thrown away, and for how long.
 const DISCARD: usize = 16 * 1024 * 1024;
 const DISCARD_FOR: Duration = Duration::from_secs(2);
 
@@ -95,12 +97,14 @@ pub struct Server {
     authenticate: Arc<dyn Authenticate>,
     /// Held by whoever runs again: requests that lost a race do not race with each other.
     again: Mutex<()>,
+    /// What throws bodies away that were answered unread.
+    discarding: TaskTracker,
 }
 
 impl Server {
     /// A server over these.
     pub fn new(config: HttpConfig, authority: Arc<Authority>, authenticate: Arc<dyn Authenticate>) -> Arc<Self> {
-        Arc::new(Server { config, authority, authenticate, again: Mutex::new(()) })
+        Arc::new(Server { config, authority, authenticate, again: Mutex::new(()), discarding: TaskTracker::new() })
     }
 
     /// The routes of a registry as an HTTP service.
@@ -158,10 +162,20 @@ impl Server {
         let began = Instant::now();
         let span = tracing::info_span!("request", request_id, route = name, principal = Empty, decision_id = Empty);
         // A panic of a library costs its request an answer of 500, not the connection.
-        let outcome = AssertUnwindSafe(self.dispatch(endpoint, request, &request_id).instrument(span.clone()));
+        let (parts, body) = request.into_parts();
+        let awaits_go_ahead = parts.headers.contains_key(header::EXPECT);
+        let body = Arc::new(Mutex::new(Some(body)));
+        let dispatched = self.dispatch(endpoint, parts, &body, &request_id);
+        let outcome = AssertUnwindSafe(dispatched.instrument(span.clone()));
         let outcome = outcome.catch_unwind().await.unwrap_or_else(|_| {
             Err(Problem::internal("the request failed", "a panic, whose message is in the log before this line"))
         });
+        // A client that is still sending when the connection closes never sees the answer. One that waits to be told to go on
+        // has sent nothing, and reading on would tell it so.
+        let unread = body.try_lock().ok().and_then(|mut body| body.take());
+        if let Some(mut body) = unread.filter(|body| !awaits_go_ahead && !body.is_end_stream()) {
+            self.discarding.spawn(async move { discard(&mut body).await });
+        }
         let _entered = span.enter();
         let mut response = match outcome {
             Ok(reply) => respond(reply),
@@ -198,10 +212,10 @@ impl Server {
     async fn dispatch(
         &self,
         endpoint: Option<Arc<dyn AnyEndpoint>>,
-        request: Request,
+        mut parts: Parts,
+        body: &Arc<Mutex<Option<HttpBody>>>,
         request_id: &str,
     ) -> Result<Reply> {
-        let (mut parts, body) = request.into_parts();
         // HTTP/2 names the host in the address; what reads headers finds it where HTTP/1 has it.
         if !parts.headers.contains_key(header::HOST)
             && let Some(Ok(authority)) =
@@ -251,10 +265,8 @@ impl Server {
         let params = RawPathParams::from_request_parts(&mut parts, &())
             .await
             .map_err(|error| Problem::invalid(format!("the path cannot be read: {error}")))?;
-        let mut stream = None;
         match spec.route.body {
-            Body::Stream => stream = Some(body),
-            Body::None => {}
+            Body::Stream | Body::None => {}
             Body::Json => read_json(&self.read_all(body, spec).await?, &mut found)?,
             Body::Form => {
                 let bytes = self.read_all(body, spec).await?;
@@ -270,9 +282,9 @@ impl Server {
         let scheme = scheme.unwrap_or(if secure { "https" } else { "http" });
         let base_url = self.config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{host}"));
         let disk = self.config.disk.clone();
-        let body = Mutex::new(stream);
+        let (body, declared) = (Arc::clone(body), spec.route.headers);
         let (patience, lease) = (self.config.limits.part, self.config.lease);
-        let cx = Cx { caller, origin, headers: parts.headers, base_url, path, body, patience, disk, lease };
+        let cx = Cx { caller, origin, headers: parts.headers, declared, base_url, path, body, patience, disk, lease };
         let mut runs = 1;
         let mut alone = None;
         loop {
@@ -288,27 +300,21 @@ impl Server {
                         alone = Some(self.again.lock().await);
                     }
                 }
-                outcome => {
-                    // Refused before anything was read of it. A client that waits to be asked for its body has sent none.
-                    let unread = cx.body.lock().await.take().filter(|_| outcome.is_err());
-                    if let Some(mut body) = unread.filter(|_| cx.header("expect").is_none()) {
-                        discard(&mut body).await;
-                    }
-                    return outcome;
-                }
+                outcome => return outcome,
             }
         }
     }
 
     /// A JSON or form body, as long as its route takes and within its time.
-    async fn read_all(&self, mut body: HttpBody, spec: &Spec) -> Result<Vec<u8>> {
+    async fn read_all(&self, body: &Mutex<Option<HttpBody>>, spec: &Spec) -> Result<Vec<u8>> {
+        let mut held = body.lock().await;
+        let Some(body) = held.as_mut() else { return Ok(Vec::new()) };
         let usual = if spec.public { PUBLIC_BODY } else { BODY };
         let limit = spec.route.body_limit.unwrap_or(usual);
         let end = Instant::now() + self.config.limits.body;
         let mut bytes = Vec::new();
-        while let Some(part) = next_part(&mut body, self.config.limits.part, end).await? {
+        while let Some(part) = next_part(body, self.config.limits.part, end).await? {
             if part.len() > limit - bytes.len() {
-                discard(&mut body).await;
                 return Err(Problem::new(Code::TooLarge, format!("the body is larger than {limit} bytes"))
                     .hint("this is what the route takes; files go through /api/2.0/fs/files"));
             }
@@ -447,8 +453,8 @@ pub(crate) async fn next_part(body: &mut HttpBody, patience: Duration, end: Inst
     }
 }
 
-/// Takes a moment of what comes after a refusal: a client that is still sending when the connection closes never sees why.
-pub(crate) async fn discard(body: &mut HttpBody) {
+/// Takes what still comes of a body that nobody wants, for a moment.
+async fn discard(body: &mut HttpBody) {
     let end = Instant::now() + DISCARD_FOR;
     let mut left = DISCARD;
     while let Ok(Some(part)) = next_part(body, DISCARD_FOR, end).await {

@@ -27,8 +27,8 @@ pub use authority::Authority;
 pub use axum::Router;
 pub use axum::http::StatusCode;
 pub use endpoint::{
-    Answer, Authenticate, Body, Credentials, Cx, Dialect, Empty, Endpoint, InForce, Json, Method, NoContent, Output,
-    Reply, ReplyBody, Route, Spelling,
+    Answer, Authenticate, Body, Credentials, Cx, Dialect, Empty, Endpoint, Header, InForce, Json, Method, NoContent,
+    Output, Reply, ReplyBody, Route, SPELLING, Spelling,
 };
 pub use fixture::Fixture;
 pub use lease::Leased;

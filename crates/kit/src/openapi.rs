@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::endpoint::{Answer, Body, Dialect, Method};
+use crate::endpoint::{Answer, Body, Dialect, Header, Method};
 use crate::fixture::Fixture;
 use crate::registry::{AnyEndpoint, Registry, Spec};
 
@@ -76,6 +76,7 @@ fn operation(endpoint: &dyn AnyEndpoint, fixture: &Fixture, path: &str, number: 
             of_body.extend(value.map(|value| (name, value.clone())));
         }
     }
+    parameters.extend(spec.route.headers.iter().map(header));
     let suffix = if number == 0 { String::new() } else { format!("_{number}") };
     let mut operation = json!({
         "operationId": format!("{}{suffix}", spec.name),
@@ -122,6 +123,22 @@ fn parameter(name: &str, place: &str, needed: bool, mut schema: Value, example: 
         into.insert("schema".to_owned(), Value::Object(std::mem::take(schema)));
     }
     parameter
+}
+
+/// A header that the route reads.
+fn header(header: &Header) -> Value {
+    let mut schema = json!({ "type": "string" });
+    if !header.values.is_empty() {
+        schema["enum"] = json!(header.values);
+    }
+    json!({
+        "name": header.name,
+        "in": "header",
+        "required": false,
+        "description": header.about,
+        "example": header.example,
+        "schema": schema,
+    })
 }
 
 fn without_null(schema: &mut Map<String, Value>) {

@@ -268,6 +268,31 @@ async fn every_change_of_a_file_is_in_the_audit() {
 }
 
 #[tokio::test]
+async fn a_download_is_one_row_of_the_audit_however_many_ranges_it_has() {
+    for kind in Kind::ALL {
+        let world = World::flights(kind).await;
+        let file = format!("{RAW}/a.bin");
+        assert_eq!(world.send("admin", "PUT", &file, &[], b"0123456789").await.status, 204);
+        // No bytes, no row.
+        assert_eq!(world.send("admin", "HEAD", &file, &[], b"").await.status, 200);
+        assert_eq!(world.send("admin", "GET", &file, &[("Range", "bytes=10-")], b"").await.status, 416);
+        assert_eq!(world.audit("filesGet").await, []);
+        for range in ["bytes=5-9", "bytes=0-4", "bytes=5-9"] {
+            assert_eq!(world.send("admin", "GET", &file, &[("Range", range)], b"").await.status, 206);
+        }
+        assert_eq!(world.get("admin", &file).await.status, 200);
+        let row = json!({ "path": "/Volumes/main/flights/raw/a.bin", "volume_full_name": "main.flights.raw", "contentLength": 10 });
+        assert_eq!(world.audit("filesGet").await, [(row.clone(), 200)], "{kind:?}");
+        // Another person's is another one; who may not read reads nothing.
+        assert_eq!(world.get("ana", &file).await.status, 404);
+        world.grant("catalog", "main", "ana", &["USE CATALOG", "USE SCHEMA", "READ VOLUME"]).await;
+        assert_eq!(world.get("ana", &file).await.status, 200);
+        assert_eq!(world.audit("filesGet").await, [(row.clone(), 200), (row, 200)], "{kind:?}");
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_change_that_fails_after_its_audit_row_has_a_second_row() {
     for kind in Kind::ALL {
         let world = World::flights(kind).await;

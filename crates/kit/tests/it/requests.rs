@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use crannog_store::testing::Kind;
 use futures::future::join_all;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::world::{ANA, World};
 
@@ -166,4 +168,63 @@ async fn lost_races_are_run_again() {
         counts.sort_unstable();
         assert_eq!(counts, (1..=40).collect::<Vec<_>>());
     }
+}
+
+/// Clients that send all of a body before they look for the answer; a connection that closes meanwhile is a reset for them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_refused_while_sending_sees_why() {
+    let world = World::new(Kind::Sqlite).await;
+    let long = "x".repeat(8 << 20);
+    let put = "PUT /api/2.0/fs/files/main.s";
+    for (line, who, host, status) in [
+        (put, "", "localhost", 401),
+        (put, "stranger", "localhost", 401),
+        (put, "ana", "localhost", 404),
+        (put, "admin", "elsewhere.example.com", 400),
+        ("PUT /api/2.0/fs/files/main.s?max_results=x", "admin", "localhost", 400),
+        ("PUT /api/2.0/nothing", "admin", "localhost", 404),
+        ("PATCH /api/2.0/fs/files/main.s", "admin", "localhost", 405),
+        ("POST /api/2.0/import", "", "localhost", 401),
+        ("POST /api/2.0/import", "admin", "localhost", 413),
+        ("POST /form", "", "localhost", 413),
+        // A body where there is none to be: it is not looked at.
+        ("GET /api/2.0/echo/x", "", "localhost", 200),
+    ] {
+        let head = format!(
+            "{line} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {who}\r\ncontent-length: {}\r\n\r\n",
+            long.len()
+        );
+        let mut stream = TcpStream::connect(&world.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(long.as_bytes()).await.unwrap_or_else(|error| panic!("{line} {who}: {error}"));
+        // The connection goes on: the next request is read where the body ended.
+        stream
+            .write_all(b"GET /api/2.0/echo/next HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).await.unwrap_or_else(|error| panic!("{line} {who}: {error}"));
+        assert!(answers.starts_with(&format!("HTTP/1.1 {status} ")), "{line} {who}: {answers}");
+        assert!(answers.contains("\"name\":\"next\""), "{line} {who}: {answers}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_wait_for_the_body() {
+    let world = World::new(Kind::Sqlite).await;
+    let mut stream = TcpStream::connect(&world.address).await.unwrap();
+    let head = "PUT /api/2.0/fs/files/main.s HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\npart";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // The rest is sent when the answer is there, and not before.
+    let mut answer = vec![0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 401");
+    stream.write_all(&[b'x'; 996]).await.unwrap();
+    // Who asks first whether to send is told at once, and not to go on.
+    let mut stream = TcpStream::connect(&world.address).await.unwrap();
+    let head = "PUT /api/2.0/fs/files/main.s HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 1000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401") && !answer.contains("100 Continue"), "{answer}");
 }

@@ -138,7 +138,7 @@ impl Endpoint for Upload {
         Ok(NameOf::named(FullName::parse(&input.name, 2)?))
     }
     async fn run(&self, cx: &Cx, _: Permit<schemas::Manage>, _: Said) -> Result<Reply> {
-        let mut body = cx.body().await?;
+        let mut body = cx.body();
         while let Some(part) = body.next().await {
             let part: Bytes = part.map_err(|error| Problem::invalid(error.to_string()))?;
             self.0.fetch_add(part.len(), Ordering::Relaxed);

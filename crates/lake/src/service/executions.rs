@@ -15,7 +15,7 @@ use crannog_kit::metrics::Metrics;
 use crannog_kit::{Tasks, clock};
 use crannog_security::actions::warehouses;
 use crannog_security::{Caller, Lease, Permit};
-use crannog_store::params;
+use crannog_store::{Audit, AuditEvent, params};
 use crannog_types::{Code, Micros, PrincipalId, Problem, Result};
 use futures::{FutureExt, StreamExt};
 use tokio::sync::watch;
@@ -384,6 +384,39 @@ impl Executions {
     /// Not found when there is none, or it is somebody else's.
     pub fn get(&self, id: &str, caller: &Caller) -> Result<Arc<Execution>> {
         self.find(id).filter(|execution| execution.owner == caller.who().id).ok_or_else(|| no_statement(id))
+    }
+
+    /// Stops a statement of the caller's own.
+    ///
+    /// # Errors
+    /// Those of [`Self::get`].
+    pub fn cancel(&self, id: &str, caller: &Caller) -> Result<()> {
+        self.get(id, caller)?.cancel();
+        self.record("cancelQueryExecution", id, caller);
+        Ok(())
+    }
+
+    /// Stops a statement of the caller's own and throws its result away.
+    ///
+    /// # Errors
+    /// Those of [`Self::get`].
+    pub fn close(&self, id: &str, caller: &Caller) -> Result<()> {
+        self.get(id, caller)?.close();
+        self.record("closeQueryExecution", id, caller);
+        Ok(())
+    }
+
+    /// The audit row of a request that ended something; the history has how the statement itself ended.
+    fn record(&self, action: &'static str, id: &str, caller: &Caller) {
+        let governance = &self.lake.governance;
+        governance.authority.recorder().event(AuditEvent {
+            at: governance.db.now(),
+            who: Some(caller.who().clone()),
+            origin: Some(Arc::clone(caller.origin())),
+            what: Audit::of("databrickssql", action).with("queryExecutionId", id),
+            status: 200,
+            error: None,
+        });
     }
 
     /// A statement by a link to a part of its result.

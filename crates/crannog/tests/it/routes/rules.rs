@@ -77,6 +77,4 @@ pub(super) const NOT_ONE_ROW: &[(&str, usize, &str)] = &[
     ("ReplaceGroup", 2, "the same"),
     ("PatchGroup", 2, "the same"),
     ("ExecuteStatement", 0, "a statement is a row of system.query.history; what it changes has rows of its own"),
-    ("CancelStatement", 0, "the end of the caller's own statement is in system.query.history"),
-    ("CloseStatement", 0, "the same"),
 ];

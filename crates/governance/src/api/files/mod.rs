@@ -14,11 +14,12 @@ use std::sync::Arc;
 use crannog_kit::Registry;
 
 use crate::Governance;
+use crate::service::files::Downloads;
 
 pub(super) fn endpoints(registry: &mut Registry, governance: &Governance) {
     let of = || governance.clone();
     registry.add(objects::PutFile(of()));
-    registry.add(objects::GetFile(of()));
+    registry.add(objects::GetFile(of(), Downloads::default()));
     registry.add(objects::HeadFile(of()));
     registry.add(objects::DeleteFile(of()));
     registry.add(directories::CreateDirectory(of()));

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crannog_kit::{
-    Answer, Body, Cx, Dialect, Endpoint, Fixture, Method, NoContent, Reply, ReplyBody, Route, StatusCode,
+    Answer, Body, Cx, Dialect, Endpoint, Fixture, Header, Method, NoContent, Reply, ReplyBody, Route, StatusCode,
 };
 use crannog_security::actions::volumes as actions;
 use crannog_security::{Lease, NameOf, Permit};
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::paths::VolumePath;
 use super::times::{changed_since, http_date};
 use crate::Governance;
-use crate::service::files::FileChange;
+use crate::service::files::{Downloads, FileChange};
 use crate::service::volumes;
 
 /// A path.
@@ -83,7 +83,7 @@ impl Endpoint for PutFile {
         }
         let change = FileChange::new(&self.0, permit, "filesPut", at.of(file));
         let lease = Lease::of(cx.caller()?, change.permit());
-        let body = change.recorded(lease.clone(), received(cx, lease).await?);
+        let body = change.recorded(lease.clone(), received(cx, lease));
         let put =
             if replace { folder.put(file, body).await.map(|_| true) } else { folder.put_if_absent(file, body).await };
         match put {
@@ -100,17 +100,17 @@ impl Endpoint for PutFile {
 
 /// The request's body for storage. A client that goes away in the middle leaves nothing, and so does one whose permit is
 /// revoked in the middle.
-pub(super) async fn received(cx: &Cx, lease: Lease) -> Result<ByteStream> {
-    let body = cx.body().await?.map_err(std::io::Error::other);
+pub(super) fn received(cx: &Cx, lease: Lease) -> ByteStream {
+    let body = cx.body().map_err(std::io::Error::other);
     let failed = |error: std::io::Error| match error.downcast::<Problem>() {
         Ok(problem) => problem,
         Err(error) => Problem::invalid("the upload ended early").caused_by(error),
     };
-    Ok(Box::pin(cx.renewing(lease).over(body).map_err(failed)))
+    Box::pin(cx.renewing(lease).over(body).map_err(failed))
 }
 
 /// Reads a file, or a range of it.
-pub(crate) struct GetFile(pub(super) Governance);
+pub(crate) struct GetFile(pub(super) Governance, pub(super) Downloads);
 
 impl Endpoint for GetFile {
     type Asks = actions::Read;
@@ -122,6 +122,21 @@ impl Endpoint for GetFile {
             Answer::of(206, "application/octet-stream", "the bytes that `Range` asked for"),
             Answer::bare(412, "it was changed since `If-Unmodified-Since`"),
             Answer::bare(416, "it has no such bytes; Content-Range says how many it has"),
+        ])
+        .headers(&[
+            Header {
+                name: "Range",
+                about: "Which bytes: `bytes=<first>-<last>`, `bytes=<first>-` or `bytes=-<how many last ones>` (RFC 9110); one \
+                        range. Anything else is for the whole file.",
+                example: "bytes=0-1023",
+                values: &[],
+            },
+            Header {
+                name: "If-Unmodified-Since",
+                about: "Only if the file has not been changed after this date (RFC 9110), to the second.",
+                example: "Fri, 31 Dec 2100 23:59:59 GMT",
+                values: &[],
+            },
         ]);
 
     fn asks(&self, input: &FilePath) -> Result<NameOf<actions::Read>> {
@@ -148,6 +163,7 @@ impl Endpoint for GetFile {
         };
         // The file may have been replaced since: what is told is what was opened.
         let (meta, stream) = folder.read_range(file, range.clone()).await.map_err(wrong)?;
+        self.1.record(&self.0, &permit, at.of(file), &meta);
         let end = range.end.min(meta.size);
         let length = end - range.start.min(end);
         let lease = Lease::of(cx.caller()?, &permit);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crannog_kit::{Cx, Dialect, Endpoint, Fixture, Json, Method, Route, Spelling};
+use crannog_kit::{Cx, Dialect, Endpoint, Fixture, Json, Method, Route, SPELLING, Spelling};
 use crannog_security::actions::securables as actions;
 use crannog_security::{Decision, Kind, NameOf, Permit, Privilege, Reference, Rule};
 use crannog_types::{FullName, Problem, Result, SecurableId};
@@ -126,7 +126,8 @@ impl Endpoint for GetPermissions {
         "/api/2.1/unity-catalog/permissions/{securable_type}/{full_name}",
         Dialect::Unity,
         "Get the grants on an object.",
-    );
+    )
+    .headers(&[SPELLING]);
 
     fn asks(&self, input: &PermissionsOf) -> Result<NameOf<actions::ReadGrants>> {
         object(&input.securable_type, &input.full_name)
@@ -180,7 +181,8 @@ impl Endpoint for UpdatePermissions {
         "/api/2.1/unity-catalog/permissions/{securable_type}/{full_name}",
         Dialect::Unity,
         "Grant and revoke on an object.",
-    );
+    )
+    .headers(&[SPELLING]);
 
     fn asks(&self, input: &UpdatePermissionsIn) -> Result<NameOf<actions::Grant>> {
         object(&input.securable_type, &input.full_name)
@@ -255,7 +257,8 @@ impl Endpoint for GetEffectivePermissions {
         "/api/2.1/unity-catalog/effective-permissions/{securable_type}/{full_name}",
         Dialect::Unity,
         "Get the grants that reach an object.",
-    );
+    )
+    .headers(&[SPELLING]);
 
     fn asks(&self, input: &PermissionsOf) -> Result<NameOf<actions::ReadGrants>> {
         object(&input.securable_type, &input.full_name)

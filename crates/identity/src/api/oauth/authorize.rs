@@ -147,6 +147,7 @@ impl Endpoint for Authorize {
     .answers(&[
         Answer::of(200, "text/html", "the page that asks"),
         Answer::bare(303, "to the client with a code or an error, or to the page to sign in first"),
+        Answer::of(400, "text/html", "the client or its redirect is not known: nobody is sent there"),
     ]);
 
     fn asks(&self, _: &AuthorizeIn) -> Result<()> {

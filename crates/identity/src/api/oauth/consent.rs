@@ -88,6 +88,7 @@ impl Endpoint for Consent {
     .body(Body::Form)
     .answers(&[
         Answer::bare(303, "to the client with a code or an error, or to the page to sign in first"),
+        Answer::of(400, "text/html", "the client or its redirect is not known: nobody is sent there"),
         Answer::of(403, "text/html", "the answer does not belong to the page that asked"),
     ]);
 

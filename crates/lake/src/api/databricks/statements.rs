@@ -295,7 +295,7 @@ impl Endpoint for CancelStatement {
     }
 
     async fn run(&self, cx: &Cx, _: Permit<metastore::Work>, input: ById) -> Result<Empty> {
-        self.0.get(&input.statement_id, cx.caller()?)?.cancel();
+        self.0.cancel(&input.statement_id, cx.caller()?)?;
         Ok(Empty)
     }
 
@@ -322,7 +322,7 @@ impl Endpoint for CloseStatement {
     }
 
     async fn run(&self, cx: &Cx, _: Permit<metastore::Work>, input: ById) -> Result<Empty> {
-        self.0.get(&input.statement_id, cx.caller()?)?.close();
+        self.0.close(&input.statement_id, cx.caller()?)?;
         Ok(Empty)
     }
 
