@@ -112,8 +112,10 @@ class Door:
     def sql(self, statement: str) -> list[list]:
         asked = {"statement": statement, "warehouse_id": self.warehouse, "wait_timeout": "50s"}
         answer = self.json("POST", "/api/2.0/sql/statements", asked)
-        if self.server.cut and answer["status"]["state"] != "SUCCEEDED":
-            raise Unanswered(f"{statement}: {answer['status']}")
+        status = answer["status"]
+        not_now = (status.get("error") or {}).get("error_code") == "TEMPORARILY_UNAVAILABLE"  # a statement's 503
+        if not_now or (self.server.cut and status["state"] != "SUCCEEDED"):
+            raise Unanswered(f"{statement}: {status}")
         assert answer["status"]["state"] == "SUCCEEDED", f"{statement}: {answer['status']}"
         rows, part = [], answer.get("result")
         while part:
