@@ -1,8 +1,11 @@
 //! Small appends: rows of several statements in one version.
 //!
 //! A lone append is written at once. Those that arrive while one is under way are written together, one Parquet file and
-//! one version for the group; from then on a version waits for a large group or for [`GROUP_PACE`], so that a busy table
-//! does not get a version for each row. When a wait has brought nobody, the next append is alone again.
+//! one version for the group. From then on a version waits until all are there who wrote lately: those of the group before,
+//! who come back with their next rows, and those who came while it was written. It waits no longer than [`GROUP_PACE`] after
+//! the version before began, which is what holds a table to some 20 versions a second when more writers keep coming; writers
+//! who wait for their answers get versions as fast as they come back, each with a row of all of them. When a wait has
+//! brought nobody, the next append is alone again.
 //!
 //! The group is written by a task of its own, of which a table has at most one: whoever stops waiting takes nobody else's
 //! rows along. Everybody gets an outcome of their own: rows that cannot be written do not fail others, and rows planned on
@@ -27,10 +30,8 @@ use crate::ports::WriteSpec;
 
 /// Rows of a group.
 const GROUP_ROWS: usize = 100_000;
-/// Once appends are grouped, a version waits for this long after the one before began …
+/// Once appends are grouped, a version waits for this long at most after the one before began.
 const GROUP_PACE: Duration = Duration::from_millis(50);
-/// … or until so many appends wait.
-const LARGE_GROUP: usize = 48;
 
 /// Appends that wait for a version.
 #[derive(Default)]
@@ -45,11 +46,13 @@ struct Append {
     rows: Vec<RecordBatch>,
     count: usize,
     author: Author,
-    done: oneshot::Sender<std::result::Result<Committed, Arc<Problem>>>,
+    done: oneshot::Sender<Outcome>,
 }
 
+type Outcome = std::result::Result<Committed, Arc<Problem>>;
+
 impl Append {
-    fn answer(self, outcome: std::result::Result<Committed, Arc<Problem>>) {
+    fn answer(self, outcome: Outcome) {
         // Whoever no longer waits was cancelled; the rows are in the table all the same.
         let _ = self.done.send(outcome);
     }
@@ -118,32 +121,33 @@ impl Arbiter {
 
     /// Writes group after group until nobody waits.
     async fn append_waiting(&self, desk: &Desk, folder: &Folder) {
-        let mut grouped = None;
+        let mut last = None;
         loop {
-            if let Some(last) = grouped {
-                gather(desk, last + GROUP_PACE).await;
+            if let Some(last) = &last {
+                gather(desk, last).await;
             }
             let _grouping = desk.grouping.lock().await;
             let Some(group) = take_group(desk) else { return };
-            let began = Instant::now();
-            grouped = (group.len() > 1).then_some(began);
-            self.append_group(desk, folder, group).await;
+            let (began, size) = (Instant::now(), group.len());
+            let outcomes = self.append_group(desk, folder, group).await;
+            // Counted before anybody is answered, and can be back.
+            last = Last::of(began, size, still_waiting(desk));
+            for (append, outcome) in outcomes {
+                append.answer(outcome);
+            }
         }
     }
 
-    async fn append_group(&self, desk: &Desk, folder: &Folder, group: Vec<Append>) {
+    async fn append_group(&self, desk: &Desk, folder: &Folder, group: Vec<Append>) -> Vec<(Append, Outcome)> {
         let state = match self.state_for(desk, folder, &group).await {
             Ok(state) => state,
-            Err(problem) => {
-                let problem = Arc::new(problem);
-                return group.into_iter().for_each(|append| append.answer(Err(Arc::clone(&problem))));
-            }
+            Err(problem) => return all(group, Err(Arc::new(problem))),
         };
-        let mut fitting = Vec::with_capacity(group.len());
+        let (mut outcomes, mut fitting) = (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
         for append in group {
             match still_fits(desk, folder, &append, &state).await {
                 Ok(()) => fitting.push(append),
-                Err(problem) => append.answer(Err(Arc::new(problem))),
+                Err(problem) => outcomes.push((append, Err(Arc::new(problem)))),
             }
         }
         match self.append_together(desk, folder, Arc::clone(&state), &fitting).await {
@@ -152,14 +156,12 @@ impl Arbiter {
                 for append in fitting {
                     let outcome =
                         self.append_together(desk, folder, Arc::clone(&state), std::slice::from_ref(&append)).await;
-                    append.answer(outcome.map_err(Arc::new));
+                    outcomes.push((append, outcome.map_err(Arc::new)));
                 }
             }
-            outcome => {
-                let outcome = outcome.map_err(Arc::new);
-                fitting.into_iter().for_each(|append| append.answer(outcome.clone()));
-            }
+            outcome => outcomes.extend(all(fitting, outcome.map_err(Arc::new))),
         }
+        outcomes
     }
 
     /// The state that a group is written on: no older than any of those that its rows were made for.
@@ -197,14 +199,53 @@ impl Arbiter {
     }
 }
 
-/// Waits until many wait or the time has come.
-async fn gather(desk: &Desk, until: Instant) {
-    while lock(&desk.waiting).appends.len() < LARGE_GROUP {
+/// The group before, as far as the next one depends on it.
+struct Last {
+    began: Instant,
+    /// Who wrote lately: its own, who may come back, and those who came while it was written.
+    writers: usize,
+}
+
+impl Last {
+    /// `None` after an append that was alone: the next one is not waited with.
+    fn of(began: Instant, size: usize, came: usize) -> Option<Self> {
+        (size > 1).then_some(Last { began, writers: size + came })
+    }
+
+    /// Whether all who are expected are there, or as many rows as a group takes.
+    fn is_complete(&self, waiting: usize, rows: usize) -> bool {
+        waiting >= self.writers || rows >= GROUP_ROWS
+    }
+
+    /// When a version is written even if not all are there.
+    fn until(&self) -> Instant {
+        self.began + GROUP_PACE
+    }
+}
+
+/// Waits until all who wrote lately are there, a group is full, or the time has come.
+async fn gather(desk: &Desk, last: &Last) {
+    loop {
+        {
+            let waiting = lock(&desk.waiting);
+            let rows: usize = waiting.appends.iter().map(|append| append.count).sum();
+            if last.is_complete(waiting.appends.len(), rows) {
+                return;
+            }
+        }
         tokio::select! {
             () = desk.arrived.notified() => {}
-            () = tokio::time::sleep_until(until) => return,
+            () = tokio::time::sleep_until(last.until()) => return,
         }
     }
+}
+
+fn still_waiting(desk: &Desk) -> usize {
+    lock(&desk.waiting).appends.iter().filter(|append| !append.done.is_closed()).count()
+}
+
+fn all(appends: Vec<Append>, outcome: Outcome) -> Vec<(Append, Outcome)> {
+    appends.into_iter().map(|append| (append, outcome.clone())).collect()
 }
 
 /// The next group; `None`, and the writer's end, when nobody waits.
@@ -256,4 +297,20 @@ fn shared(problem: Arc<Problem>) -> Problem {
         copy = copy.hint(hint.to_owned());
     }
     copy.caused_by(problem.chain())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_waits_for_those_who_wrote_lately_and_not_for_long() {
+        let began = Instant::now();
+        assert!(Last::of(began, 1, 15).is_none(), "nobody waits after an append that was alone");
+        let last = Last::of(began, 12, 4).unwrap();
+        assert!(!last.is_complete(15, 15));
+        assert!(last.is_complete(16, 16), "the twelve are back, and the four who came meanwhile");
+        assert!(last.is_complete(2, GROUP_ROWS), "a group that is full waits for nobody");
+        assert_eq!(last.until(), began + GROUP_PACE);
+    }
 }
