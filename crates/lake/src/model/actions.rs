@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{self, MapAccess, Visitor};
+use serde::de::{self, IgnoredAny, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -399,16 +399,62 @@ impl<'de> Visitor<'de> for ActionVisitor {
 /// [`LogError::Malformed`] with the line (counted from 1) that is not an action.
 pub fn parse_commit(bytes: &[u8]) -> Result<Vec<Action>, LogError> {
     let mut actions = Vec::new();
-    for (index, line) in bytes.split(|b| *b == b'\n').enumerate() {
-        let line = line.trim_ascii();
-        if line.is_empty() {
-            continue;
-        }
+    for (index, line) in lines(bytes) {
         let action =
             serde_json::from_slice(line).map_err(|e| LogError::Malformed { line: index + 1, reason: e.to_string() })?;
         actions.push(action);
     }
     Ok(actions)
+}
+
+/// Only who made a commit and what it made of the metadata: its `commitInfo` and `metaData` actions. Everything else, the
+/// bulk of a large commit, is passed over.
+///
+/// # Errors
+/// [`LogError::Malformed`] with the line (counted from 1) that is not an action.
+pub fn parse_notes(bytes: &[u8]) -> Result<Vec<Action>, LogError> {
+    let mut notes = Vec::new();
+    for (index, line) in lines(bytes) {
+        let note: Note =
+            serde_json::from_slice(line).map_err(|e| LogError::Malformed { line: index + 1, reason: e.to_string() })?;
+        notes.extend(note.0);
+    }
+    Ok(notes)
+}
+
+struct Note(Option<Action>);
+
+impl<'de> Deserialize<'de> for Note {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(NoteVisitor)
+    }
+}
+
+struct NoteVisitor;
+
+impl<'de> Visitor<'de> for NoteVisitor {
+    type Value = Note;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        ActionVisitor.expecting(f)
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Note, M::Error> {
+        let mut found = None;
+        while let Some(name) = map.next_key::<String>()? {
+            match name.as_str() {
+                "commitInfo" => found = map.next_value::<Option<_>>()?.map(Action::CommitInfo).or(found),
+                "metaData" => found = map.next_value::<Option<_>>()?.map(Action::Metadata).or(found),
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(Note(found))
+    }
+}
+
+/// The lines that are not empty, with their place.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    bytes.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).enumerate().filter(|(_, line)| !line.is_empty())
 }
 
 /// The text of a commit file: one action a line, `commitInfo` first (in-commit timestamps demand it), the rest in the
@@ -476,6 +522,18 @@ mod tests {
         assert_eq!(info.extra["readVersion"], "odd", "a field of the wrong type is kept, not fatal");
         let Action::Unknown { name, .. } = &actions[7] else { panic!() };
         assert_eq!(name, "fromTheFuture");
+    }
+
+    #[test]
+    fn of_a_large_commit_who_and_what_it_made_of_the_metadata_is_enough() {
+        let wanted = |action: &Action| matches!(action, Action::CommitInfo(_) | Action::Metadata(_));
+        let mut whole = parse_commit(COMMIT.as_bytes()).unwrap();
+        whole.retain(wanted);
+        assert_eq!(whole.len(), 2);
+        assert_eq!(parse_notes(COMMIT.as_bytes()).unwrap(), whole);
+        let beside = parse_notes(br#"{"add":null,"commitInfo":{"operation":"WRITE"},"metaData":null}"#).unwrap();
+        assert_eq!(commit_info(&beside).unwrap().operation.as_deref(), Some("WRITE"));
+        assert!(matches!(parse_notes(b"{}\n{\"add\":"), Err(LogError::Malformed { line: 2, .. })));
     }
 
     #[test]

@@ -170,10 +170,10 @@ impl FileIndex {
     /// Puts files (at most a chunk) at the end, in one chunk with as many of the last chunks as are no bigger than what
     /// has come together so far.
     fn append(&mut self, files: Vec<Arc<Add>>) {
-        let mut unique = HashSet::with_capacity(files.len());
-        let mut files: Vec<_> =
-            files.into_iter().rev().filter(|add| unique.insert(Arc::clone(add).path.clone())).collect();
-        files.reverse();
+        let mut later = HashSet::with_capacity(files.len());
+        let last: Vec<bool> = files.iter().rev().map(|add| later.insert(add.path.as_str())).collect();
+        let last = files.iter().zip(last.into_iter().rev()).filter(|(_, last)| *last);
+        let files: Vec<_> = last.map(|(add, _)| Arc::clone(add)).collect();
         for add in &files {
             self.take(&add.path);
         }

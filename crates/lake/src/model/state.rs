@@ -290,24 +290,26 @@ impl<'a> Sorted<'a> {
         let mut faults = Vec::new();
         let mut removed = HashMap::new();
         for remove in &self.removes {
-            let (path, dv) = (remove.path.clone(), remove.dv_id());
-            if live.get_exact(&path, dv.as_deref()).is_none() && self.operation != Some(DV_TOMBSTONES) {
-                faults.push(Fault::RemoveNotLive { path: path.clone() });
+            let (path, dv) = (remove.path.as_str(), remove.dv_id());
+            if live.get_exact(path, dv.as_deref()).is_none() && self.operation != Some(DV_TOMBSTONES) {
+                faults.push(Fault::RemoveNotLive { path: path.to_owned() });
             }
-            if removed.insert(path.clone(), dv).is_some() {
-                faults.push(Fault::RemoveTwice { path });
+            if removed.insert(path, dv).is_some() {
+                faults.push(Fault::RemoveTwice { path: path.to_owned() });
             }
         }
-        let mut added = HashSet::new();
+        let mut added = HashSet::with_capacity(self.adds.len());
         for add in &self.adds {
-            let path = add.path.clone();
-            if !added.insert(path.clone()) {
-                faults.push(Fault::AddTwice { path: path.clone() });
+            let path = add.path.as_str();
+            if !added.insert(path) {
+                faults.push(Fault::AddTwice { path: path.to_owned() });
             }
-            match (removed.get(&path), live.get(&path)) {
-                (Some(dv), _) if *dv == add.dv_id() => faults.push(Fault::AddAndRemove { path }),
+            match (removed.get(path), live.get(path)) {
+                (Some(dv), _) if *dv == add.dv_id() => faults.push(Fault::AddAndRemove { path: path.to_owned() }),
                 // The same logical file again only renews its statistics and tags.
-                (None, Some(there)) if there.dv_id() != add.dv_id() => faults.push(Fault::AddOverLive { path }),
+                (None, Some(there)) if there.dv_id() != add.dv_id() => {
+                    faults.push(Fault::AddOverLive { path: path.to_owned() });
+                }
                 _ => {}
             }
         }

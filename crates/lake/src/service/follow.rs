@@ -24,7 +24,7 @@ use crannog_types::{Code, Micros, PrincipalId, Problem, Result, SecurableId};
 use tokio::sync::{oneshot, watch};
 
 use super::arbiter::{Arbiter, Author, Committed, may_be_committed};
-use super::table_log::read_commit;
+use super::table_log::read_notes;
 use crate::model::actions::{Action, CommitInfo};
 use crate::model::seal::Seal;
 use crate::model::state::TableState;
@@ -298,7 +298,11 @@ impl Follower {
         let until = state.version.min(before + WINDOW);
         let (mut events, mut changed) = (Vec::new(), false);
         for version in before + 1..=until {
-            let Some(actions) = read_commit(folder, version).await? else {
+            let found = match self.arbiter.remembered(folder, version) {
+                Some(actions) => Some(actions),
+                None => read_notes(folder, version).await?,
+            };
+            let Some(actions) = found else {
                 // The log was cleaned up behind a checkpoint: that there was something is all that can be said.
                 changed = true;
                 events.push(event(known, version, None, "modifyTable", None));

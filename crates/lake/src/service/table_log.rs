@@ -6,9 +6,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use crannog_storage::{Folder, Staged};
-use crannog_types::Result;
+use crannog_types::{Problem, Result};
 
-use crate::model::actions::{Action, parse_commit, render_commit};
+use crate::model::LogError;
+use crate::model::actions::{Action, parse_commit, parse_notes, render_commit};
+use crate::model::state::{Fault, TableState};
+
+/// From this many bytes on, a commit is not parsed on the threads that serve requests: it takes about a millisecond.
+const LARGE: usize = 256 * 1024;
+/// The same of adding its actions to a state.
+const MANY: usize = 500;
 
 /// The name of a version's commit.
 pub fn commit_path(version: i64) -> String {
@@ -17,11 +24,45 @@ pub fn commit_path(version: i64) -> String {
 
 /// One commit, or `None` when there is no such version (or it was cleaned up).
 pub async fn read_commit(folder: &Folder, version: i64) -> Result<Option<Arc<Vec<Action>>>> {
-    match folder.get(&commit_path(version)).await {
-        Ok(bytes) => Ok(Some(Arc::new(parse_commit(&bytes)?))),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error.into()),
+    read(folder, version, parse_commit).await
+}
+
+/// As [`read_commit`], but nothing of it than what [`parse_notes`] gives.
+pub async fn read_notes(folder: &Folder, version: i64) -> Result<Option<Arc<Vec<Action>>>> {
+    read(folder, version, parse_notes).await
+}
+
+async fn read(
+    folder: &Folder,
+    version: i64,
+    parse: fn(&[u8]) -> std::result::Result<Vec<Action>, LogError>,
+) -> Result<Option<Arc<Vec<Action>>>> {
+    let bytes = match folder.get(&commit_path(version)).await {
+        Ok(bytes) => bytes,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let small = bytes.len() < LARGE;
+    Ok(Some(Arc::new(aside(small, move || parse(&bytes)).await??)))
+}
+
+/// [`TableState::advance_despite_faults`], for commits of any size.
+pub async fn advance(
+    state: Arc<TableState>,
+    version: i64,
+    actions: Arc<Vec<Action>>,
+) -> Result<(Arc<TableState>, Vec<Fault>)> {
+    let small = actions.len() < MANY;
+    let (next, faults) = aside(small, move || state.advance_despite_faults(version, &actions)).await??;
+    Ok((Arc::new(next), faults))
+}
+
+/// Runs work here when it is small, else where it keeps no request waiting.
+async fn aside<T: Send + 'static>(small: bool, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    if small {
+        return Ok(work());
     }
+    tokio::task::spawn_blocking(work).await.map_err(|error| Problem::internal("reading a commit did not finish", error))
 }
 
 /// How writing a version ended.

@@ -18,10 +18,12 @@ use super::lock;
 use crate::model::actions::{Action, commit_info};
 use crate::model::state::TableState;
 use crate::ports::Engine;
-use crate::service::table_log::{commit_path, read_commit};
+use crate::service::table_log::{advance, commit_path, read_commit};
 
-/// Commits that are remembered for checks of proposals planned on older versions; older ones are read again.
+/// Commits that are remembered for checks of proposals planned on older versions, and their actions in all; older ones are
+/// read again.
 const REMEMBERED: usize = 256;
+const REMEMBERED_ACTIONS: usize = 200_000;
 /// How long the end of the log as we know it is believed without a look at `_last_checkpoint`: commits behind it may have
 /// been cleaned away by somebody who went far ahead of us.
 const BELIEVED: Duration = Duration::from_secs(60);
@@ -124,9 +126,14 @@ impl Desk {
             Some(state) => state,
             None => self.load(engine, folder, NO_VERSION).await?,
         };
+        let mut ahead = None;
         loop {
             let version = state.version + 1;
-            let Some(actions) = read_commit(folder, version).await? else {
+            let found = match ahead.take() {
+                Some(found) => found,
+                None => read_commit(folder, version).await?,
+            };
+            let Some(actions) = found else {
                 if self.believes() {
                     return Ok(state);
                 }
@@ -139,12 +146,19 @@ impl Desk {
                 }
                 continue;
             };
-            let (next, faults) = state.advance_despite_faults(version, &actions)?;
+            // While one commit is added to the state, the next one is read.
+            let advanced = advance(state, version, Arc::clone(&actions));
+            let (advanced, following) = futures::join!(advanced, read_commit(folder, version + 1));
+            let (next, faults) = advanced?;
             let broken = faults.first().map(|fault| format!("version {version} breaks the protocol: {fault}"));
             if let Some(what) = &broken {
                 tracing::error!(location = %folder.location(), what, "a foreign commit damaged a table");
             }
-            state = self.take(Arc::new(next), actions, broken);
+            state = self.take(next, actions, broken);
+            // Unless somebody else was quicker, and further.
+            if state.version == version {
+                ahead = Some(following?);
+            }
         }
     }
 
@@ -185,10 +199,11 @@ impl Desk {
         if let Some(newer) = known.state.as_ref().filter(|state| state.version >= next.version) {
             return Arc::clone(newer);
         }
-        if known.recent.len() == REMEMBERED {
-            known.recent.pop_front();
-        }
         known.recent.push_back((next.version, actions));
+        let mut held: usize = known.recent.iter().map(|(_, actions)| actions.len()).sum();
+        while known.recent.len() > REMEMBERED || held > REMEMBERED_ACTIONS {
+            held -= known.recent.pop_front().map_or(held, |(_, actions)| actions.len());
+        }
         known.state = Some(Arc::clone(&next));
         known.broken = broken.or(known.broken.take());
         next

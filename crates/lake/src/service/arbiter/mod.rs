@@ -158,6 +158,11 @@ impl Arbiter {
         self.commit_files(&self.desk(folder), folder, plan, stated, Vec::new()).await
     }
 
+    /// A commit that was read or written lately, without a look into the log.
+    pub fn remembered(&self, folder: &Folder, version: i64) -> Option<Arc<Vec<Action>>> {
+        self.desk(folder).remembered(version)
+    }
+
     /// Waits until the version that is in the making, if one is, is made.
     pub async fn settled(&self, folder: &Folder) {
         let desk = self.desk(folder);
