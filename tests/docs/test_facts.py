@@ -87,6 +87,33 @@ def test_the_limits_of_files_and_statements_that_are_named_exist():
             assert f'"{option.lower()}"' in known, option
 
 
+def test_the_table_features_are_those_of_the_program():
+    text = source("crates/lake/src/model/features.rs")
+
+    def listed(name: str) -> list[str]:
+        return rust_strings(re.search(rf"const {name}: [^=]+=\s*&\[(.*?)\];", text, re.DOTALL)[1])
+
+    readable, writable, both = (set(listed(name)) for name in ("READABLE", "WRITABLE", "READER_WRITER"))
+    numbered = re.search(r"LEGACY_WRITER: .*?\];", text, re.DOTALL)[0]
+    old = {feature: version for version, feature in re.findall(r'\((\d), "(\w+)"\)', numbered)}
+    code = "".join(path.read_text() for crate in ("lake", "engine") for path in (REPOSITORY / "crates" / crate / "src").rglob("*.rs"))
+    told, rows = set(), table("docs/tables.md", "### Table features")
+    for names, binds, version, read, written, refused in rows:
+        for feature in names.replace("`", "").split(", "):
+            told.add(feature)
+            readers = feature in readable | both | {"catalogManaged"}
+            assert binds == ("both" if readers else "writers"), feature
+            assert version == old.get(feature, ""), feature
+            assert (read == "no") == (readers and feature not in readable), feature
+            assert (written == "no") == (feature not in writable), feature
+            assert bool(refused) or read == written.split(",")[0].split(";")[0] == "yes", feature
+        pattern = ".*?".join(re.escape(part) for part in refused.split("…"))
+        assert re.search(pattern, code), refused
+    assert told >= readable | writable | both | set(old)
+    properties = set(re.findall(r'refuse\((?:flag\(\)\?|true|value != "none"), "(\w+)"\)', text))
+    assert properties and properties <= told
+
+
 def test_make_targets_files_and_links_exist():
     targets = set(re.findall(r"^([a-z-]+):", source("Makefile"), re.MULTILINE))
     wrong = []

@@ -2,9 +2,12 @@
 
 import datetime
 import decimal
+from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
+from harness import until
+from logs import OLD_WRITERS, old_table
 
 TYPES = [
     ("TINYINT", "CAST(1 AS TINYINT)", 1),
@@ -69,3 +72,19 @@ def test_columns_with_odd_names(admin, catalog):
     admin.sql(f"CREATE TABLE {name} (`größe` INT, `飛行機` STRING, `UPPER` INT)")
     admin.sql(f"INSERT INTO {name} VALUES (1, 'a', 2)")
     assert read(admin, name).to_pylist() == [{"größe": 1, "飛行機": "a", "UPPER": 2}]
+
+
+@pytest.mark.parametrize("writer", OLD_WRITERS)
+def test_a_checkpoint_of_an_old_writer_version(admin, catalog, writer):
+    name = f"{catalog}.work.t"
+    log = Path(old_table(admin, name, writer)) / "_delta_log"
+    until((log / "_last_checkpoint").exists, "a checkpoint is written", 60)
+    for version in range(5):  # no other way than the checkpoint is left
+        (log / f"{version:020}.json").unlink()
+    table = DeltaTable(str(log.parent))
+    assert (table.version(), table.protocol().min_writer_version) == (6, writer)
+    theirs = sorted((row["k"], row["s"], row["p"]) for row in table.to_pyarrow_table().to_pylist())
+    assert theirs == [(0, "before", 0), (1, None, None), *((n, "after ü", n % 2) for n in range(2, 6))]
+    assert [[k, s, p] for k, s, p in admin.sql(f"SELECT * FROM {name} ORDER BY k")] == [
+        [str(k), s, None if p is None else str(p)] for k, s, p in theirs
+    ]

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from databricks.sdk.service.sql import Disposition, Format
 from harness import until
+from logs import OLD_WRITERS, old_table
 
 SCALARS = [
     ("TINYINT", ["CAST(-128 AS TINYINT)", "CAST(127 AS TINYINT)"]),
@@ -232,3 +233,13 @@ def test_loaded_files(spark, admin, catalog, volume, kind):
     for _ in range(2):
         admin.sql(f"COPY INTO {name} FROM '{volume}/in.{kind.lower()}' FILEFORMAT = {kind} {options}")
     assert same(spark, admin, name) == 2000
+
+
+@pytest.mark.parametrize("writer", OLD_WRITERS)
+def test_a_checkpoint_of_an_old_writer_version(spark, admin, catalog, writer):
+    name = f"{catalog}.work.t"
+    folder = old_table(admin, name, writer)
+    from_checkpoint(spark, admin, name, 4)
+    assert same(spark, admin, name) == 6
+    detail = spark.sql(f"DESCRIBE DETAIL delta.`{folder}`").collect()[0]
+    assert (detail.minReaderVersion, detail.minWriterVersion) == (2 if writer >= 5 else 1, writer)

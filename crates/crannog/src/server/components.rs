@@ -136,6 +136,7 @@ impl Components {
             Storage::new(folder.path(), external(config)?).map_err(|error| Failure::new(super::chain(&error)))?;
         let governance = Governance { db: db.clone(), storage: Arc::new(storage), authority: Arc::clone(&authority) };
         crannog_governance::service::reconcile::open_intents(&governance).await?;
+        crannog_lake::service::begun::take_back_all(&governance).await?;
         let engine: Arc<dyn crannog_lake::ports::Engine> = Arc::new(engine(config, folder)?);
         let arbiter = Arbiter::new(Arc::clone(&engine), tasks.clone());
         let history = History::start(db.clone(), Arc::clone(&recorder), tasks);

@@ -2,7 +2,8 @@
 //!
 //! Files of a new managed object are written under an open intent; the row that makes them somebody's closes it in its own
 //! transaction. Dropping goes the other way: the row goes, an intent to delete the files comes, both at once. At start,
-//! [`super::reconcile`] deletes the files of whatever intent is still open.
+//! [`super::reconcile`] deletes the files of whatever intent is still open. A log that is begun in a folder that is not ours has
+//! an intent of its own kind ([`NewLog`]): it is taken back by who knows Delta's log, and nothing else of the folder is touched.
 
 use crannog_security::Evidence;
 use crannog_storage::{Access, Location, Managed};
@@ -31,6 +32,54 @@ pub struct NewPlace {
     intent: Intent,
 }
 
+/// A table's log that is begun in a folder that is not ours: its first commit is written under an intent that the table's
+/// row closes. Nothing in such a folder is ours to delete but that commit and the files it names.
+#[derive(Clone, Debug)]
+pub struct NewLog {
+    /// The table's folder.
+    pub location: Location,
+    /// The table's id in the first commit's metadata, which tells that commit from another program's.
+    pub table: String,
+    intent: Intent,
+}
+
+impl NewLog {
+    pub(crate) fn of(intent: Intent) -> Result<Self> {
+        Ok(NewLog { location: Location::parse(&intent.location)?, table: intent.id.clone(), intent })
+    }
+}
+
+/// Opens the intent of beginning a log. `table` is a UUID that nothing else has.
+pub async fn begin_log(
+    governance: &Governance,
+    permit: &dyn Evidence,
+    location: &Location,
+    table: String,
+) -> Result<NewLog> {
+    let mut tx = governance.db.write_unaudited(&super::reconcile::system()).await?;
+    let intent = Intent { id: table, location: location.to_string() };
+    insert_intent(&mut tx, "begin_log", &intent).await?;
+    tx.commit().await?;
+    tracing::debug!(action = permit.action(), %location, "a log is begun");
+    NewLog::of(intent)
+}
+
+/// Makes the folder of a log that was begun the table's own, in the transaction of its row.
+pub(crate) async fn keep_log(tx: &mut Tx, id: SecurableId, log: &NewLog) -> Result<()> {
+    claim(tx, id, &log.location.to_string()).await?;
+    close_own(tx, &log.intent).await
+}
+
+/// Whether the log may be taken back: its table's row is not there, and from now on cannot come.
+pub async fn give_up_log(governance: &Governance, log: &NewLog) -> Result<bool> {
+    take_over(governance, &log.intent.id).await
+}
+
+/// Closes the intent of a log that was taken back, or that turned out to be somebody else's.
+pub async fn end_log(governance: &Governance, log: &NewLog) -> Result<()> {
+    close_alone(governance, &log.intent.id).await
+}
+
 /// Opens a place for a new managed object.
 pub async fn begin_managed(governance: &Governance, permit: &dyn Evidence, kind: Managed) -> Result<NewPlace> {
     let id = SecurableId::new();
@@ -45,8 +94,13 @@ pub async fn begin_managed(governance: &Governance, permit: &dyn Evidence, kind:
 /// Makes the place the object's own, in the transaction of its row.
 pub(crate) async fn keep(tx: &mut Tx, place: &NewPlace) -> Result<()> {
     claim(tx, place.id, &place.location.to_string()).await?;
+    close_own(tx, &place.intent).await
+}
+
+/// Closes an intent in the transaction of the row that it was for.
+async fn close_own(tx: &mut Tx, intent: &Intent) -> Result<()> {
     const CLOSE: &str = "DELETE FROM intent WHERE id = $1 AND claimed_at IS NULL";
-    if tx.run(CLOSE, params![place.intent.id.clone()]).await? == 1 {
+    if tx.run(CLOSE, params![intent.id.clone()]).await? == 1 {
         return Ok(());
     }
     // Another process was started meanwhile, took this one for dead and deletes the files.
@@ -175,13 +229,18 @@ async fn close_alone(governance: &Governance, id: &str) -> Result<()> {
 
 async fn open_intent(tx: &mut Tx, kind: &'static str, location: &str) -> Result<Intent> {
     let intent = Intent { id: Uuid::now_v7().to_string(), location: location.to_owned() };
+    insert_intent(tx, kind, &intent).await?;
+    Ok(intent)
+}
+
+async fn insert_intent(tx: &mut Tx, kind: &'static str, intent: &Intent) -> Result<()> {
     let now = tx.now();
     tx.run(
         "INSERT INTO intent (id, kind, location, created_at) VALUES ($1, $2, $3, $4)",
-        params![intent.id.clone(), kind, location, now],
+        params![intent.id.clone(), kind, intent.location.clone(), now],
     )
     .await?;
-    Ok(intent)
+    Ok(())
 }
 
 async fn close_intent(tx: &mut Tx, id: &str) -> Result<()> {

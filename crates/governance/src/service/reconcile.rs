@@ -4,7 +4,7 @@ use crannog_security::{System, Task};
 use crannog_store::params;
 use crannog_types::Result;
 
-use super::locations::{Intent, finish_deleting, take_over};
+use super::locations::{Intent, NewLog, finish_deleting, take_over};
 use crate::Governance;
 
 /// Deletes the files of every intent that is still open: of objects that were never made, and of objects that were dropped.
@@ -12,8 +12,21 @@ use crate::Governance;
 /// Run before the server takes requests. Each is first taken over in a transaction of its own: of two processes that start
 /// together one deletes, and a process that is still at work on a new object is told so when it wants to keep the files.
 pub async fn open_intents(governance: &Governance) -> Result<usize> {
-    let system = system();
-    let rows = governance.db.read(&system).rows("SELECT id, location FROM intent", params![]).await?;
+    const FILES: &str = "SELECT id, location FROM intent WHERE kind IN ('create_files', 'delete_files')";
+    let intents = taken_over(governance, FILES).await?;
+    let found = intents.len();
+    finish_deleting(governance, &system(), intents).await?;
+    Ok(found)
+}
+
+/// Logs that were begun in folders that are not ours, for tables that were never made: to be taken back, and ended.
+pub async fn begun_logs(governance: &Governance) -> Result<Vec<NewLog>> {
+    const LOGS: &str = "SELECT id, location FROM intent WHERE kind = 'begin_log'";
+    taken_over(governance, LOGS).await?.into_iter().map(NewLog::of).collect()
+}
+
+async fn taken_over(governance: &Governance, select: &'static str) -> Result<Vec<Intent>> {
+    let rows = governance.db.read(&system()).rows(select, params![]).await?;
     let mut intents = Vec::with_capacity(rows.len());
     for row in &rows {
         let intent = Intent { id: row.text(0)?, location: row.text(1)? };
@@ -25,9 +38,7 @@ pub async fn open_intents(governance: &Governance) -> Result<usize> {
             Err(problem) => return Err(problem),
         }
     }
-    let found = intents.len();
-    finish_deleting(governance, &system, intents).await?;
-    Ok(found)
+    Ok(intents)
 }
 
 #[expect(clippy::disallowed_methods, reason = "intents are the program's own bookkeeping")]

@@ -7,7 +7,7 @@ use crannog_store::{Db, Row, params};
 use crannog_types::{FullName, Page, Paged, Problem, Result, SecurableId, check_name, fold};
 
 use super::containers::gone;
-use super::locations::{self, NewPlace};
+use super::locations::{self, NewLog, NewPlace};
 use crate::model::objects::{Change, Properties, Table, TableType, View};
 use crate::sql::{self, NewObject, OBJECT_COLUMNS, object_columns, object_joins, visible_children};
 use crate::{Governance, service};
@@ -33,6 +33,8 @@ pub enum Files {
     Managed(NewPlace),
     /// Where somebody keeps them.
     External(Location),
+    /// The same, with a log that was begun for it.
+    Begun(NewLog),
     /// Nowhere: it is a view.
     View(View),
 }
@@ -86,7 +88,7 @@ pub async fn create(db: &Db, permit: &Permit<schemas::CreateTable>, new: NewTabl
     let mut tx = db.write(permit, sql::audit("createTable", &schema.name.child(&name))).await?;
     let (table_type, format, location, view, id) = match &new.files {
         Files::Managed(place) => (TableType::Managed, Some("DELTA"), Some(place.location.to_string()), None, place.id),
-        Files::External(location) => {
+        Files::External(location) | Files::Begun(NewLog { location, .. }) => {
             (TableType::External, Some("DELTA"), Some(location.to_string()), None, SecurableId::new())
         }
         Files::View(view) => (TableType::View, None, None, Some(view), SecurableId::new()),
@@ -104,6 +106,7 @@ pub async fn create(db: &Db, permit: &Permit<schemas::CreateTable>, new: NewTabl
     match &new.files {
         Files::Managed(place) => locations::keep(&mut tx, place).await?,
         Files::External(location) => locations::claim(&mut tx, id, &location.to_string()).await?,
+        Files::Begun(log) => locations::keep_log(&mut tx, id, log).await?,
         Files::View(_) => {}
     }
     let partitions = serde_json::to_string(&new.partition_columns).unwrap_or_else(|_| "[]".to_owned());

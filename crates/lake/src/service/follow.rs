@@ -159,6 +159,26 @@ impl Follower {
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 
+    /// Runs what must not be parted to its end, whether the caller waits for it or not.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub async fn to_its_end<T: Send + 'static>(
+        self: &Arc<Self>,
+        caller: &Caller,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let (done, answer) = oneshot::channel();
+        let under_way = UnderWay::new(self, caller.origin());
+        self.tasks.spawn_job("create", async move {
+            let outcome = work.await;
+            drop(under_way);
+            // Whoever no longer waits was cancelled; it is done all the same.
+            let _ = done.send(outcome);
+        });
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
     /// Appends a few rows, and follows. Rows of a caller who stops waiting before they are being written are not written.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Verbs of the lake: commits, tables, statements.
 
 pub mod arbiter;
+pub mod begun;
 pub mod executions;
 pub mod follow;
 pub mod limits;

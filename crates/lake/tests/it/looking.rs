@@ -182,3 +182,24 @@ async fn where_a_volume_lies_is_told_to_those_who_may_open_it() {
         assert!(place(world.lines(ANA, "DESCRIBE VOLUME raw").await).starts_with("file://"));
     }
 }
+
+#[tokio::test]
+async fn a_path_in_the_place_of_a_table_is_refused_whether_or_not_a_table_is_there() {
+    for kind in Kind::ALL {
+        let world = World::new(kind).await;
+        let location = world.lines(ADMIN, "DESCRIBE DETAIL weather").await[0].split('|').nth(4).unwrap().to_owned();
+        let nowhere = world.outside("nothing");
+        let mut answers = Vec::new();
+        for path in [location.as_str(), nowhere.as_str(), "/nothing"] {
+            for statement in ["DESCRIBE DETAIL", "DESCRIBE HISTORY", "DESCRIBE EXTENDED", "TRUNCATE TABLE"] {
+                for who in [ADMIN, BEN] {
+                    let refused = world.refusal(who, &format!("{statement} delta.`{path}`")).await;
+                    assert!(refused.contains("is a path, not a name") && refused.contains("CREATE TABLE"), "{refused}");
+                    answers.push(refused.replace(path, "…"));
+                }
+            }
+        }
+        answers.dedup();
+        assert_eq!(answers.len(), 1, "{kind:?} {answers:?}");
+    }
+}

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod arbiter;
 #[cfg(test)]
+mod external;
+#[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod following;

@@ -22,7 +22,7 @@ use crannog_lake::service::statements::held::Held;
 use crannog_lake::service::statements::history::{Ended, History};
 use crannog_lake::service::statements::{Context, Lake, Run};
 use crannog_security::{Caller, Origin, System, Task, Who};
-use crannog_storage::{External, Folder, Storage};
+use crannog_storage::{External, Folder, Location, Storage};
 use crannog_store::testing::{Kind, fresh};
 use crannog_store::{Audit, Db, params};
 use crannog_types::{PrincipalId, Result, SecurableId, fold};
@@ -124,7 +124,7 @@ const PEOPLE: [(i64, &str, &str); 4] =
 pub(crate) struct World {
     pub(crate) lake: Lake,
     pub(crate) tasks: Tasks,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl World {
@@ -135,14 +135,15 @@ impl World {
         let tasks = Tasks::new();
         let recorder = Recorder::start(db.clone(), &tasks);
         let authority = Authority::new(db.clone(), Arc::clone(&recorder));
-        let storage = Arc::new(Storage::new(&dir.path().join("data"), External::Under(Vec::new())).unwrap());
+        let outside = Location::parse(&format!("file://{}/outside", dir.path().display())).unwrap();
+        let storage = Arc::new(Storage::new(&dir.path().join("data"), External::Under(vec![outside])).unwrap());
         let history = History::start(db.clone(), recorder, &tasks);
         let engine: Arc<dyn Engine> = Arc::new(Mirror::default());
         let arbiter = Arbiter::new(Arc::clone(&engine), tasks.clone());
         let governance = Governance { db, storage, authority };
         let follower = Follower::start(governance.clone(), Arc::clone(&arbiter), &tasks).await.unwrap();
         let lake = Lake { governance, engine, arbiter, history, follower };
-        let world = World { lake, tasks, _dir: dir };
+        let world = World { lake, tasks, dir };
         for sql in [
             "CREATE CATALOG main COMMENT 'the first'",
             "CREATE SCHEMA main.flights COMMENT 'nyc' WITH DBPROPERTIES ('a' = 'b')",
@@ -161,6 +162,11 @@ impl World {
             world.run(ADMIN, sql).await.unwrap_or_else(|problem| panic!("{sql}: {}", problem.chain()));
         }
         world
+    }
+
+    /// A folder that is not ours, and where administrators may put external tables.
+    pub(crate) fn outside(&self, name: &str) -> String {
+        format!("file://{}/outside/{name}", self.dir.path().display())
     }
 
     pub(crate) fn caller(&self, name: &str) -> Caller {

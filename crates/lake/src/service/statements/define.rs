@@ -12,7 +12,7 @@ use crannog_governance::service::tables::{self as table_verbs, Files, NewTable};
 use crannog_governance::service::{schemas as schema_verbs, volumes as volume_verbs};
 use crannog_security::actions::{catalogs, metastore, schemas, tables, volumes};
 use crannog_security::{NameOf, Permit};
-use crannog_storage::{Access, Location, Managed};
+use crannog_storage::{Access, Folder, Location, Managed};
 use crannog_types::{Code, FullName, Problem, Result};
 use futures::stream;
 use uuid::Uuid;
@@ -26,13 +26,13 @@ use crate::grammar::statement::{
     Alter, Change, ColumnChange, CommentOn, CommentTarget, CreateCatalog, CreateSchema, CreateTable, CreateView,
     CreateVolume, Drop, ObjectKind,
 };
-use crate::model::actions::{Action, Format, Metadata};
+use crate::model::actions::{Action, Add, Format, Metadata};
 use crate::model::commit::{Operation, TableDescription};
 use crate::model::conflicts::Reads;
 use crate::model::features;
 use crate::model::schema::{StructField, StructType};
 use crate::ports::{RowStream, WriteSpec};
-use crate::service::arbiter::{Plan, delete_files, may_be_committed, write_metrics};
+use crate::service::arbiter::{Arbiter, Author, Plan, delete_files, may_be_committed, write_metrics};
 
 /// The property in which a view keeps the names of its columns, when it was made with any.
 pub(super) const VIEW_COLUMNS: &str = "crannog.view.columns";
@@ -78,7 +78,7 @@ impl Run {
             version: 0,
         };
         let written = match create.location {
-            Some(location) => self.create_external(&permit, made, &location, rows).await?,
+            Some(location) => self.create_external(permit, made, &location, rows).await?,
             None => self.create_managed(&permit, made, rows).await?,
         };
         self.note_written(&name, written);
@@ -98,7 +98,9 @@ impl Run {
         let place = locations::begin_managed(governance, permit, Managed::Tables).await?;
         let outcome = async {
             let folder = governance.storage.open(permit, &place.location, Access::ReadWrite)?;
-            self.write_log(&folder, &new, true, rows).await
+            let adds = self.first_files(&folder, &new, rows).await?;
+            write_first(&self.lake.arbiter, &folder, &new, true, &self.author(), &adds).await?;
+            Ok(new.as_select.then(|| rows_of(&adds)))
         };
         let written = match outcome.await {
             Ok(written) => written,
@@ -121,89 +123,17 @@ impl Run {
         }
     }
 
-    /// A table in a folder that is not ours. A Delta table that is there already is adopted.
-    async fn create_external(
+    /// The data files of a new table, when it is made with rows.
+    pub(super) async fn first_files(
         &self,
-        permit: &Permit<schemas::CreateTable>,
-        new: NewDelta,
-        location: &str,
-        rows: Option<RowStream>,
-    ) -> Result<Option<i64>> {
-        let governance = &self.lake.governance;
-        let admin = self.caller.ask::<metastore::Administer>(NameOf::root()).await.map_err(|problem| {
-            problem.hint(
-                "external locations are given to tables by administrators; leave LOCATION out for a managed table",
-            )
-        })?;
-        let location = Location::parse(location)?;
-        governance.storage.check_external(&location)?;
-        let folder = governance.storage.open(&admin, &location, Access::ReadWrite)?;
-        let there = match self.lake.arbiter.open(&folder).await {
-            Ok(state) => Some(state),
-            Err(problem) if problem.code() == Code::NotFound => None,
-            Err(problem) => return Err(problem),
-        };
-        let Some(state) = there else {
-            let written = self.write_log(&folder, &new, false, rows).await?;
-            table_verbs::create(&governance.db, permit, new.row(Files::External(location))).await?;
-            return Ok(written);
-        };
-        if rows.is_some() || (!new.schema.fields.is_empty() && new.schema != *state.schema) {
-            return Err(Problem::new(
-                Code::AlreadyExists,
-                format!("there is a Delta table at {location} with other columns"),
-            )
-            .reason("DELTA_CREATE_TABLE_SCHEME_MISMATCH")
-            .sql_state("42KD7")
-            .hint("leave the columns out to take the table as it is"));
-        }
-        let adopted = NewDelta {
-            schema: (*state.schema).clone(),
-            properties: state.metadata.configuration.clone(),
-            metadata: (*state.metadata).clone(),
-            version: state.version,
-            ..new
-        };
-        table_verbs::create(&governance.db, permit, adopted.row(Files::External(location))).await?;
-        Ok(None)
-    }
-
-    /// Writes version 0, with the rows of a query if there is one.
-    async fn write_log(
-        &self,
-        folder: &crannog_storage::Folder,
+        folder: &Folder,
         new: &NewDelta,
-        managed: bool,
         rows: Option<RowStream>,
-    ) -> Result<Option<i64>> {
-        let protocol = features::protocol_for(&new.schema, &new.metadata)?;
-        let description = TableDescription::of(&new.metadata, managed);
-        let operation = if new.as_select {
-            Operation::CreateTableAsSelect(description)
-        } else {
-            Operation::CreateTable(description)
-        };
-        let adds = match rows {
-            Some(rows) => {
-                let spec = WriteSpec {
-                    schema: new.schema.clone(),
-                    metadata: new.metadata.clone(),
-                    now: crannog_kit::clock::now(),
-                };
-                self.lake.engine.write(folder, &spec, rows).await?
-            }
-            None => Vec::new(),
-        };
-        let written = rows_of(&adds);
-        let mut actions = vec![Action::Protocol(protocol), Action::Metadata(new.metadata.clone())];
-        actions.extend(adds.iter().cloned().map(Action::Add));
-        if let Err(problem) = self.lake.arbiter.create(folder, &operation, &self.author(), actions).await {
-            if !may_be_committed(&problem) {
-                delete_files(folder, &adds).await;
-            }
-            return Err(problem);
-        }
-        Ok(new.as_select.then_some(written))
+    ) -> Result<Vec<Add>> {
+        let Some(rows) = rows else { return Ok(Vec::new()) };
+        let (schema, metadata) = (new.schema.clone(), new.metadata.clone());
+        let spec = WriteSpec { schema, metadata, now: crannog_kit::clock::now() };
+        self.lake.engine.write(folder, &spec, rows).await
     }
 
     /// CREATE OR REPLACE of a table that is there: one more version of its log, with everything new.
@@ -589,19 +519,43 @@ impl Run {
 }
 
 /// A Delta table that is about to be made.
-struct NewDelta {
-    name: String,
-    comment: Option<String>,
-    properties: Properties,
-    schema: StructType,
-    metadata: Metadata,
-    as_select: bool,
+pub(super) struct NewDelta {
+    pub(super) name: String,
+    pub(super) comment: Option<String>,
+    pub(super) properties: Properties,
+    pub(super) schema: StructType,
+    pub(super) metadata: Metadata,
+    pub(super) as_select: bool,
     /// The version of its log that the catalog knows: those after it are recorded as they are seen.
-    version: i64,
+    pub(super) version: i64,
+}
+
+/// Writes version 0; if it surely failed, its data files are deleted.
+pub(super) async fn write_first(
+    arbiter: &Arbiter,
+    folder: &Folder,
+    new: &NewDelta,
+    managed: bool,
+    author: &Author,
+    adds: &[Add],
+) -> Result<()> {
+    let protocol = features::protocol_for(&new.schema, &new.metadata)?;
+    let description = TableDescription::of(&new.metadata, managed);
+    let operation =
+        if new.as_select { Operation::CreateTableAsSelect(description) } else { Operation::CreateTable(description) };
+    let mut actions = vec![Action::Protocol(protocol), Action::Metadata(new.metadata.clone())];
+    actions.extend(adds.iter().cloned().map(Action::Add));
+    if let Err(problem) = arbiter.create(folder, &operation, author, actions).await {
+        if !may_be_committed(&problem) {
+            delete_files(folder, adds).await;
+        }
+        return Err(problem);
+    }
+    Ok(())
 }
 
 impl NewDelta {
-    fn row(&self, files: Files) -> NewTable {
+    pub(super) fn row(&self, files: Files) -> NewTable {
         NewTable {
             name: self.name.clone(),
             comment: self.comment.clone(),

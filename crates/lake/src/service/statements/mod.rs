@@ -8,6 +8,7 @@ pub mod answer;
 mod column_types;
 mod define;
 mod describe;
+mod external;
 pub mod held;
 pub mod history;
 mod information_schema;
@@ -328,6 +329,15 @@ impl Run {
         let parts = name.parts();
         let session = &self.session;
         match parts {
+            [format, path] if path.contains('/') => {
+                Err(Problem::new(Code::Unimplemented, format!("{format}.`{path}` is a path, not a name"))
+                    .reason("UNSUPPORTED_FEATURE")
+                    .sql_state("0A000")
+                    .hint(
+                        "grants are on names: write the table's name in the catalog; an administrator gives one to a \
+                         Delta table with CREATE TABLE … LOCATION",
+                    ))
+            }
             [table] => Ok(FullName::of([&session.catalog, &session.schema, table])),
             [schema, table] => Ok(FullName::of([&session.catalog, schema, table])),
             [_, _, _] => Ok(FullName::of(parts.to_vec())),
