@@ -11,7 +11,7 @@ import threading
 import warnings
 
 import pytest
-from disks import ROOT, OnADiskThatCanLosePower, OnASmallDisk, codes, told
+from disks import ROOT, OnADiskThatCanLosePower, OnADiskThatHangs, OnASmallDisk, codes, told
 from harness import until
 from ledger import UC, Door
 
@@ -194,6 +194,34 @@ def test_a_database_whose_file_cannot_be_written():
         work.look()
 
 
+def test_files_on_a_disk_that_hangs():
+    """Tables on a disk of their own that takes no write and refuses none: a commit hangs, and the arbiter of commits says so.
+    Only root can freeze a disk."""
+    if not ROOT:
+        warnings.warn("this is not root, so no disk was frozen: nothing was tested here", stacklevel=1)
+        return
+    with OnADiskThatHangs() as server:
+        work = Work(Door(server))
+        work.change()
+        assert told(server, "/livez")[0] == 200
+        door = Door(server)
+        server.freeze()
+        try:
+            asked = {"statement": "INSERT INTO work.s.t VALUES (1)", "warehouse_id": door.warehouse, "wait_timeout": "0s"}
+            statement = door.json("POST", "/api/2.0/sql/statements", asked)["statement_id"]
+            until(lambda: codes(server, "/livez") == {"COMMIT_STUCK"}, "livez fails", within=30)
+            assert told(server, "/livez")[0] == 503 and told(server, "/readyz")[0] == 503
+            # What needs no write to that disk goes on.
+            door.json("POST", f"{UC}/schemas", {"name": "meanwhile", "catalog_name": "work"})
+            assert door.sql("SELECT n FROM work.s.t") == [["0"]]
+        finally:
+            server.thaw()
+        until(lambda: not codes(server, "/livez") and not codes(server), "it recovers without a restart")
+        until(lambda: door.json("GET", f"/api/2.0/sql/statements/{statement}")["status"]["state"] == "SUCCEEDED", "the commit ends")
+        work.rows.append(1)
+        work.look()
+
+
 def test_files_on_a_disk_that_becomes_read_only():
     """Tables and volumes on a disk of their own, as when `storage` is a mount."""
     with OnASmallDisk() as server:
@@ -206,8 +234,14 @@ def test_files_on_a_disk_that_becomes_read_only():
         assert told(server, "/readyz")[0] == 503 and told(server, "/livez")[0] == 200
         found = refusal(Door(server), "PUT", "/api/2.0/fs/files/Volumes/work/s/v/refused", b"x")
         assert found["error_code"] == "DISK_READ_ONLY", found
-        with pytest.raises(Exception, match="TEMPORARILY_UNAVAILABLE"):
-            Door(server).sql("INSERT INTO work.s.t VALUES (-1)")
+        for sql in (
+            "INSERT INTO work.s.t VALUES (-1)",
+            "INSERT INTO work.s.t SELECT id FROM range(100000)",
+            "CREATE TABLE work.s.refused (n BIGINT)",
+            "CREATE TABLE work.s.refused AS SELECT 1 AS n",
+        ):
+            with pytest.raises(Exception, match=r"TEMPORARILY_UNAVAILABLE.*DISK_READ_ONLY.*mount the disk"):
+                Door(server).sql(sql)
         work.look()
         server.inside("mount", "-o", "remount,rw", str(inner))
         until(lambda: not codes(server), "it recovers without a restart")

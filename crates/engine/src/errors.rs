@@ -7,6 +7,7 @@
 use std::error::Error;
 
 use crannog_lake::model::LogError;
+use crannog_storage::StorageError;
 use crannog_types::{Code, Problem};
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
@@ -107,8 +108,19 @@ pub(crate) fn from_object_store(error: object_store::Error) -> Problem {
                 .hint("give the account that runs the server access to it")
                 .caused_by(source)
         }
-        other => Problem::new(Code::Unavailable, "the table's folder cannot be accessed").caused_by(other),
+        // What the store has no word for: our storage says what to do about a disk.
+        object_store::Error::Generic { source, .. } => match source.downcast::<StorageError>() {
+            Ok(error) if matches!(*error, StorageError::Full(_) | StorageError::ReadOnlyDisk(_)) => (*error).into(),
+            Ok(error) => inaccessible().caused_by(error),
+            Err(source) => inaccessible().caused_by(source),
+        },
+        other => inaccessible().caused_by(other),
     }
+}
+
+fn inaccessible() -> Problem {
+    Problem::new(Code::Unavailable, "the table's folder cannot be accessed")
+        .hint("the server's log has the cause; try again when its disk or the connection to it is well")
 }
 
 /// The problem of a log that does not make sense.

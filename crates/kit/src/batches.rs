@@ -3,7 +3,6 @@
 
 use std::fmt::Debug;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crannog_store::StoreError;
@@ -11,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::steps::Steps;
 use crate::tasks::Tasks;
 
 /// Rows that may wait; more than these are in the log alone.
@@ -40,26 +40,23 @@ enum Message<R> {
 pub struct Batches<R> {
     name: &'static str,
     sender: mpsc::Sender<Message<R>>,
-    writing_since: WritingSince,
+    writes: Steps,
 }
-
-/// When the write that is under way began.
-type WritingSince = Arc<Mutex<Option<Instant>>>;
 
 impl<R: Debug + Send + Sync + 'static> Batches<R> {
     /// Starts the writer, a task of this name. It writes what waits when it is told to stop.
     pub fn start(name: &'static str, sink: impl Sink<Row = R>, tasks: &Tasks) -> Self {
         let (sender, receiver) = mpsc::channel(CAPACITY);
-        let writing_since = WritingSince::default();
-        let writer = Writer { name, sink, since: Arc::clone(&writing_since) };
+        let writes = Steps::default();
+        let writer = Writer { name, sink, writes: writes.clone() };
         tasks.spawn(name, run(writer, receiver, tasks.stopping()));
-        Batches { name, sender, writing_since }
+        Batches { name, sender, writes }
     }
 
     /// Whether one write has been under way for longer than this. A database that is away fails sooner than that, so what
     /// is found here is a way to it that hangs.
     pub fn stuck(&self, longer_than: Duration) -> bool {
-        lock(&self.writing_since).is_some_and(|since| since.elapsed() > longer_than)
+        self.writes.stuck(longer_than)
     }
 
     /// Hands in a row. When the buffer is full it is lost to the table, but not to the log.
@@ -84,7 +81,7 @@ impl<R: Debug + Send + Sync + 'static> Batches<R> {
 struct Writer<S> {
     name: &'static str,
     sink: S,
-    since: WritingSince,
+    writes: Steps,
 }
 
 async fn run<S: Sink>(writer: Writer<S>, mut receiver: mpsc::Receiver<Message<S::Row>>, stop: CancellationToken) {
@@ -133,9 +130,9 @@ async fn write<S: Sink>(writer: &Writer<S>, waiting: &mut Vec<S::Row>) {
         return;
     }
     let name = writer.name;
-    *lock(&writer.since) = Some(Instant::now());
+    let step = writer.writes.begin();
     let written = writer.sink.write(waiting).await;
-    *lock(&writer.since) = None;
+    drop(step);
     match written {
         Ok(()) => waiting.clear(),
         // Kept and tried again with the next batch; a database that stays away must not eat the memory.
@@ -147,8 +144,4 @@ async fn write<S: Sink>(writer: &Writer<S>, waiting: &mut Vec<S::Row>) {
             waiting.clear();
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -511,7 +511,8 @@ pub trait Authenticate: Send + Sync + 'static {
 pub enum InForce {
     /// It is there, and its owner is active; it expires then.
     Until(Option<Micros>),
-    /// Its owner is active, but it is not there: it was revoked, or has expired and was cleared away.
+    /// Its owner is active, but it is not there: it was revoked, or has expired and was cleared away. Or the owner may not
+    /// use its kind any more.
     Gone,
     /// Its owner was deactivated or deleted.
     Nobody,

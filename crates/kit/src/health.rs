@@ -261,13 +261,18 @@ impl Health {
         });
     }
 
-    /// A writer of batches: whether one of its writes hangs.
-    pub fn watch_writer(&self, name: &'static str, stuck: impl Fn() -> bool + Send + Sync + 'static) {
+    /// Work that is done in [`crate::Steps`]: whether one of them hangs. `step` is what one is, for the message.
+    pub fn watch_steps(
+        &self,
+        name: &'static str,
+        step: &'static str,
+        stuck: impl Fn() -> bool + Send + Sync + 'static,
+    ) {
         self.probe(name, Matters::Live, move || {
             std::future::ready(if stuck() {
                 Err(Failure {
                     code: "STUCK",
-                    message: "a batch of rows has been on its way to the database for too long".to_owned(),
+                    message: format!("{step} has been under way for too long"),
                     next_step: "look for the cause in the log; starting the server again may help",
                 })
             } else {
@@ -601,7 +606,7 @@ mod tests {
         let health = Health::with_patience(Disk::of(Path::new("/"), no_limits()), SOON);
         let rows = Arc::new(crate::batches::Batches::start("rows", Hangs, &Tasks::new()));
         let probed = Arc::clone(&rows);
-        health.watch_writer("rows", move || probed.stuck(SOON));
+        health.watch_steps("rows", "a batch of rows", move || probed.stuck(SOON));
         assert_eq!(asked(&health, Matters::Live).await.0, StatusCode::OK, "nothing waits");
         rows.add(1);
         let body = loop {

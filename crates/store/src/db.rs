@@ -98,16 +98,19 @@ impl Db {
     }
 
     /// Begins a change of nothing and ends it. It comes back when changes get through, and when the database refuses them:
-    /// an error is an answer. It does not come back while the way to the database is stuck in this process.
+    /// an error is an answer. It does not come back while the way to the database is stuck in this process, nor while a
+    /// database that takes connections does not answer on them.
     pub async fn progress(&self, evidence: &crannog_security::System) {
-        let change = async {
-            if let Ok(tx) = self.write_unaudited(evidence).await {
-                let _ = tx.commit().await;
-            }
-        };
+        let change = async { self.write_unaudited(evidence).await?.commit().await };
         match &self.0.pools {
-            Pools::Sqlite { .. } => change.await,
+            Pools::Sqlite { .. } => _ = change.await,
             Pools::Postgres(pool) => {
+                // That the pool gave up is no answer of the database's. It does so when the database hangs, too.
+                let answer = async {
+                    if let Err(StoreError::Sql(sqlx::Error::PoolTimedOut)) = change.await {
+                        std::future::pending::<()>().await;
+                    }
+                };
                 // A database that is away keeps the pool waiting too, and that is nothing that is stuck here.
                 let away = async {
                     tokio::time::sleep(POOL_PATIENCE).await;
@@ -116,7 +119,7 @@ impl Db {
                     }
                 };
                 tokio::select! {
-                    () = change => {}
+                    () = answer => {}
                     () = away => {}
                 }
             }

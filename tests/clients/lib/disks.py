@@ -53,7 +53,7 @@ class OnItsOwnDisk(Server):
             self.mountpoint.mkdir()
             # It ends when nobody can write to it any more: with this process, however that ends.
             self.keeper = subprocess.Popen(
-                [*NEW_NAMESPACE, "sh", "-c", "echo there; read line"],
+                [*NEW_NAMESPACE, "sh", "-c", f"echo there; read line; {self.at_the_end()}"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )
@@ -72,6 +72,10 @@ class OnItsOwnDisk(Server):
         """Runs a command where the disk is seen."""
         done = subprocess.run([*self.entering(), *command], capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}: {done.stderr}"
+
+    def at_the_end(self) -> str:
+        """What the keeper runs last, in its namespace, however this process ends."""
+        return ":"
 
     def prepare(self):
         raise NotImplementedError
@@ -131,3 +135,29 @@ class OnADiskThatCanLosePower(OnItsOwnDisk):
         self.mount()
         self.cut = False
         self.start()
+
+
+class OnADiskThatHangs(OnItsOwnDisk):
+    """Tables and volumes on an ext4 of their own that can be frozen: a write to it waits until it is thawed, and cannot even be
+    killed. That is why the keeper thaws it, too."""
+
+    def prepare(self):
+        self.inside("mount", "-t", "tmpfs", "-o", "size=2g", "crannog-test", str(self.mountpoint))
+        image, self.ext4 = self.mountpoint / "image", self.where() / "storage"
+        self.inside("mkdir", "--parents", "--mode", "700", str(self.ext4))
+        self.inside("truncate", "--size", "1G", str(image))
+        self.inside("/sbin/mkfs.ext4", "-q", str(image))
+        self.inside("mount", "-o", "loop", str(image), str(self.ext4))
+        self.inside("chmod", "700", str(self.ext4))
+
+    def where(self) -> Path:
+        return self.folder / "data"
+
+    def at_the_end(self) -> str:
+        return f"/sbin/fsfreeze --unfreeze {self.folder}/data/storage 2>/dev/null"
+
+    def freeze(self):
+        self.inside("/sbin/fsfreeze", "--freeze", str(self.ext4))
+
+    def thaw(self):
+        self.inside("/sbin/fsfreeze", "--unfreeze", str(self.ext4))

@@ -32,8 +32,12 @@ use crate::cli::Failure;
 /// A commit that takes longer than this hangs: it writes one small file, or one Parquet file of at most 100,000 rows.
 const STUCK: Duration = Duration::from_secs(8);
 
-/// A batch of rows that takes longer than this hangs: a database that is away is given up sooner.
+/// A step of background work that takes longer than this hangs: a batch of rows, a few rows read or changed. A database that
+/// is away is given up sooner.
 const HANGS: Duration = Duration::from_secs(7);
+
+/// What a step of the writers of batches is.
+const ROWS: &str = "a batch of rows on its way to the database";
 
 /// Everything that serves.
 pub(super) struct Components {
@@ -142,6 +146,7 @@ impl Components {
         let history = History::start(db.clone(), Arc::clone(&recorder), tasks);
         let (commits, remembered) = (Arc::clone(&arbiter), Arc::clone(&history));
         let follower = Follower::start(governance.clone(), Arc::clone(&arbiter), tasks).await?;
+        let follows = Arc::clone(&follower);
         let lake = Lake { governance: governance.clone(), engine, arbiter, history, follower };
         let limits = statements::Limits {
             running: config.statements_running,
@@ -162,18 +167,25 @@ impl Components {
             async move { files.rehearse().await.map_err(files_failure) }
         });
         let audit = Arc::clone(&recorder);
-        health.watch_writer("audit writer", move || audit.stuck(HANGS));
-        health.watch_writer("query history", move || remembered.stuck(HANGS));
+        health.watch_steps("audit writer", ROWS, move || audit.stuck(HANGS));
+        health.watch_steps("query history", ROWS, move || remembered.stuck(HANGS));
+        health.watch_steps("catalog follower", "a step in following a table's log", move || follows.stuck(HANGS));
         health.probe("arbiter", Matters::Live, move || {
             let hangs = commits.stuck(STUCK);
             async move {
                 match hangs {
                     None => Ok(()),
-                    Some(_) => Err(Unhealthy {
-                        code: "COMMIT_STUCK",
-                        message: format!("a commit to a table has been under way for more than {} s", STUCK.as_secs()),
-                        next_step: "look whether the disk of the table answers; the log names the table",
-                    }),
+                    Some(location) => {
+                        tracing::error!(%location, "a commit to a table hangs");
+                        Err(Unhealthy {
+                            code: "COMMIT_STUCK",
+                            message: format!(
+                                "a commit to a table has been under way for more than {} s",
+                                STUCK.as_secs()
+                            ),
+                            next_step: "look whether the disk of the table answers; the log names the table",
+                        })
+                    }
                 }
             }
         });

@@ -338,8 +338,9 @@ impl Identity {
         }
         let scopes = "UPDATE securable SET owner = $2 WHERE owner = $1 AND kind = $3";
         tx.run(scopes, params![principal.id, self.ground.admins, Kind::SecretScope.word()]).await?;
-        let owned = "SELECT kind, path, (SELECT count(*) FROM securable WHERE owner = $1) FROM securable \
-             WHERE owner = $1 ORDER BY path LIMIT 1";
+        // A warehouse has an id in its path; people know it by its name.
+        let owned = "SELECT s.kind, coalesce(w.name, s.path), (SELECT count(*) FROM securable WHERE owner = $1) \
+             FROM securable s LEFT JOIN warehouse w ON w.id = s.id WHERE s.owner = $1 ORDER BY s.path LIMIT 1";
         if let Some(row) = tx.row(owned, params![principal.id]).await? {
             let example = format!("{} {}", row.text(0)?, row.text(1)?);
             return Err(IdentityError::Owns { name: principal.name, count: row.int(2)?, example }.into());

@@ -52,10 +52,29 @@ impl TokenCache {
     }
 }
 
-const OWNER: &str = "SELECT p.id, p.name, t.expires_at FROM token t JOIN principal p ON p.id = t.principal \
-     WHERE t.hash = $1 AND t.kind = $2 AND p.active = 1 AND (t.kind = 'oauth' OR EXISTS (SELECT 1 \
-     FROM authorization_grant a JOIN closure c ON c.principal = a.principal WHERE c.member = p.id \
-     AND a.way = CASE t.kind WHEN 'personal' THEN 'tokens' ELSE 'passwords' END))";
+/// That the owner `p` of a token `t` may use tokens of its kind.
+macro_rules! may_be_used {
+    () => {
+        "(t.kind = 'oauth' OR EXISTS (SELECT 1 FROM authorization_grant a JOIN closure c ON c.principal = a.principal \
+         WHERE c.member = p.id AND a.way = CASE t.kind WHEN 'personal' THEN 'tokens' ELSE 'passwords' END))"
+    };
+}
+
+const OWNER: &str = concat!(
+    "SELECT p.id, p.name, t.expires_at FROM token t JOIN principal p ON p.id = t.principal \
+     WHERE t.hash = $1 AND t.kind = $2 AND p.active = 1 AND ",
+    may_be_used!()
+);
+
+/// A token that may not be used any more counts as gone; a password does not have a row that says when it was revoked, so
+/// what counts is whether it may be used.
+const STATE: &str = concat!(
+    "SELECT p.active, t.hash, t.expires_at, (SELECT count(*) FROM authorization_grant a JOIN closure c \
+     ON c.principal = a.principal WHERE c.member = p.id AND a.way = 'passwords') \
+     FROM principal p LEFT JOIN token t ON t.principal = p.id AND t.hash = $1 AND ",
+    may_be_used!(),
+    " WHERE p.id = $2"
+);
 
 impl Identity {
     /// The owner of a token of one of these kinds that is in force.
@@ -217,8 +236,6 @@ impl Authenticate for Identity {
         credentials: &'a Credentials,
         who: &'a Who,
     ) -> Pin<Box<dyn Future<Output = Result<InForce>> + Send + 'a>> {
-        const STATE: &str = "SELECT p.active, t.hash, t.expires_at FROM principal p \
-             LEFT JOIN token t ON t.principal = p.id AND t.hash = $1 WHERE p.id = $2";
         Box::pin(async move {
             let text = match credentials {
                 Credentials::Bearer(text) | Credentials::Session(text) => text,
@@ -227,13 +244,9 @@ impl Authenticate for Identity {
             let token = credentials::read(text).map(|(_, hash)| hex(&hash));
             let by_token = token.is_some();
             let row = self.db.read(&authenticate_task()).row(STATE, params![token, who.id]).await?;
-            Ok(match row {
-                Some(row) if row.int(0)? == 1 && (row.opt_text(1)?.is_some() || !by_token) => {
-                    InForce::Until(row.opt_int(2)?.map(Micros))
-                }
-                Some(row) if row.int(0)? == 1 => InForce::Gone,
-                _ => InForce::Nobody,
-            })
+            let Some(row) = row.filter(|row| matches!(row.int(0), Ok(1))) else { return Ok(InForce::Nobody) };
+            let there = if by_token { row.opt_text(1)?.is_some() } else { row.int(3)? > 0 };
+            Ok(if there { InForce::Until(row.opt_int(2)?.map(Micros)) } else { InForce::Gone })
         })
     }
 }

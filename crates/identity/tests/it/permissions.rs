@@ -14,6 +14,8 @@ async fn warehouse(world: &World) -> String {
     let sql = "INSERT INTO securable (id, kind, parent, name, folded, path, owner, created_at, created_by, updated_at, \
          updated_by) VALUES ($1, 'warehouse', $2, 'w', 'w', 'w', $3, 0, 'x', 0, 'x')";
     tx.run(sql, params![id, SecurableId::METASTORE, world.identity.ground().admins]).await.unwrap();
+    let sql = "INSERT INTO warehouse (id, name, size, running, settings) VALUES ($1, 'Night shift', 'Small', 1, '{}')";
+    tx.run(sql, params![id]).await.unwrap();
     tx.bump().await.unwrap();
     tx.commit().await.unwrap();
     id.to_string()
@@ -47,7 +49,7 @@ on_each! {
         let ana_id = world.get(&ana, "/api/2.0/preview/scim/v2/Me").await.of(200)["id"].as_str().unwrap().to_owned();
         let owner = world.call(&admin, "DELETE", &format!("/api/2.0/preview/scim/v2/Users/{ana_id}"), Value::Null).await;
         assert_eq!(owner.status, 400, "{}", owner.text);
-        assert!(owner.text.contains("warehouse w"));
+        assert!(owner.text.contains("warehouse Night shift"), "{}", owner.text);
         for bad in [level("CAN_FLY"), json!({ "access_control_list": [{ "permission_level": "CAN_USE" }] })] {
             assert_eq!(world.patch(&admin, &path, bad).await.status, 400);
         }

@@ -1,10 +1,91 @@
 //! The life of a token.
 
-use serde_json::json;
+use crannog_kit::{Authenticate, Credentials, InForce};
+use crannog_security::Who;
+use crannog_types::PrincipalId;
+use serde_json::{Value, json};
+
+use crate::world::World;
 
 const ME: &str = "/api/2.0/preview/scim/v2/Me";
 
+/// What is said of a credential of Ana's that was accepted before.
+async fn in_force(world: &World, ana: &str, credentials: &Credentials) -> InForce {
+    let who = Who { id: PrincipalId(ana.parse().unwrap()), name: "ana@example.com".into() };
+    world.identity.in_force(credentials, &who).await.unwrap()
+}
+
+/// Says who besides administrators may use a way to sign in.
+async fn allow(world: &World, way: &str, group: Option<&str>) {
+    let given: Vec<Value> =
+        group.iter().map(|group| json!({ "group_name": group, "permission_level": "CAN_USE" })).collect();
+    let path = format!("/api/2.0/permissions/authorization/{way}");
+    world.call(&world.admin(), "PUT", &path, json!({ "access_control_list": given })).await.of(200);
+}
+
 on_each! {
+    /// What outlives its request asks again: whether the token is there, may be used, and its owner is active.
+    async fn a_token_is_in_force_until_it_or_its_use_or_its_owner_is_gone(world: &World) {
+        let ana = world.user("ana@example.com").await;
+        let first = world.token_for("ana@example.com").await;
+        let bearer = |token: &str| Credentials::Bearer(token.to_owned());
+        assert!(matches!(in_force(world, &ana, &bearer(&first)).await, InForce::Until(_)));
+        assert_eq!(in_force(world, &ana, &bearer(&world.admin())).await, InForce::Gone, "it is somebody else's");
+        assert_eq!(in_force(world, "987654321", &bearer(&first)).await, InForce::Nobody);
+
+        let made = world.post(&first, "/api/2.0/token/create", json!({ "lifetime_seconds": 60 })).await.of(200);
+        let (second, info) = (made["token_value"].as_str().unwrap(), &made["token_info"]);
+        let until = InForce::Until(Some(crannog_types::Micros(info["expiry_time"].as_i64().unwrap() * 1_000)));
+        let basic = Credentials::Basic { user: "token".to_owned(), password: second.to_owned() };
+        for credentials in [bearer(second), basic] {
+            let found = in_force(world, &ana, &credentials).await;
+            let (InForce::Until(Some(found)), InForce::Until(Some(told))) = (found, until) else { panic!("{found:?}") };
+            assert_eq!(found.millis(), told.millis());
+        }
+        world.post(&first, "/api/2.0/token/delete", json!({ "token_id": info["token_id"] })).await.of(200);
+        assert_eq!(in_force(world, &ana, &bearer(second)).await, InForce::Gone);
+
+        allow(world, "tokens", None).await;
+        assert_eq!(in_force(world, &ana, &bearer(&first)).await, InForce::Gone, "she may not use tokens");
+        allow(world, "tokens", Some("account users")).await;
+        assert!(matches!(in_force(world, &ana, &bearer(&first)).await, InForce::Until(_)));
+
+        let path = format!("/api/2.0/preview/scim/v2/Users/{ana}");
+        let off = json!({ "Operations": [{ "op": "replace", "path": "active" }] });
+        world.patch(&world.admin(), &path, off).await.of(200);
+        assert_eq!(in_force(world, &ana, &bearer(&first)).await, InForce::Nobody);
+        let on = json!({ "Operations": [{ "op": "replace", "value": { "active": true } }] });
+        world.patch(&world.admin(), &path, on).await.of(200);
+        assert!(matches!(in_force(world, &ana, &bearer(&first)).await, InForce::Until(_)));
+        assert_eq!(world.call(&world.admin(), "DELETE", &path, Value::Null).await.status, 204);
+        assert_eq!(in_force(world, &ana, &bearer(&first)).await, InForce::Nobody);
+    }
+
+    /// The same of passwords and of the sessions that begin with one.
+    async fn a_password_and_a_session_are_in_force_while_passwords_may_be_used(world: &World) {
+        let ana = world.user("ana@example.com").await;
+        let asked = json!({ "user_name": "ana@example.com" });
+        let made = world.post(&world.admin(), "/api/2.0/crannog/setup-links", asked).await.of(200);
+        let code = made["setup_url"].as_str().unwrap().split("code=").nth(1).unwrap();
+        let fields = [("code", code), ("password", "a good password"), ("again", "a good password")];
+        let done = world.form("/setup", None, &fields).await;
+        let cookie = done.header("set-cookie").unwrap().split(';').next().unwrap();
+        let session = Credentials::Session(cookie.split_once('=').unwrap().1.to_owned());
+        let password =
+            Credentials::Basic { user: "ana@example.com".to_owned(), password: "a good password".to_owned() };
+        assert_eq!(in_force(world, &ana, &password).await, InForce::Until(None));
+        assert!(matches!(in_force(world, &ana, &session).await, InForce::Until(Some(_))));
+        allow(world, "passwords", None).await;
+        for credentials in [&password, &session] {
+            assert_eq!(in_force(world, &ana, credentials).await, InForce::Gone);
+        }
+        allow(world, "passwords", Some("account users")).await;
+        assert_eq!(in_force(world, &ana, &password).await, InForce::Until(None));
+        assert_eq!(world.form("/logout", Some(cookie), &[]).await.status, 303);
+        assert_eq!(in_force(world, &ana, &session).await, InForce::Gone);
+        assert_eq!(in_force(world, &ana, &password).await, InForce::Until(None));
+    }
+
     /// Made, listed, used, revoked: and out at the next request.
     async fn a_revoked_token_is_out_at_the_next_request(world: &World) {
         world.user("ana@example.com").await;

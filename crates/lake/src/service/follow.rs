@@ -6,7 +6,8 @@
 //! our seal are another program's, and are recorded as such; nobody is named for them.
 //!
 //! Before a table is committed to it is put under watch in the database. What commits, and what follows it, runs in a task
-//! that no client's disconnect and no cancel ends.
+//! that no client's disconnect and no cancel ends. Each piece of it that is short by itself is a step that health watches; reading
+//! a table's whole state is not: how long that takes depends on the table.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use crannog_governance::Governance;
 use crannog_governance::service::table_logs::{self, Copy, Known, News};
-use crannog_kit::{Tasks, clock};
+use crannog_kit::{Steps, Tasks, clock};
 use crannog_security::{Caller, Origin, System, Task, Who};
 use crannog_storage::{Access, Folder};
 use crannog_store::{Audit, AuditEvent};
@@ -52,6 +53,7 @@ pub struct Follower {
     origins: Mutex<HashMap<String, Arc<Origin>>>,
     /// How many tasks commit or follow.
     busy: watch::Sender<usize>,
+    steps: Steps,
 }
 
 /// What is kept of one table.
@@ -100,6 +102,7 @@ impl Follower {
             tables: Mutex::default(),
             origins: Mutex::default(),
             busy: watch::Sender::new(0),
+            steps: Steps::default(),
         });
         let watched = table_logs::watched(&follower.governance.db, &system()).await?;
         let (sweeper, stop) = (Arc::clone(&follower), tasks.stopping());
@@ -113,7 +116,7 @@ impl Follower {
                     () = stop.cancelled() => return,
                     () = tokio::time::sleep(SWEEP) => {}
                 }
-                match table_logs::watched(&sweeper.governance.db, &system()).await {
+                match sweeper.step(table_logs::watched(&sweeper.governance.db, &system())).await {
                     Ok(watched) => sweeper.sweep(watched).await,
                     Err(problem) => tracing::warn!(cause = problem.chain(), "watches cannot be read"),
                 }
@@ -255,9 +258,10 @@ impl Follower {
             return Ok(());
         }
         let (db, system) = (&self.governance.db, &system());
-        again(|| table_logs::watch(db, system, id)).await?;
+        again(|| self.step(table_logs::watch(db, system, id))).await?;
         *lock(&table.watched) = Some(now);
-        let Some(known) = table_logs::known(db, system, id).await?.filter(|known| known.version.is_none()) else {
+        let known = self.step(table_logs::known(db, system, id)).await?;
+        let Some(known) = known.filter(|known| known.version.is_none()) else {
             return Ok(());
         };
         let folder = self.governance.storage.open(system, &known.location, Access::Read)?;
@@ -277,7 +281,7 @@ impl Follower {
             if turn.is_some_and(|known| known >= state.version) {
                 return Ok(());
             }
-            let Some(known) = table_logs::known(db, system, id).await? else {
+            let Some(known) = self.step(table_logs::known(db, system, id)).await? else {
                 lock(&self.tables).remove(&id);
                 return Ok(());
             };
@@ -288,7 +292,7 @@ impl Follower {
             let mut at = known;
             loop {
                 let news = self.news(&at, folder, &state).await?;
-                if !again(|| table_logs::note(db, system, &at, &news)).await? {
+                if !again(|| self.step(table_logs::note(db, system, &at, &news))).await? {
                     break;
                 }
                 *turn = Some(news.version);
@@ -320,7 +324,7 @@ impl Follower {
         for version in before + 1..=until {
             let found = match self.arbiter.remembered(folder, version) {
                 Some(actions) => Some(actions),
-                None => read_notes(folder, version).await?,
+                None => self.step(read_notes(folder, version)).await?,
             };
             let Some(actions) = found else {
                 // The log was cleaned up behind a checkpoint: that there was something is all that can be said.
@@ -370,16 +374,28 @@ impl Follower {
         for id in watched {
             let followed = async {
                 let (db, system) = (&self.governance.db, &system());
-                let Some(known) = table_logs::known(db, system, id).await? else { return Ok(()) };
+                let Some(known) = self.step(table_logs::known(db, system, id)).await? else { return Ok(()) };
                 let folder = self.governance.storage.open(system, &known.location, Access::Read)?;
                 self.follow(id, &folder).await?;
                 let old = clock::now().plus_seconds(-FORGOTTEN);
-                again(|| table_logs::unwatch(db, system, id, old)).await
+                again(|| self.step(table_logs::unwatch(db, system, id, old))).await
             };
             if let Err(problem) = followed.await {
                 tracing::warn!(%id, cause = problem.chain(), "a table's log could not be followed");
             }
         }
+    }
+
+    /// Whether a step of following has been under way for longer than this: the database or a disk hangs.
+    pub fn stuck(&self, longer_than: Duration) -> bool {
+        self.steps.stuck(longer_than)
+    }
+
+    async fn step<T>(&self, work: impl Future<Output = T>) -> T {
+        let step = self.steps.begin();
+        let done = work.await;
+        drop(step);
+        done
     }
 
     /// Forgets a table that was dropped.
