@@ -24,6 +24,7 @@ def test_each_file_is_enabled_or_a_gap_with_a_reason():
     enabled, gaps = [e[0] for e in listed("enabled.txt")], listed("gaps.txt")
     assert sorted(enabled + [g[0] for g in gaps]) == there
     assert [g[0] for g in gaps if len(g) < 2] == [], "a gap without a reason"
+    assert {e[1].strip() for e in listed("enabled.txt") if len(e) > 1} == {"once"}, "a word that `make test` does not know"
 
 
 def test_gaps_only_shrink():

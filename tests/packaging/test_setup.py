@@ -168,6 +168,46 @@ def test_a_python_that_is_too_old_is_not_taken(tmp_path):
     assert done.stdout == "apt-get install --yes --no-install-recommends python3 python3-venv\n" or "missing" in done.stderr
 
 
+BROWSER = "echo 'Chromium 154.0.1 built on a test'"
+# What Ubuntu's apt installs under this name.
+SNAP = "echo 'Command requires the chromium snap to be installed.' >&2; exit 1"
+
+
+def browser(machine: Machine, named: Path | None = None) -> subprocess.CompletedProcess:
+    environment = {"PATH": str(machine.bin), "HOME": str(machine.folder)} | ({"CRANNOG_CHROMIUM": str(named)} if named else {})
+    command = [machine.bin / "bash", REPOSITORY / "scripts" / "setup", "browser"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+
+
+def test_the_browser_on_the_path_is_found_and_a_snaps_stand_in_is_none(tmp_path):
+    ubuntu = machine(tmp_path)
+    ubuntu.add("chromium-browser", SNAP)
+    done = browser(ubuntu)
+    assert (done.returncode, done.stdout) == (2, "")
+    for word in ("sign-in pages", "CRANNOG_CHROMIUM=/path/to/chrome", "The demo needs none"):
+        assert word in done.stderr, done.stderr
+    ubuntu.add("google-chrome", BROWSER)
+    assert browser(ubuntu).stdout == f"{ubuntu.bin}/google-chrome\n"
+    ubuntu.add("chromium", BROWSER)
+    assert browser(ubuntu).stdout == f"{ubuntu.bin}/chromium\n"
+
+
+def test_the_browser_that_is_named_is_taken_or_refused(tmp_path):
+    ubuntu = machine(tmp_path)
+    ubuntu.add("chromium", BROWSER)
+    own = tmp_path / "own browser"
+    own.write_text(f"#!/bin/bash\n{BROWSER}\n")
+    own.chmod(0o755)
+    assert browser(ubuntu, own).stdout == f"{own}\n"
+    for wrong, body in (("away", None), ("no browser", SNAP)):
+        file = tmp_path / wrong
+        if body:
+            file.write_text(f"#!/bin/bash\n{body}\n")
+            file.chmod(0o755)
+        done = browser(ubuntu, file)
+        assert done.returncode == 2 and f"CRANNOG_CHROMIUM={file} is no browser that starts" in done.stderr, done.stderr
+
+
 def test_make_help_lists_every_target_with_what_it_does():
     done = subprocess.run(["make", "--no-print-directory", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
     listed = {line.split()[1]: line for line in done.stdout.splitlines()}

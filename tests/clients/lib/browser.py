@@ -1,12 +1,13 @@
-"""A real browser: Debian's Chromium without a window, driven by Playwright. What a page complains of fails the test.
+"""A real browser: Chromium or Chrome without a window, driven by Playwright. `scripts/setup browser` says which. What a page complains of fails the test.
 
 One browser for each file of tests, closed at its end: Playwright keeps an event loop running in this thread, in which other
 clients could not start theirs.
 """
 
-import shutil
+import subprocess
 from contextlib import contextmanager
 
+from harness import REPOSITORY
 from playwright.sync_api import sync_playwright
 
 PHONE = {"width": 360, "height": 740}
@@ -14,9 +15,10 @@ DESK = {"width": 1280, "height": 900}
 
 
 def chromium() -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert found, "no Chromium on this machine; `scripts/setup test` says how to get it"
-    return found
+    command = [str(REPOSITORY / "scripts" / "setup"), "browser"]
+    found = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    assert found.returncode == 0, found.stderr
+    return found.stdout.strip()
 
 
 @contextmanager
