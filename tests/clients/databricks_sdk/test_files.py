@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+import requests
 from databricks.sdk.errors import DatabricksError, NotFound, PermissionDenied
 
 
@@ -83,3 +84,28 @@ def test_reading_and_writing_are_two_grants(admin, person, catalog, volume, gran
     who.client.files.upload(f"{volume}/g", io.BytesIO(b"y"))
     with pytest.raises(NotFound):
         admin.client.files.get_metadata("/Volumes/no/such/volume/f")
+
+
+def test_a_download_in_many_ranges_is_one_row_of_the_audit(admin, volume):
+    admin.client.files.upload(f"{volume}/f", io.BytesIO(b"0123456789"))
+    for first in range(0, 10, 2):
+        ask = urllib.request.Request(f"{admin.server.url}/api/2.0/fs/files{volume}/f")
+        ask.add_header("Authorization", f"Bearer {admin.token}")
+        ask.add_header("Range", f"bytes={first}-{first + 1}")
+        with urllib.request.urlopen(ask, timeout=30) as answer:
+            assert answer.status == 206
+    assert admin.client.files.download(f"{volume}/f").contents.read() == b"0123456789"
+    rows = admin.sql(
+        "SELECT user_identity.email, service_name, request_params['volume_full_name'] FROM system.access.audit "
+        f"WHERE action_name = 'filesGet' AND request_params['path'] = '{volume}/f'"
+    )
+    assert rows == [[admin.client.current_user.me().user_name, "filesystem", ".".join(volume.split("/")[2:])]]
+
+
+@pytest.mark.parametrize("body", ["in one piece", "in chunks"])
+def test_who_uploads_with_a_wrong_token_is_told_so(admin, volume, body):
+    """requests sends all of a body before it looks for the answer."""
+    sent = bytes(8 << 20) if body == "in one piece" else (bytes(1 << 20) for _ in range(8))
+    url = f"{admin.server.url}/api/2.0/fs/files{volume}/f"
+    answer = requests.put(url, data=sent, headers={"Authorization": "Bearer wrong"}, timeout=60)
+    assert (answer.status_code, answer.json()["error_code"]) == (401, "UNAUTHENTICATED")
