@@ -8,6 +8,8 @@
 //! - `scan`, `scan_files`, `prune`, `mapping`: a Delta table as DataFusion reads it
 //! - `footers`: what the ends of data files say, kept
 //! - `plan`, `constant`: queries, and rows that need no plan
+//! - `lazily`: what can fail runs only where the conditions left of it let it
+//! - `generator`: many rows of one
 //! - `write`, `bounds`: rows into data files, with statistics
 //! - `compute`: the threads that all of it computes on
 //! - `errors`: what went wrong, in the caller's words
@@ -21,7 +23,9 @@ mod engine;
 mod errors;
 mod files;
 mod footers;
+mod generator;
 mod kernel;
+mod lazily;
 mod mapping;
 mod plan;
 mod prune;

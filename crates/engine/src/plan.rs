@@ -12,7 +12,9 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use async_trait::async_trait;
-use crannog_lake::ports::{BoundQuery, ExplainMode, InsertInto, Prepared, Relation, RelationKey, Relations, RowStream};
+use crannog_lake::ports::{
+    BoundQuery, ExplainMode, InsertInto, Prepared, Relation, RelationKey, Relations, RowStream, Session,
+};
 use crannog_types::{Problem, Result};
 use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -27,6 +29,7 @@ use crate::bind::{Binder, Env, Facts, Rel, Source, Sources, View};
 use crate::constant;
 use crate::errors::{from_datafusion, is_out_of_memory};
 use crate::footers::Footers;
+use crate::lazily;
 use crate::session::{QueryLimits, Runtime};
 use crate::spark::zone::Zone;
 use crate::spark::{kernel, types};
@@ -56,16 +59,19 @@ impl Planner {
     /// Spark's, with its condition in the problem's reason.
     pub async fn prepare(&self, query: BoundQuery) -> Result<Box<dyn Prepared>> {
         let BoundQuery { query, relations, session, into } = query;
-        let facts = Facts {
-            zone: Zone::parse(&session.time_zone).map_err(from_datafusion)?,
-            zone_name: session.time_zone,
-            catalog: session.catalog,
-            schema: session.schema,
-            user: session.user,
-            groups: session.groups,
-            now: session.now.0,
-        };
+        let facts = facts(session)?;
         let sources = sources(relations, &self.footers).await?;
+        self.prepare_over(facts, query, sources, into).await
+    }
+
+    /// A query over these relations.
+    pub(crate) async fn prepare_over(
+        &self,
+        facts: Facts,
+        query: datafusion::sql::sqlparser::ast::Query,
+        sources: Sources,
+        into: Option<InsertInto>,
+    ) -> Result<Box<dyn Prepared>> {
         let runtime = self.runtime.clone();
         if let Some(into) = &into
             && constant::is_plain_values(&query)
@@ -83,6 +89,18 @@ impl Planner {
         })
         .await
     }
+}
+
+pub(crate) fn facts(session: Session) -> Result<Facts> {
+    Ok(Facts {
+        zone: Zone::parse(&session.time_zone).map_err(from_datafusion)?,
+        zone_name: session.time_zone,
+        catalog: session.catalog,
+        schema: session.schema,
+        user: session.user,
+        groups: session.groups,
+        now: session.now.0,
+    })
 }
 
 /// Runs on a thread of its own, with a deep stack.
@@ -140,7 +158,11 @@ pub(crate) fn bind(
         }
     };
     let rel = exactly(&binder, rel)?;
-    let optimized = state.optimize(&rel.plan).and_then(guarded).map_err(from_datafusion)?;
+    let optimized = lazily::filtered(rel.plan.clone())
+        .and_then(|plan| state.optimize(&plan))
+        .and_then(guarded)
+        .and_then(lazily::plan)
+        .map_err(from_datafusion)?;
     let scans = binder.scans.into_inner().into_iter().collect();
     Ok((optimized, rel.plan, schema, scans))
 }

@@ -32,7 +32,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::SchedulingType;
-use datafusion::physical_plan::filter_pushdown::FilterPushdownPropagation;
+use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan, SortOrderPushdownResult};
 use object_store::ObjectStore;
@@ -362,7 +362,13 @@ impl DataSource for DeltaScan {
         filters: Vec<Arc<dyn PhysicalExpr>>,
         config: &ConfigOptions,
     ) -> PlanResult<FilterPushdownPropagation<Arc<dyn DataSource>>> {
-        let FilterPushdownPropagation { filters, updated_node } = self.inner.try_pushdown_filters(filters, config)?;
+        // What can fail runs above the scan: a failure inside of the Parquet reader would lose its condition.
+        let fails: Vec<bool> = filters.iter().map(crate::lazily::physical_may_fail).collect();
+        let sound = filters.into_iter().zip(&fails).filter(|(_, fails)| !**fails).map(|(filter, _)| filter).collect();
+        let FilterPushdownPropagation { filters, updated_node } = self.inner.try_pushdown_filters(sound, config)?;
+        let mut taken = filters.into_iter();
+        let filters = fails.into_iter().map(|fails| if fails { None } else { taken.next() }.unwrap_or(PushedDown::No));
+        let filters = filters.collect();
         Ok(FilterPushdownPropagation { filters, updated_node: updated_node.map(|inner| self.around(inner)) })
     }
 

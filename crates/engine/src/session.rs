@@ -75,12 +75,15 @@ fn state(env: &Arc<RuntimeEnv>, partitions: usize, hash_join: bool) -> SessionSt
         .with_create_default_catalog_and_schema(false);
     let options = config.options_mut();
     options.execution.parquet.schema_force_view_types = false;
-    // Columns that no filter looks at are only decoded for the rows that the filters leave. In the order in which they
-    // were written: a filter may keep the next one from a value at which it fails.
+    // Columns that no filter looks at are only decoded for the rows that the filters leave.
     options.execution.parquet.pushdown_filters = true;
     options.execution.time_zone = Some("UTC".to_owned());
     options.optimizer.prefer_hash_join = hash_join;
     // Spark's `sum` and friends were bound by us: nothing may be coerced again.
     options.sql_parser.map_string_types_to_utf8view = false;
-    SessionStateBuilder::new().with_config(config).with_runtime_env(Arc::clone(env)).build()
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(Arc::clone(env))
+        .with_physical_optimizer_rules(crate::lazily::rules())
+        .build()
 }

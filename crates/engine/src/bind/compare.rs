@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{ScalarValue, Spans};
+use datafusion::functions_aggregate as fa;
 use datafusion::logical_expr::expr::{InList, InSubquery};
-use datafusion::logical_expr::{Expr, LogicalPlan, Operator, Subquery};
+use datafusion::logical_expr::{Case, Expr, LogicalPlan, LogicalPlanBuilder, Operator, Subquery};
 use datafusion::sql::sqlparser::ast;
 
 use super::expr::{Cx, binary};
-use super::{Binder, Bound, ScopeColumn};
+use super::{Binder, Bound, Rel, ScopeColumn};
 use crate::spark::error::{Result, spark, spark_hint};
 use crate::spark::functions::nested::named_struct;
 use crate::spark::types;
@@ -127,7 +129,8 @@ impl Binder {
             })?;
             pairs.push((self.cast(value, &ty)?, self.cast(other, &ty)?));
         }
-        let (left, right) = if pairs.len() == 1 {
+        let pairs_count = pairs.len();
+        let (left, right) = if pairs_count == 1 {
             pairs.remove(0)
         } else {
             let named = |at: usize, bound: Bound| bound.named(format!("col{}", at + 1));
@@ -135,6 +138,13 @@ impl Binder {
                 pairs.into_iter().enumerate().map(|(at, (a, b))| (named(at, a), named(at, b))).unzip();
             (named_struct(left)?, named_struct(right)?)
         };
+        if pairs_count == 1
+            && cx.is_value()
+            && let Some(left) = seen_from_inside(left.expr.clone(), cx)
+        {
+            let value = self.membership(rel, left, right, &name)?;
+            return Ok(if negated { self.not(value) } else { value });
+        }
         rel = self.project_to(rel, vec![right])?;
         let expr = Expr::InSubquery(InSubquery::new(Box::new(left.expr), subquery_of(rel.plan), false));
         let bound = Bound::new(expr, DataType::Boolean, name);
@@ -152,11 +162,85 @@ impl Binder {
         })
     }
 
+    /// `x IN (SELECT …)` as a value of three: true when a row is equal; else NULL when `x` or one of the rows is NULL; else
+    /// false. As a condition of WHERE it is a semi join, which knows two.
+    fn membership(&self, rel: Rel, left: Expr, right: Bound, name: &str) -> Result<Bound> {
+        let rel = self.project_to(rel, vec![right])?;
+        let Some(column) = rel.columns.first().map(|column| Expr::Column(column.column.clone())) else {
+            return Err(crate::spark::error::unsupported("a subquery without columns"));
+        };
+        let number = |plan: LogicalPlan, of: Expr| -> Result<Expr> {
+            let count = fa::expr_fn::count(of).alias(self.column_name("rows"));
+            let plan = LogicalPlanBuilder::from(plan).aggregate(Vec::<Expr>::new(), vec![count])?.build()?;
+            Ok(Expr::ScalarSubquery(subquery_of(plan)))
+        };
+        let whole = |value: i64| Expr::Literal(ScalarValue::Int64(Some(value)), None);
+        let truth = |value: Option<bool>| Box::new(Expr::Literal(ScalarValue::Boolean(value), None));
+        let equal = binary(column.clone(), Operator::Eq, left.clone());
+        let equal = LogicalPlanBuilder::from(rel.plan.clone()).filter(equal)?.build()?;
+        let found = binary(number(equal, whole(1))?, Operator::Gt, whole(0));
+        let (all, known) = (number(rel.plan.clone(), whole(1))?, number(rel.plan, column)?);
+        let none = binary(all.clone(), Operator::Eq, whole(0));
+        let unknown =
+            binary(Expr::IsNull(Box::new(seen_from_outside(left)?)), Operator::Or, binary(known, Operator::Lt, all));
+        let cases = vec![
+            (Box::new(found), truth(Some(true))),
+            (Box::new(none), truth(Some(false))),
+            (Box::new(unknown), truth(None)),
+        ];
+        Ok(Bound::new(Expr::Case(Case::new(None, cases, Some(truth(Some(false))))), DataType::Boolean, name))
+    }
+
+    /// `EXISTS (SELECT …)` as a value.
+    pub(super) fn existence(&self, subquery: Subquery, negated: bool) -> Result<Expr> {
+        let zero = Expr::Literal(ScalarValue::Int64(Some(0)), None);
+        let count =
+            fa::expr_fn::count(Expr::Literal(ScalarValue::Int64(Some(1)), None)).alias(self.column_name("rows"));
+        let plan = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone());
+        let plan = plan.aggregate(Vec::<Expr>::new(), vec![count])?.build()?;
+        let operator = if negated { Operator::Eq } else { Operator::Gt };
+        Ok(binary(Expr::ScalarSubquery(subquery_of(plan)), operator, zero))
+    }
+
     pub(super) fn subquery(&self, query: &ast::Query, cx: &Cx<'_>) -> Result<(Subquery, Vec<ScopeColumn>)> {
         let scope = cx.scope;
         let rel = self.query(query, cx.env, Some(&scope))?;
         Ok((subquery_of(rel.plan), rel.columns))
     }
+}
+
+/// The expression as a subquery sees it: its columns are those of the query around. `None`: a column is not of FROM.
+fn seen_from_inside(expr: Expr, cx: &Cx<'_>) -> Option<Expr> {
+    let mut known = true;
+    let seen = expr.transform(|node| match node {
+        Expr::Column(column) => match cx.scope.columns.iter().find(|known| known.column == column) {
+            Some(found) => {
+                let field = Arc::new(super::field(&column.name, &found.ty));
+                Ok(Transformed::yes(Expr::OuterReferenceColumn(field, column)))
+            }
+            None => {
+                known = false;
+                Ok(Transformed::no(Expr::Column(column)))
+            }
+        },
+        Expr::OuterReferenceColumn(..) | Expr::ScalarSubquery(_) => {
+            known = false;
+            Ok(Transformed::no(node))
+        }
+        node => Ok(Transformed::no(node)),
+    });
+    seen.ok().map(|seen| seen.data).filter(|_| known)
+}
+
+/// What [`seen_from_inside`] was given.
+fn seen_from_outside(expr: Expr) -> Result<Expr> {
+    let back = |node| {
+        Ok(match node {
+            Expr::OuterReferenceColumn(_, column) => Transformed::yes(Expr::Column(column)),
+            node => Transformed::no(node),
+        })
+    };
+    Ok(expr.transform(back)?.data)
 }
 
 /// The plan as an expression's subquery.

@@ -55,6 +55,11 @@ impl<'a> Cx<'a> {
         }
     }
 
+    /// Whether what stands here is a column of the result, not a condition on rows.
+    pub(crate) fn is_value(&self) -> bool {
+        matches!(self.clause, "SELECT" | "VALUES")
+    }
+
     /// The same place, without leave to aggregate: inside an aggregate's argument.
     pub(crate) fn inner(&self) -> Self {
         let variables = if self.clause == "HAVING" { Vec::new() } else { self.variables.clone() };
@@ -121,7 +126,10 @@ impl Binder {
             E::InSubquery { expr, subquery, negated } => self.in_subquery(expr, subquery, *negated, cx),
             E::Exists { subquery, negated } => {
                 let (plan, _) = self.subquery(subquery, cx)?;
-                let expr = Expr::Exists(Exists::new(plan, *negated));
+                let expr = match cx.is_value() {
+                    true => self.existence(plan, *negated)?,
+                    false => Expr::Exists(Exists::new(plan, *negated)),
+                };
                 Ok(Bound::new(expr, DataType::Boolean, if *negated { "(NOT exists())" } else { "exists()" }))
             }
             E::Subquery(query) => {

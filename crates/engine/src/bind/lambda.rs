@@ -147,6 +147,7 @@ impl Binder {
         all.extend(fields.iter().map(|(name, ty)| field(name, ty)));
         let schema = Arc::new(Schema::new(all));
         let df = DFSchema::try_from(schema.as_ref().clone())?;
+        let body = crate::lazily::expression(body, &df)?;
         let ty = body.get_type(&df)?;
         let key = format!("{body} {variables:?} {ty}");
         let body = create_physical_expr(&body, &df, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;

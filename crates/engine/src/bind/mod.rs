@@ -220,8 +220,9 @@ impl Binder {
         let (zone, target) = (self.zone(), to.clone());
         let label = if mode == Mode::Try { "try_cast" } else { "cast" };
         let key = format!("{mode:?} {:?} {zone:?}", bound.ty);
-        let expr = kernel::pure(label, key, to.clone(), vec![bound.expr], move |columns, _| {
-            casts::cast(&columns[0], &target, &zone, mode)
+        let total = mode == Mode::Try || casts::is_total(&bound.ty, to);
+        let expr = kernel::cast(total, label, key, to.clone(), bound.expr, move |column| {
+            casts::cast(column, &target, &zone, mode)
         });
         Ok(Bound::new(expr, to.clone(), name))
     }

@@ -100,6 +100,32 @@ pub(crate) fn is_widening(from: &DataType, to: &DataType) -> bool {
     )
 }
 
+/// Whether no value can fail, though it may change: to text, to a wider decimal, among days and moments.
+pub(crate) fn is_total(from: &DataType, to: &DataType) -> bool {
+    use DataType as T;
+    match (from, to) {
+        (_, T::Utf8) => true,
+        (T::Boolean, to) => types::is_integral(to),
+        (T::Decimal128(p, s), T::Decimal128(q, t)) => {
+            // Fewer digits of fraction may be rounded up to one more digit before the point.
+            let (before, after) = (i16::from(*p) - i16::from(*s), i16::from(*q) - i16::from(*t));
+            after > before || after == before && t >= s
+        }
+        (T::Int8 | T::Int16 | T::Int32 | T::Int64, T::Decimal128(q, t)) => {
+            let digits = match from {
+                T::Int8 => 3,
+                T::Int16 => 5,
+                T::Int32 => 10,
+                _ => 19,
+            };
+            i16::from(*q) - i16::from(*t) >= digits
+        }
+        (T::Decimal128(..), to) => types::is_float(to),
+        (T::Date32, T::Timestamp(..)) | (T::Timestamp(..), T::Date32) => true,
+        _ => false,
+    }
+}
+
 type Maker<'a, T> = Box<dyn Fn(usize) -> Result<Option<T>> + 'a>;
 
 fn collect<T, A: FromIterator<Option<T>> + Array + 'static>(

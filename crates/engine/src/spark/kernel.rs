@@ -27,6 +27,7 @@ struct Kernel {
     returns: DataType,
     signature: Signature,
     body: Body,
+    total: bool,
 }
 
 impl fmt::Debug for Kernel {
@@ -93,9 +94,92 @@ impl ScalarUDFImpl for Kernel {
     }
 }
 
+/// Functions that give a value for every row, whatever is in it: a condition right of them needs no care, and they need
+/// none right of a condition.
+const TOTAL: &[&str] = &[
+    "array",
+    "ascii",
+    "bit_length",
+    "btrim",
+    "char_length",
+    "character_length",
+    "constant",
+    "contains",
+    "day",
+    "dayofmonth",
+    "dayofweek",
+    "dayofyear",
+    "endswith",
+    "field",
+    "fields",
+    "greatest",
+    "grouping_bits",
+    "hash",
+    "hour",
+    "initcap",
+    "instr",
+    "lcase",
+    "least",
+    "left",
+    "len",
+    "length",
+    "locate",
+    "logical_names",
+    "lower",
+    "ltrim",
+    "map_contains_key",
+    "map_value",
+    "minute",
+    "month",
+    "months",
+    "octet_length",
+    "or_empty",
+    "position",
+    "quarter",
+    "replace",
+    "reverse",
+    "right",
+    "rtrim",
+    "second",
+    "startswith",
+    "struct",
+    "substr",
+    "substring",
+    "translate",
+    "trim",
+    "ucase",
+    "upper",
+    "uuid",
+    "week",
+    "weekday",
+    "weekofyear",
+    "xxhash64",
+    "year",
+    "yearofweek",
+];
+
+/// Whether a call can fail on some row. Of functions that are not ours nothing is known.
+pub(crate) fn may_fail(function: &ScalarUDF) -> bool {
+    let inner: &dyn std::any::Any = function.inner().as_ref();
+    !inner.downcast_ref::<Kernel>().is_some_and(|kernel| kernel.total)
+}
+
 fn build(name: &str, key: String, returns: DataType, volatility: Volatility, args: Vec<Expr>, body: Body) -> Expr {
+    let total = TOTAL.contains(&name);
+    built(total, name, key, returns, volatility, args, body)
+}
+
+fn built(
+    total: bool,
+    name: &str,
+    key: String,
+    returns: DataType,
+    volatility: Volatility,
+    args: Vec<Expr>,
+    body: Body,
+) -> Expr {
     let signature = if args.is_empty() { Signature::nullary(volatility) } else { Signature::user_defined(volatility) };
-    let kernel = Kernel { name: name.to_owned(), key, returns, signature, body };
+    let kernel = Kernel { name: name.to_owned(), key, returns, signature, body, total };
     Expr::ScalarFunction(datafusion::logical_expr::expr::ScalarFunction::new_udf(
         Arc::new(ScalarUDF::from(kernel)),
         args,
@@ -108,6 +192,15 @@ where
     F: Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync + 'static,
 {
     build(name, key.into(), returns, Volatility::Immutable, args, Arc::new(body))
+}
+
+/// A cast. `total`: it gives a value for every row.
+pub(crate) fn cast<F>(total: bool, name: &str, key: String, returns: DataType, value: Expr, body: F) -> Expr
+where
+    F: Fn(&ArrayRef) -> Result<ArrayRef> + Send + Sync + 'static,
+{
+    let body = Arc::new(move |columns: &[ArrayRef], _: usize| body(&columns[0]));
+    built(total, name, key, returns, Volatility::Immutable, vec![value], body)
 }
 
 /// A call whose result differs from row to row (`rand`, `uuid`), or that must not run while planning (`raise_error`).

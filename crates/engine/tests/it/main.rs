@@ -5,9 +5,15 @@ mod extremes;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod generators;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod lazily;
+#[cfg(test)]
 mod many_files;
+#[cfg(test)]
+mod subqueries;
 #[cfg(test)]
 mod tables;
 #[cfg(test)]

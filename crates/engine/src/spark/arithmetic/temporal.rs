@@ -169,6 +169,11 @@ pub(super) fn temporal(
             "cast the number to INT",
         )),
         _ if l == r => Err(wrong_type(name, l)),
+        (Op::Add, l, r) if interval(l) && interval(r) => Err(spark_hint(
+            "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
+            format!("cannot resolve \"{name}\": months and days make no one interval"),
+            "add them to a date or a timestamp one after the other",
+        )),
         _ => Err(mismatch(name, l, r)),
     }
 }

@@ -88,14 +88,14 @@ impl Room {
 }
 
 /// The bytes of each value of an array.
-enum Weights {
+pub(crate) enum Weights {
     Each(u64),
     /// Sums from the first value on, one more than there are values.
     Sums(Vec<u64>),
 }
 
 impl Weights {
-    fn of(array: &dyn Array) -> Self {
+    pub(crate) fn of(array: &dyn Array) -> Self {
         fn sums(values: impl Iterator<Item = u64>) -> Weights {
             let mut total = 0_u64;
             let rest = values.map(|value| {
@@ -135,7 +135,8 @@ impl Weights {
         }
     }
 
-    fn between(&self, from: usize, to: usize) -> u64 {
+    /// Those of the values from one place up to another.
+    pub(crate) fn between(&self, from: usize, to: usize) -> u64 {
         match self {
             Weights::Each(bytes) => bytes.saturating_mul(u64::try_from(to - from).unwrap_or(u64::MAX)),
             Weights::Sums(sums) => sums[to] - sums[from],
