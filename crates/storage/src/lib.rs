@@ -31,4 +31,4 @@ pub use folder::{Access, ByteStream, FileMeta, Folder};
 pub use location::Location;
 pub use storage::{External, Managed, Storage};
 pub use uploads::UploadId;
-pub use writes::{Body, Staged};
+pub use writes::{Body, Received, Staged};

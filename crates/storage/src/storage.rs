@@ -27,6 +27,8 @@ pub enum Managed {
     Tables,
     /// Volumes.
     Volumes,
+    /// Files of runs and models, by their hash.
+    Artifacts,
 }
 
 impl Managed {
@@ -34,6 +36,7 @@ impl Managed {
         match self {
             Managed::Tables => "tables",
             Managed::Volumes => "volumes",
+            Managed::Artifacts => "artifacts",
         }
     }
 }
@@ -67,8 +70,8 @@ impl std::fmt::Debug for Storage {
 }
 
 impl Storage {
-    /// The door of a server with its data in `data`, which is made if it is not there. Managed tables and volumes lie in
-    /// `<data>/storage/{tables,volumes}/<id>`.
+    /// The door of a server with its data in `data`, which is made if it is not there. What is managed lies in
+    /// `<data>/storage/{tables,volumes,artifacts}/<id>`.
     ///
     /// # Errors
     /// When the data folder is relative, not UTF-8 or cannot be made.
@@ -99,7 +102,7 @@ impl Storage {
         let Some([kind, id, ..]) = at.names().strip_prefix(self.managed.names()) else {
             return false;
         };
-        (kind == "tables" || kind == "volumes")
+        (kind == "tables" || kind == "volumes" || kind == "artifacts")
             && Uuid::try_parse(id).is_ok_and(|uuid| uuid.hyphenated().to_string() == *id)
     }
 

@@ -73,7 +73,42 @@ impl Staged {
     }
 }
 
+/// A file that was received and has no name yet. Dropping it deletes it.
+pub struct Received {
+    folder: Folder,
+    temp: TempFile,
+}
+
+impl Received {
+    /// Gives it a name in its folder, durably, if nothing has it: of several with the same name the first stays. For names that
+    /// tell the content.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub async fn publish(self, name: &str) -> Result<()> {
+        let at = Relative::file(name)?;
+        let temp = self.temp;
+        self.folder
+            .blocking(move |inner| {
+                temp.commit_new(name_of(&at)).map(drop).map_err(|error| inner.error("write", &at, error))
+            })
+            .await
+    }
+}
+
 impl Folder {
+    /// Receives a file whose name is known when all of it was received, such as its hash. It will lie in the folder itself.
+    ///
+    /// # Errors
+    /// As [`Folder::put_if_absent`].
+    pub async fn receive(&self, body: impl Into<Body>) -> Result<Received> {
+        self.writable()?;
+        let at = Relative::file("received")?;
+        let temp = self.temp_beside(&at).await?;
+        let temp = fill(temp, &at, body.into()).await?;
+        Ok(Received { folder: self.clone(), temp })
+    }
+
     /// Stores a file under a name that nothing has, whole or not at all; folders on the way are made. Of several at the
     /// same time exactly one gets `true`: Delta's commits rest on this. `false`: something has the name.
     ///

@@ -4,7 +4,7 @@
 //! wire again. It must never decide who may do what, and never touch the database or files by itself.
 
 mod explain;
-mod files;
+pub mod files;
 mod unity;
 
 use crannog_kit::Registry;

@@ -6,6 +6,7 @@
 mod directories;
 mod objects;
 mod paths;
+pub mod serving;
 mod times;
 mod uploads;
 

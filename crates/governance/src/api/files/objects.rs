@@ -1,21 +1,16 @@
 //! `/fs/files`: one file at a time.
 
-use std::ops::Range;
-
-use crannog_kit::{
-    Answer, Body, Cx, Dialect, Endpoint, Fixture, Header, Method, NoContent, Reply, ReplyBody, Route, StatusCode,
-};
+use crannog_kit::{Body, Cx, Dialect, Endpoint, Fixture, Method, NoContent, Reply, ReplyBody, Route, StatusCode};
 use crannog_security::actions::volumes as actions;
 use crannog_security::{Lease, NameOf, Permit};
-use crannog_storage::{ByteStream, FileMeta, Folder, StorageError};
+use crannog_storage::{FileMeta, Folder, StorageError};
 use crannog_types::{Code, Problem, Result};
-use futures::TryStreamExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::paths::VolumePath;
-use super::times::{changed_since, http_date};
+use super::serving::{RANGED, SERVED, described, received, serve};
 use crate::Governance;
 use crate::service::files::{Downloads, FileChange};
 use crate::service::volumes;
@@ -98,17 +93,6 @@ impl Endpoint for PutFile {
     }
 }
 
-/// The request's body for storage. A client that goes away in the middle leaves nothing, and so does one whose permit is
-/// revoked in the middle.
-pub(super) fn received(cx: &Cx, lease: Lease) -> ByteStream {
-    let body = cx.body().map_err(std::io::Error::other);
-    let failed = |error: std::io::Error| match error.downcast::<Problem>() {
-        Ok(problem) => problem,
-        Err(error) => Problem::invalid("the upload ended early").caused_by(error),
-    };
-    Box::pin(cx.renewing(lease).over(body).map_err(failed))
-}
-
 /// Reads a file, or a range of it.
 pub(crate) struct GetFile(pub(super) Governance, pub(super) Downloads);
 
@@ -117,27 +101,8 @@ impl Endpoint for GetFile {
     type In = FilePath;
     type Out = Reply;
     const ROUTE: Route = Route::new(Method::Get, "/api/2.0/fs/files/{*path}", Dialect::Databricks, "Download a file.")
-        .answers(&[
-            Answer::of(200, "application/octet-stream", "the whole file"),
-            Answer::of(206, "application/octet-stream", "the bytes that `Range` asked for"),
-            Answer::bare(412, "it was changed since `If-Unmodified-Since`"),
-            Answer::bare(416, "it has no such bytes; Content-Range says how many it has"),
-        ])
-        .headers(&[
-            Header {
-                name: "Range",
-                about: "Which bytes: `bytes=<first>-<last>`, `bytes=<first>-` or `bytes=-<how many last ones>` (RFC 9110); one \
-                        range. Anything else is for the whole file.",
-                example: "bytes=0-1023",
-                values: &[],
-            },
-            Header {
-                name: "If-Unmodified-Since",
-                about: "Only if the file has not been changed after this date (RFC 9110), to the second.",
-                example: "Fri, 31 Dec 2100 23:59:59 GMT",
-                values: &[],
-            },
-        ]);
+        .answers(SERVED)
+        .headers(RANGED);
 
     fn asks(&self, input: &FilePath) -> Result<NameOf<actions::Read>> {
         Ok(NameOf::named(VolumePath::parse(&input.path)?.volume))
@@ -149,34 +114,9 @@ impl Endpoint for GetFile {
         let folder = volumes::to_read(&self.0, &permit).await?;
         let wrong = |error| failed(&at.of(file), error);
         let meta = head(&folder, &at).await?;
-        if cx.header("if-unmodified-since").is_some_and(|date| changed_since(meta.modified, date)) {
-            return Ok(described(StatusCode::PRECONDITION_FAILED, ReplyBody::Empty, &meta, 0));
-        }
-        let wanted = cx.header("range").map_or(Wanted::All, |range| ranges(range, meta.size));
-        let range = match &wanted {
-            Wanted::All => 0..u64::MAX,
-            Wanted::Part(range) => range.clone(),
-            Wanted::Nothing => {
-                return Ok(described(StatusCode::RANGE_NOT_SATISFIABLE, ReplyBody::Empty, &meta, 0)
-                    .header("content-range", format!("bytes */{}", meta.size)));
-            }
-        };
-        // The file may have been replaced since: what is told is what was opened.
-        let (meta, stream) = folder.read_range(file, range.clone()).await.map_err(wrong)?;
-        self.1.record(&self.0, &permit, at.of(file), &meta);
-        let end = range.end.min(meta.size);
-        let length = end - range.start.min(end);
         let lease = Lease::of(cx.caller()?, &permit);
-        let stream = cx.renewing(lease).over(stream.map_err(std::io::Error::other));
-        let body = ReplyBody::Stream(Box::pin(stream));
-        Ok(match wanted {
-            Wanted::All => described(StatusCode::OK, body, &meta, length),
-            _ => {
-                let last = end.saturating_sub(1);
-                described(StatusCode::PARTIAL_CONTENT, body, &meta, length)
-                    .header("content-range", format!("bytes {}-{last}/{}", range.start, meta.size))
-            }
-        })
+        let opened = |meta: &FileMeta| self.1.record(&self.0, &permit, at.of(file), meta);
+        serve(cx, &folder, file, &meta, lease, opened).await.map_err(wrong)
     }
 
     fn example(fixture: &Fixture) -> Value {
@@ -255,78 +195,6 @@ async fn head(folder: &Folder, at: &VolumePath) -> Result<FileMeta> {
     }
 }
 
-/// An answer about a file. What users stored is never shown as a page of ours: it is bytes, to be saved.
-fn described(status: StatusCode, body: ReplyBody, meta: &FileMeta, length: u64) -> Reply {
-    Reply::new(status, body)
-        .header("content-type", "application/octet-stream")
-        .header("content-disposition", "attachment")
-        .header("content-length", length.to_string())
-        .header("last-modified", http_date(meta.modified))
-        .header("accept-ranges", "bytes")
-}
-
-/// What a `Range` header asks for.
-#[derive(Debug, PartialEq, Eq)]
-enum Wanted {
-    /// The whole file; also when the header is none that is understood (RFC 9110, section 14.2).
-    All,
-    /// These bytes, the end exclusive.
-    Part(Range<u64>),
-    /// Bytes that the file does not have.
-    Nothing,
-}
-
-fn ranges(header: &str, size: u64) -> Wanted {
-    let Some((first, last)) = header.trim().strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
-        return Wanted::All;
-    };
-    let number = |text: &str| match text.trim() {
-        "" => Some(None),
-        text if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse::<u64>().ok().map(Some),
-        _ => None,
-    };
-    match (number(first), number(last)) {
-        (Some(Some(first)), Some(last)) => {
-            if last.is_some_and(|last| last < first) {
-                return Wanted::All;
-            }
-            if first >= size {
-                return Wanted::Nothing;
-            }
-            Wanted::Part(first..last.map_or(size, |last| last.saturating_add(1).min(size)))
-        }
-        (Some(None), Some(Some(count))) if count > 0 && size > 0 => Wanted::Part(size.saturating_sub(count)..size),
-        (Some(None), Some(Some(_))) => Wanted::Nothing,
-        _ => Wanted::All,
-    }
-}
-
 pub(super) fn volume_of(fixture: &Fixture) -> String {
     format!("Volumes/{}/{}/{}", fixture.catalog, fixture.schema, fixture.volume)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_as_http_defines_them() {
-        for (header, size, wanted) in [
-            ("bytes=0-9", 100, Wanted::Part(0..10)),
-            ("bytes=90-", 100, Wanted::Part(90..100)),
-            ("bytes=90-1000", 100, Wanted::Part(90..100)),
-            ("bytes=-10", 100, Wanted::Part(90..100)),
-            ("bytes=-1000", 100, Wanted::Part(0..100)),
-            ("bytes=100-", 100, Wanted::Nothing),
-            ("bytes=-0", 100, Wanted::Nothing),
-            ("bytes=-5", 0, Wanted::Nothing),
-            ("bytes=9-3", 100, Wanted::All),
-            ("bytes=0-1,5-6", 100, Wanted::All),
-            ("lines=0-1", 100, Wanted::All),
-            ("bytes=+1-2", 100, Wanted::All),
-            ("bytes=0-18446744073709551615", 100, Wanted::Part(0..100)),
-        ] {
-            assert_eq!(ranges(header, size), wanted, "{header}");
-        }
-    }
 }

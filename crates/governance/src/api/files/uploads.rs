@@ -19,8 +19,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::objects::{exists, failed, received, volume_of};
+use super::objects::{exists, failed, volume_of};
 use super::paths::VolumePath;
+use super::serving::received;
 use crate::Governance;
 use crate::service::files::FileChange;
 use crate::service::volumes;
