@@ -3,6 +3,9 @@
 //! The database is the truth. What was read, all of it at one moment, is kept in memory under the version of that moment;
 //! every change that a decision depends on moves the version before it is acknowledged ([`crannog_store::Tx::bump`]), so a
 //! revoked grant is gone at the next request. When the version cannot be read, nothing is decided.
+//!
+//! Parts of an object are many, and made without moving the version. Which object a part is of never changes, so that is kept
+//! beside: without its version, and only for parts that were found.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +13,8 @@ use std::sync::{Arc, RwLock};
 
 use crannog_security::caller::Ready;
 use crannog_security::{
-    Caller, Denied, Facts, Grant, Judge, Kind, Node, Origin, Privilege, PrivilegeSet, Reference, System, Task, Who,
+    Caller, Denied, Facts, Finder, Grant, Judge, Kind, Node, Origin, Privilege, PrivilegeSet, Reference, System, Task,
+    Who,
 };
 use crannog_store::{Audit, AuditEvent, Db, StoreError, params};
 use crannog_types::{Code, FullName, PrincipalId, Problem, Result, SecurableId, fold};
@@ -27,6 +31,7 @@ pub struct Authority {
     db: Db,
     recorder: Arc<Recorder>,
     cache: RwLock<Cache>,
+    parts: RwLock<HashMap<(&'static str, String), SecurableId>>,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -58,6 +63,7 @@ impl Authority {
             db,
             recorder,
             cache: RwLock::default(),
+            parts: RwLock::default(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         })
@@ -115,6 +121,29 @@ impl Authority {
         }
     }
 
+    /// The object that a word stands for.
+    async fn find(&self, finder: &'static Finder, word: &str) -> Result<Option<SecurableId>, StoreError> {
+        let part = finder.kind != finder.kind.governed();
+        let key = (finder.sql, word.to_owned());
+        if part && let Some(id) = self.parts.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&key) {
+            return Ok(Some(*id));
+        }
+        // A word that no text of the database can be is nobody's.
+        if word.contains('\0') {
+            return Ok(None);
+        }
+        let Some(row) = self.db.read(&system()).row(finder.sql, params![word]).await? else { return Ok(None) };
+        let id = row.securable(0)?;
+        if part {
+            let mut parts = self.parts.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if parts.len() >= KEPT {
+                parts.clear();
+            }
+            parts.insert(key, id);
+        }
+        Ok(Some(id))
+    }
+
     /// The facts, all of one moment, and the version of that moment.
     async fn read(&self, who: &Who, about: &Reference) -> Result<(u64, Option<Facts>), StoreError> {
         let mut reader = self.db.snapshot(&system()).await?;
@@ -123,6 +152,7 @@ impl Authority {
             Reference::Root => (None, None, Some(SecurableId::METASTORE)),
             Reference::Named(kind, name) => (Some(kind.word()), Some(fold(&name.to_string())), None),
             Reference::Id(_, id) => (None, None, Some(*id)),
+            Reference::Found(..) => (None, None, None),
         };
         let rows = reader.rows(CHAIN, params![kind, path, id]).await?;
         let mut chain = Vec::with_capacity(rows.len());
@@ -177,6 +207,10 @@ impl Judge for Authority {
                 Reference::Named(kind, name) => {
                     Reference::Named(*kind, FullName::of(name.parts().iter().map(|part| fold(part))))
                 }
+                Reference::Found(finder, word) => match self.find(finder, word).await? {
+                    Some(id) => Reference::Id(finder.kind.governed(), id),
+                    None => return Ok(None),
+                },
                 other => other.clone(),
             };
             let key = (who.id, about);
@@ -217,6 +251,7 @@ impl Judge for Authority {
         match about {
             Reference::Named(_, name) => what = what.with("full_name_arg", name.to_string()),
             Reference::Id(_, id) => what = what.with("id", id.to_string()),
+            Reference::Found(_, word) => what = what.with("id", word.as_str()),
             Reference::Root => {}
         }
         let error = if denied.visible { format!("missing {wanted}") } else { "not visible or not there".to_owned() };

@@ -12,6 +12,8 @@ use crate::endpoint::Dialect;
 /// The HTTP status of a code in a dialect.
 pub fn status(code: Code, dialect: Dialect) -> StatusCode {
     match code {
+        // MLflow's own server answers its clients so.
+        Code::Unimplemented if dialect == Dialect::Mlflow => StatusCode::NOT_IMPLEMENTED,
         // What is asked for and not there yet is the caller's to leave out: 5xx are faults of ours alone.
         Code::InvalidArgument | Code::FailedPrecondition | Code::Unimplemented => StatusCode::BAD_REQUEST,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -21,7 +23,11 @@ pub fn status(code: Code, dialect: Dialect) -> StatusCode {
         Code::NotFound | Code::AlreadyExists if dialect == Dialect::OAuth => StatusCode::BAD_REQUEST,
         Code::NotFound => StatusCode::NOT_FOUND,
         // Unity Catalog's own servers say 400 for a name that is taken, and its clients look for that.
-        Code::AlreadyExists if matches!(dialect, Dialect::Unity | Dialect::Databricks) => StatusCode::BAD_REQUEST,
+        // So does MLflow.
+        Code::AlreadyExists if matches!(dialect, Dialect::Unity | Dialect::Databricks | Dialect::Mlflow) => {
+            StatusCode::BAD_REQUEST
+        }
+
         Code::AlreadyExists | Code::Aborted => StatusCode::CONFLICT,
         Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
         Code::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
@@ -73,6 +79,14 @@ pub fn render(problem: &Problem, dialect: Dialect, request_id: &str) -> (StatusC
             }
             Value::Object(body)
         }
+        Dialect::Mlflow => {
+            let mut body = json!({ "error_code": error_code, "message": message });
+            if let (Some((state, class)), Some(body)) = (mlflow_class(error_code), body.as_object_mut()) {
+                body.insert("sqlstate".to_owned(), json!(state));
+                body.insert("error_class".to_owned(), json!(class));
+            }
+            body
+        }
         Dialect::Scim => {
             let mut body = json!({
                 "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
@@ -96,6 +110,18 @@ pub fn render(problem: &Problem, dialect: Dialect, request_id: &str) -> (StatusC
         Dialect::Html => json!(message),
     };
     (status, body)
+}
+
+/// What MLflow's server adds to its codes: SQLSTATE and class (`mlflow/error_classification.py`, 3.17).
+fn mlflow_class(error_code: &str) -> Option<(&'static str, &'static str)> {
+    Some(match error_code {
+        "INVALID_PARAMETER_VALUE" | "BAD_REQUEST" => ("KAM00", "INVALID_PARAMETER_VALUE"),
+        "RESOURCE_DOES_NOT_EXIST" | "ENDPOINT_NOT_FOUND" | "NOT_FOUND" => ("KAM00", "RESOURCE_NOT_FOUND"),
+        "RESOURCE_ALREADY_EXISTS" => ("KAM00", "RESOURCE_ALREADY_EXISTS"),
+        "PERMISSION_DENIED" | "CUSTOMER_UNAUTHORIZED" => ("KAM00", "PERMISSION_DENIED"),
+        "INTERNAL_ERROR" | "INVALID_STATE" | "TEMPORARILY_UNAVAILABLE" => ("XXM00", "CLIENT_INTERNAL_ERROR"),
+        _ => return None,
+    })
 }
 
 /// The word of RFC 6749 (§5.2, and §4.1.2.1 for what is not the client's fault).

@@ -66,6 +66,8 @@ pub enum Dialect {
     Databricks,
     /// Unity Catalog's, open source and Databricks: the same, with `stack_trace` for old clients.
     Unity,
+    /// MLflow's REST: `{error_code, message}`, numbers and texts for each other, JSON in several layers.
+    Mlflow,
     /// SCIM 2.0: `{schemas, detail, status, scimType}`.
     Scim,
     /// OAuth 2.0: `{error, error_description}`.

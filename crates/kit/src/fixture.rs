@@ -53,6 +53,14 @@ pub const MORE: &[(&str, &str, &str)] = &[
     ("part_secret", "the secret of an address for its first part", "5f0c6a1e9d3b4c72"),
     ("statement", "a statement that the caller ran, with EXTERNAL_LINKS", "0198a000-0000-7000-8000-0000000000a5"),
     ("link_secret", "the secret of a link to its result", "d41d8cd98f00b204"),
+    ("experiment", "an experiment's id, with a tag `color`", "738291005518"),
+    ("experiment_name", "its name", "late-flights"),
+    ("deleted_experiment", "a deleted experiment's id", "738291005519"),
+    (
+        "run",
+        "a run in it, with a tag `color`, a metric `accuracy` and a file `notes.txt`",
+        "c0ffee00c0ffee00c0ffee00c0ffee00",
+    ),
     ("link_expires", "when that link expires, in seconds since 1970", "1799999999"),
 ];
 

@@ -49,7 +49,7 @@ pub fn document(registry: &Registry) -> Value {
     })
 }
 
-const DIALECTS: [Dialect; 4] = [Dialect::Databricks, Dialect::Unity, Dialect::Scim, Dialect::OAuth];
+const DIALECTS: [Dialect; 5] = [Dialect::Databricks, Dialect::Unity, Dialect::Mlflow, Dialect::Scim, Dialect::OAuth];
 
 fn operation(endpoint: &dyn AnyEndpoint, fixture: &Fixture, path: &str, number: usize) -> Value {
     let spec = endpoint.spec();
@@ -245,6 +245,7 @@ fn failures(spec: &Spec) -> Vec<(u16, &'static str)> {
         (409, "something else is there, or changed meanwhile", changes),
         (413, "the body is too large", reads_body),
         (429, "too many at a time, or too many wrong tokens; Retry-After says when", true),
+        (501, "not served here; nothing was changed", spec.route.dialect == Dialect::Mlflow),
         (500, "the server's own fault; its log has the cause under the request id", true),
         (503, "not now: the disk is full, or the database does not answer; Retry-After says when", true),
         (504, "it took too long", true),
@@ -302,6 +303,15 @@ fn problem(dialect: Dialect) -> Value {
             databricks["stack_trace"] =
                 json!({ "type": "null", "description": "For old clients, which want it there." });
             of(databricks, json!(["error_code", "message", "details", "stack_trace"]))
+        }
+        Dialect::Mlflow => {
+            if let Some(properties) = databricks.as_object_mut() {
+                properties.shift_remove("details");
+                properties
+                    .insert("sqlstate".to_owned(), text("MLflow's SQLSTATE of the kind, where it has one: `KAM00`."));
+                properties.insert("error_class".to_owned(), text("MLflow's class of the kind, where it has one."));
+            }
+            of(databricks, json!(["error_code", "message"]))
         }
         Dialect::Databricks | Dialect::Html => of(databricks, json!(["error_code", "message", "details"])),
     }

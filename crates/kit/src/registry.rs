@@ -9,7 +9,7 @@ use crannog_types::{Problem, Result};
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use crate::endpoint::{Answer, Cx, Endpoint, Output, Reply, Route};
+use crate::endpoint::{Answer, Cx, Dialect, Endpoint, Output, Reply, Route};
 use crate::fixture::Fixture;
 
 /// An endpoint behind a pointer.
@@ -57,8 +57,11 @@ impl<E: Endpoint> AnyEndpoint for Erased<E> {
 
     fn call<'a>(&'a self, cx: &'a Cx, input: Value) -> Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>> {
         Box::pin(async move {
-            let input: E::In = serde_json::from_value(input)
-                .map_err(|error| Problem::invalid(format!("the request is not well formed: {error}")))?;
+            let input: E::In = serde_json::from_value(input).map_err(|error| match E::ROUTE.dialect {
+                // Its messages say by themselves what is wrong with them.
+                Dialect::Mlflow => Problem::invalid(error.to_string()),
+                _ => Problem::invalid(format!("the request is not well formed: {error}")),
+            })?;
             let names = self.endpoint.asks(&input)?;
             let permits = match &cx.caller {
                 Some(caller) => E::Asks::ask(caller, names).await?,

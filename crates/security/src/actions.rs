@@ -142,6 +142,20 @@ actions! {
         /// Delete the scope and change who may use it.
         Manage = "manage": Rule::Holds(Privilege::SecretManage);
     }
+    experiments on Experiment {
+        /// See it, its runs and their files.
+        Read = "read": Rule::Holds(Privilege::CanRead);
+        /// Log runs in it, tag it.
+        Edit = "edit": Rule::Holds(Privilege::CanEdit);
+        /// Rename, delete, restore, share.
+        Manage = "manage": Rule::Holds(Privilege::CanManage);
+    }
+    runs on Run {
+        /// See it, what it logged, and its files.
+        Read = "read": Rule::Holds(Privilege::CanRead);
+        /// Log to it, end it, tag it, delete and restore it.
+        Edit = "edit": Rule::Holds(Privilege::CanEdit);
+    }
     securables on Any {
         /// See the grants on an object of any kind.
         ReadGrants = "read_grants": Rule::Visible;

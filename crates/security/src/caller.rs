@@ -92,13 +92,22 @@ impl From<Denied> for Problem {
 
 /// The answer about what is not there or may not be seen: made of the name alone, the same for both.
 pub fn not_found(about: &Reference) -> Problem {
+    if let Reference::Found(finder, word) = about {
+        // Its component speaks for a client that knows its own words.
+        return Problem::not_found(finder.missing.replace("{}", word)).reason("RESOURCE_DOES_NOT_EXIST");
+    }
+    if let Reference::Named(Kind::Experiment, id) = about {
+        return Problem::not_found(format!("No Experiment with id={id} exists")).reason("RESOURCE_DOES_NOT_EXIST");
+    }
     let kind = about.kind();
     let reason = match kind {
         Kind::Catalog => "CATALOG_DOES_NOT_EXIST",
         Kind::Schema => "SCHEMA_DOES_NOT_EXIST",
         Kind::Table => "TABLE_DOES_NOT_EXIST",
         Kind::Volume => "VOLUME_DOES_NOT_EXIST",
-        Kind::Metastore | Kind::Warehouse | Kind::SecretScope | Kind::Any => "RESOURCE_DOES_NOT_EXIST",
+        Kind::Metastore | Kind::Warehouse | Kind::SecretScope | Kind::Experiment | Kind::Run | Kind::Any => {
+            "RESOURCE_DOES_NOT_EXIST"
+        }
     };
     let state = if kind == Kind::Schema || kind == Kind::Catalog { "42704" } else { "42P01" };
     Problem::new(Code::NotFound, format!("{} does not exist, or you may not see it", about.as_written()))
@@ -225,12 +234,12 @@ impl Caller {
         about: &Reference,
     ) -> Result<Result<(Target, Allowed), Denied>> {
         let facts = self.judge.facts(&self.who, about).await?;
-        let of_kind = |target: &Target| kind == Kind::Any || target.kind == kind;
+        let of_kind = |target: &Target| kind == Kind::Any || target.kind == kind.governed();
         let found = facts.as_deref().and_then(|facts| Some((facts, target_of(facts).filter(of_kind)?)));
         let decided = match found {
             None => Err((Vec::new(), false)),
             Some((facts, target)) => match decide(rule, facts) {
-                Decision::Allowed(allowed) => Ok((target, allowed)),
+                Decision::Allowed(allowed) => Ok((target.about(about), allowed)),
                 Decision::Denied { missing, visible } => Err((missing, visible)),
             },
         };
@@ -247,5 +256,5 @@ impl Caller {
 
 fn target_of(facts: &Facts) -> Option<Target> {
     let node = facts.chain.first()?;
-    Some(Target { id: node.id, kind: node.kind, name: node.name.clone(), owner: node.owner })
+    Some(Target { id: node.id, kind: node.kind, name: node.name.clone(), owner: node.owner, part: None })
 }

@@ -262,7 +262,14 @@ fn missing_gates(facts: &Facts, from: usize) -> Result<Vec<Because>, Vec<Missing
         let gate = match node.kind {
             Kind::Catalog => Privilege::UseCatalog,
             Kind::Schema => Privilege::UseSchema,
-            Kind::Metastore | Kind::Table | Kind::Volume | Kind::Warehouse | Kind::SecretScope | Kind::Any => continue,
+            Kind::Metastore
+            | Kind::Table
+            | Kind::Volume
+            | Kind::Warehouse
+            | Kind::SecretScope
+            | Kind::Experiment
+            | Kind::Run
+            | Kind::Any => continue,
         };
         match holds(facts, at, gate) {
             Some(reason) => because.push(reason),
@@ -320,10 +327,10 @@ fn owner_of_root(facts: &Facts) -> Option<Because> {
     owned(facts, root).map(|via| Because::Owner { of: root.id, via })
 }
 
-/// Administrators hold every level on objects of the workspace (warehouses, secret scopes) and on the metastore itself,
+/// Administrators hold every level on objects of the workspace (warehouses, secret scopes, experiments) and on the metastore itself,
 /// but no privilege on data.
 fn administers(facts: &Facts) -> Option<Because> {
     let target = facts.chain.first()?;
-    let of_workspace = matches!(target.kind, Kind::Metastore | Kind::Warehouse | Kind::SecretScope);
+    let of_workspace = matches!(target.kind, Kind::Metastore | Kind::Warehouse | Kind::SecretScope | Kind::Experiment);
     of_workspace.then(|| owner_of_root(facts)).flatten()
 }

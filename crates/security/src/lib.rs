@@ -23,4 +23,4 @@ pub use evaluate::{Allowed, Because, Decision, Facts, Grant, Missing, Node, deci
 pub use lease::Lease;
 pub use permit::{Evidence, Listing, Permit, System, Target, Task, Visible};
 pub use privileges::{Privilege, PrivilegeSet};
-pub use securables::{Kind, NameOf, Reference, ScopeOf, Securable, kinds};
+pub use securables::{Finder, Kind, NameOf, Reference, ScopeOf, Securable, kinds};

@@ -8,7 +8,7 @@ use crannog_types::{FullName, PrincipalId, SecurableId};
 
 use crate::actions::Action;
 use crate::caller::{Origin, Who};
-use crate::securables::Kind;
+use crate::securables::{Kind, Reference};
 
 /// The object that a permit is for, as it was resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,20 @@ pub struct Target {
     pub name: FullName,
     /// Who owns it.
     pub owner: PrincipalId,
+    /// Which part of it, where the action is about one: a run's id.
+    pub part: Option<Arc<str>>,
+}
+
+impl Target {
+    /// With the part that was asked about, if it was one.
+    pub(crate) fn about(self, reference: &Reference) -> Self {
+        match reference {
+            Reference::Found(finder, word) if finder.kind != finder.kind.governed() => {
+                Target { kind: finder.kind, part: Some(word.as_str().into()), ..self }
+            }
+            _ => self,
+        }
+    }
 }
 
 /// Proof that this caller may do `A` to this target. Made only by [`crate::Caller::ask`].
@@ -101,6 +115,8 @@ pub enum Task {
     Reconcile,
     /// Health and readiness.
     Probe,
+    /// Keeping what runs logged in a good shape, and writing it in groups.
+    Track,
 }
 
 /// A permit of the program itself, for background work and for the decisions that permits come from.
@@ -181,6 +197,7 @@ impl Evidence for System {
             Task::Record => "system.record",
             Task::Reconcile => "system.reconcile",
             Task::Probe => "system.probe",
+            Task::Track => "system.track",
         }
     }
     fn object(&self) -> Option<&Target> {

@@ -55,7 +55,9 @@ privileges! {
     CanView = "CAN_VIEW" on Warehouse;
     CanUse = "CAN_USE" on Warehouse;
     CanMonitor = "CAN_MONITOR" on Warehouse;
-    CanManage = "CAN_MANAGE" on Warehouse;
+    CanManage = "CAN_MANAGE" on Warehouse | Experiment;
+    CanRead = "CAN_READ" on Experiment;
+    CanEdit = "CAN_EDIT" on Experiment;
     SecretRead = "READ" on SecretScope;
     SecretWrite = "WRITE" on SecretScope;
     SecretManage = "MANAGE ACL" on SecretScope;
@@ -80,11 +82,15 @@ impl Privilege {
 
     /// The weakest to the strongest level that includes this one, for kinds whose permissions are levels.
     pub fn implied_by(self) -> &'static [Privilege] {
-        use Privilege::{CanManage, CanMonitor, CanUse, CanView, SecretManage, SecretRead, SecretWrite};
+        use Privilege::{
+            CanEdit, CanManage, CanMonitor, CanRead, CanUse, CanView, SecretManage, SecretRead, SecretWrite,
+        };
         match self {
             CanView => &[CanView, CanUse, CanMonitor, CanManage],
             CanUse => &[CanUse, CanMonitor, CanManage],
             CanMonitor => &[CanMonitor, CanManage],
+            CanRead => &[CanRead, CanEdit, CanManage],
+            CanEdit => &[CanEdit, CanManage],
             CanManage => &[CanManage],
             SecretRead => &[SecretRead, SecretWrite, SecretManage],
             SecretWrite => &[SecretWrite, SecretManage],

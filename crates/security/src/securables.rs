@@ -24,14 +24,26 @@ pub enum Kind {
     Warehouse,
     /// A scope of secrets.
     SecretScope,
+    /// An experiment of MLflow.
+    Experiment,
+    /// A run: a part of its experiment, without grants of its own.
+    Run,
     /// Of any kind, known only when the request is read.
     Any,
 }
 
 impl Kind {
-    /// Every kind that objects have.
-    pub const ALL: [Kind; 7] =
-        [Kind::Metastore, Kind::Catalog, Kind::Schema, Kind::Table, Kind::Volume, Kind::Warehouse, Kind::SecretScope];
+    /// Every kind that objects with grants have.
+    pub const ALL: [Kind; 8] = [
+        Kind::Metastore,
+        Kind::Catalog,
+        Kind::Schema,
+        Kind::Table,
+        Kind::Volume,
+        Kind::Warehouse,
+        Kind::SecretScope,
+        Kind::Experiment,
+    ];
 
     /// The word of the wire and of the database.
     pub fn word(self) -> &'static str {
@@ -43,6 +55,8 @@ impl Kind {
             Kind::Volume => "volume",
             Kind::Warehouse => "warehouse",
             Kind::SecretScope => "secret_scope",
+            Kind::Experiment => "experiment",
+            Kind::Run => "run",
             Kind::Any => "securable",
         }
     }
@@ -54,6 +68,7 @@ impl Kind {
             "view" | "materialized_view" | "streaming_table" => Some(Kind::Table),
             "database" => Some(Kind::Schema),
             "warehouses" => Some(Kind::Warehouse),
+            "experiments" => Some(Kind::Experiment),
             _ => Kind::ALL.into_iter().find(|kind| kind.word() == word),
         }
     }
@@ -62,9 +77,17 @@ impl Kind {
     pub fn name_parts(self) -> usize {
         match self {
             Kind::Metastore | Kind::Any => 0,
-            Kind::Catalog | Kind::Warehouse | Kind::SecretScope => 1,
+            Kind::Catalog | Kind::Warehouse | Kind::SecretScope | Kind::Experiment | Kind::Run => 1,
             Kind::Schema => 2,
             Kind::Table | Kind::Volume => 3,
+        }
+    }
+
+    /// The kind whose grants decide about this one: its own, or that of the object which it is a part of.
+    pub fn governed(self) -> Kind {
+        match self {
+            Kind::Run => Kind::Experiment,
+            kind => kind,
         }
     }
 
@@ -72,7 +95,8 @@ impl Kind {
     pub fn parent(self) -> Option<Kind> {
         match self {
             Kind::Metastore | Kind::Any => None,
-            Kind::Catalog | Kind::Warehouse | Kind::SecretScope => Some(Kind::Metastore),
+            Kind::Catalog | Kind::Warehouse | Kind::SecretScope | Kind::Experiment => Some(Kind::Metastore),
+            Kind::Run => Some(Kind::Experiment),
             Kind::Schema => Some(Kind::Catalog),
             Kind::Table | Kind::Volume => Some(Kind::Schema),
         }
@@ -103,7 +127,33 @@ pub mod kinds {
             impl Securable for $name { const KIND: Kind = Kind::$name; }
         )*};
     }
-    kinds!(Metastore, Catalog, Schema, Table, Volume, Warehouse, SecretScope, Any);
+    kinds!(Metastore, Catalog, Schema, Table, Volume, Warehouse, SecretScope, Experiment, Run, Any);
+}
+
+/// How a component finds the governed object behind a word that is neither its name nor its id: a run's id, a title. Each is
+/// a `static` of the component whose tables it reads.
+#[derive(Debug)]
+pub struct Finder {
+    /// What the word means: the object itself, or a part of it.
+    pub kind: Kind,
+    /// Reads the object's id for the word `$1`. For a part of an object this never changes.
+    pub sql: &'static str,
+    /// What is said of a word that finds nothing; `{}` is the word.
+    pub missing: &'static str,
+}
+
+impl PartialEq for Finder {
+    fn eq(&self, other: &Self) -> bool {
+        self.sql == other.sql
+    }
+}
+
+impl Eq for Finder {}
+
+impl std::hash::Hash for Finder {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.sql.hash(state);
+    }
 }
 
 /// How a request names the object that it is about.
@@ -115,6 +165,8 @@ pub enum Reference {
     Named(Kind, FullName),
     /// By id, of any kind that the action allows.
     Id(Kind, SecurableId),
+    /// By a word that its component understands.
+    Found(&'static Finder, String),
 }
 
 impl Reference {
@@ -123,6 +175,7 @@ impl Reference {
         match self {
             Reference::Root => Kind::Metastore,
             Reference::Named(kind, _) | Reference::Id(kind, _) => *kind,
+            Reference::Found(finder, _) => finder.kind,
         }
     }
 
@@ -132,6 +185,7 @@ impl Reference {
             Reference::Root => "the metastore".to_owned(),
             Reference::Named(kind, name) => format!("{kind} '{name}'"),
             Reference::Id(kind, id) => format!("{kind} with id '{id}'"),
+            Reference::Found(finder, word) => format!("{} '{word}'", finder.kind),
         }
     }
 }
@@ -156,6 +210,11 @@ impl<A: Action> NameOf<A> {
     /// Of a kind that only the request knows. Ends as "not found" when the action is not for that kind.
     pub fn of_kind(kind: Kind, name: FullName) -> Self {
         Self::from(if kind == Kind::Metastore { Reference::Root } else { Reference::Named(kind, name) })
+    }
+
+    /// By a word that its component understands.
+    pub fn found(finder: &'static Finder, word: impl Into<String>) -> Self {
+        Self::from(Reference::Found(finder, word.into()))
     }
 
     /// The root of everything.

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use crannog_security::{Evidence, Origin, Who};
 use crannog_types::Micros;
+use sea_query::SelectStatement;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 use crate::audit::{self, Audit, AuditEvent};
 use crate::migrate::{self, Dialect};
-use crate::rows::{bind_postgres, bind_sqlite, postgres_rows, sqlite_rows};
+use crate::rows::{bind_postgres, bind_sqlite, postgres_rows, postgres_select, sqlite_rows, sqlite_select};
 use crate::sqlite::{SqliteTx, Writer};
 use crate::value::{Row, Value};
 use crate::{StoreError, params};
@@ -44,7 +45,9 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10))
-            .statement_cache_capacity(512);
+            .statement_cache_capacity(512)
+            // As on PostgreSQL: LIKE tells upper from lower case.
+            .pragma("case_sensitive_like", "on");
         let mut connection = options.connect().await?;
         migrate::snapshot_before(&mut connection, file).await?;
         migrate::migrator(Dialect::Sqlite).run(&mut connection).await.map_err(migrate::failed)?;
@@ -89,6 +92,14 @@ impl Db {
         tx.who = evidence.principal().cloned();
         tx.origin = evidence.origin().cloned();
         tx.audits.push(audit);
+        Ok(tx)
+    }
+
+    /// Begins one of many small changes of a kind, of which an audit row of the same person tells already.
+    pub async fn write_further(&self, evidence: &dyn Evidence) -> Result<Tx, StoreError> {
+        let mut tx = self.begin().await?;
+        tx.who = evidence.principal().cloned();
+        tx.origin = evidence.origin().cloned();
         Ok(tx)
     }
 
@@ -194,6 +205,14 @@ impl Reader<'_> {
     pub async fn row(&self, sql: &'static str, params: Vec<Value>) -> Result<Option<Row>, StoreError> {
         Ok(self.rows(sql, params).await?.into_iter().next())
     }
+
+    /// Every row of a query that was built from parts.
+    pub async fn select(&self, select: &SelectStatement) -> Result<Vec<Row>, StoreError> {
+        match self.pools {
+            Pools::Sqlite { readers, .. } => sqlite_select(readers, select).await,
+            Pools::Postgres(pool) => postgres_select(pool, select).await,
+        }
+    }
 }
 
 /// Reads of one moment: changes that are committed meanwhile are not seen.
@@ -224,6 +243,14 @@ impl Snapshot {
     /// The first row of an answer, if there is one.
     pub async fn row(&mut self, sql: &'static str, params: Vec<Value>) -> Result<Option<Row>, StoreError> {
         Ok(self.rows(sql, params).await?.into_iter().next())
+    }
+
+    /// Every row of a query that was built from parts.
+    pub async fn select(&mut self, select: &SelectStatement) -> Result<Vec<Row>, StoreError> {
+        match &mut self.inner {
+            SnapshotInner::Sqlite(tx) => sqlite_select(&mut **tx, select).await,
+            SnapshotInner::Postgres(tx) => postgres_select(&mut **tx, select).await,
+        }
     }
 }
 

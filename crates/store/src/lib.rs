@@ -4,6 +4,8 @@
 //! rows come back as [`Row`]s of four kinds of [`Value`]. Reading and writing both need [`Evidence`], that is a permit, and a
 //! write commits together with its audit row: [`Tx::commit`] puts it there.
 //!
+//! What a search asks for is built with [`query`] (sea-query), whose texts hold parameters alone.
+//!
 //! Nothing above this crate knows sqlx.
 
 mod audit;
@@ -15,6 +17,8 @@ mod sqlite;
 #[doc(hidden)]
 pub mod testing;
 mod value;
+
+pub use sea_query as query;
 
 pub use audit::{Audit, AuditEvent};
 pub use db::{Db, Reader, Snapshot, Tx};

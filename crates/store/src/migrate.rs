@@ -1,7 +1,10 @@
 //! Migrations: forward only, by themselves at start.
 //!
-//! One text serves both databases. What differs is three words of the type system, and those are put in here: PostgreSQL
-//! compares text by bytes only with `COLLATE "C"`, as SQLite always does.
+//! One text serves both databases. What differs is a few words, and those are put in here: PostgreSQL compares text by bytes
+//! only with `COLLATE "C"`, as SQLite always does; a key that the database counts up itself (`ROWID_KEY`) is SQLite's rowid and
+//! PostgreSQL's identity; and SQLite keeps the rows of a table that is `KEYED` in the order of its primary key, in one tree
+//! instead of two, which reads and writes what belongs to one run several times faster. `NULLS_LAST` in a descending index
+//! is SQLite's order anyway, and not to be said there.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -20,6 +23,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("lake", include_str!("../migrations/0004_lake.sql")),
     ("written", include_str!("../migrations/0005_written.sql")),
     ("authorization", include_str!("../migrations/0006_authorization.sql")),
+    ("tracking", include_str!("../migrations/0007_tracking.sql")),
 ];
 
 /// The newest migration's number: what a database of this version is at.
@@ -34,32 +38,40 @@ pub(crate) enum Dialect {
 pub(crate) fn migrator(dialect: Dialect) -> Migrator {
     let migrations = MIGRATIONS.iter().zip(1_i64..).map(|((name, text), number)| {
         let sql = match dialect {
-            Dialect::Sqlite => (*text).to_owned(),
-            Dialect::Postgres => for_postgres(text),
+            Dialect::Sqlite => with_words(text, |word| match word {
+                "ROWID_KEY" => "INTEGER PRIMARY KEY AUTOINCREMENT",
+                "KEYED" => "WITHOUT ROWID",
+                "NULLS_LAST" => "",
+                other => other,
+            }),
+            Dialect::Postgres => with_words(text, |word| match word {
+                "TEXT" => "TEXT COLLATE \"C\"",
+                "BLOB" => "BYTEA",
+                "DOUBLE" => "DOUBLE PRECISION",
+                "ROWID_KEY" => "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+                "KEYED" => "",
+                "NULLS_LAST" => "NULLS LAST",
+                other => other,
+            }),
         };
         Migration::new(number, Cow::Borrowed(*name), MigrationType::Simple, AssertSqlSafe(sql).into_sql_str(), false)
     });
     Migrator { migrations: Cow::Owned(migrations.collect()), ..Migrator::DEFAULT }
 }
 
-fn for_postgres(text: &str) -> String {
-    let word = |word: &str| match word {
-        "TEXT" => "TEXT COLLATE \"C\"".to_owned(),
-        "BLOB" => "BYTEA".to_owned(),
-        "DOUBLE" => "DOUBLE PRECISION".to_owned(),
-        other => other.to_owned(),
-    };
+/// A text with other words in the places of some.
+fn with_words(text: &str, word: impl Fn(&str) -> &str) -> String {
     let (mut out, mut current) = (String::with_capacity(text.len() * 2), String::new());
     for c in text.chars() {
         if c.is_ascii_alphanumeric() || c == '_' {
             current.push(c);
         } else {
-            out.push_str(&word(&current));
+            out.push_str(word(&current));
             current.clear();
             out.push(c);
         }
     }
-    out.push_str(&word(&current));
+    out.push_str(word(&current));
     out
 }
 

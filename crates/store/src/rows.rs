@@ -3,10 +3,11 @@
 //! What only one of the databases would take is refused here for both, so that no caller depends on which one is
 //! configured: a NUL in a text (PostgreSQL fails), NaN and infinities in a double (SQLite keeps NaN as NULL).
 
+use sea_query::{PostgresQueryBuilder, SelectStatement, SqliteQueryBuilder};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Column, Executor, Postgres, Row as _, Sqlite, TypeInfo, ValueRef};
+use sqlx::{AssertSqlSafe, Column, Executor, Postgres, Row as _, SqlSafeStr, Sqlite, TypeInfo, ValueRef};
 
 use crate::StoreError;
 use crate::value::{Row, Value};
@@ -27,8 +28,46 @@ pub(crate) async fn postgres_rows<'e>(
     bind_postgres(sql, params)?.fetch_all(on).await?.iter().map(postgres_row).collect()
 }
 
+/// Runs a query that was built from parts. Its text has no values in it: sea-query gives them beside it.
+pub(crate) async fn sqlite_select<'e>(
+    on: impl Executor<'e, Database = Sqlite>,
+    select: &SelectStatement,
+) -> Result<Vec<Row>, StoreError> {
+    let (sql, values) = select.build(SqliteQueryBuilder);
+    let query = bind_sqlite(AssertSqlSafe(sql), built(values)?)?;
+    query.fetch_all(on).await?.iter().map(sqlite_row).collect()
+}
+
+/// [`sqlite_select`] for PostgreSQL.
+pub(crate) async fn postgres_select<'e>(
+    on: impl Executor<'e, Database = Postgres>,
+    select: &SelectStatement,
+) -> Result<Vec<Row>, StoreError> {
+    let (sql, values) = select.build(PostgresQueryBuilder);
+    let query = bind_postgres(AssertSqlSafe(sql), built(values)?)?;
+    query.fetch_all(on).await?.iter().map(postgres_row).collect()
+}
+
+/// sea-query's values as ours; those of other types are none that a column holds.
+fn built(values: sea_query::Values) -> Result<Vec<Value>, StoreError> {
+    use sea_query::Value as Built;
+    let ours = |value| {
+        Ok(match value {
+            Built::Bool(value) => Value::Int(value.map(i64::from)),
+            Built::Int(value) => Value::Int(value.map(i64::from)),
+            Built::BigInt(value) => Value::Int(value),
+            Built::BigUnsigned(value) => Value::Int(value.and_then(|value| i64::try_from(value).ok())),
+            Built::Double(value) => Value::Real(value),
+            Built::String(value) => Value::Text(value),
+            Built::Bytes(value) => Value::Blob(value),
+            _ => return Err(StoreError::Unstorable("a parameter of a type that no column has")),
+        })
+    };
+    values.0.into_iter().map(ours).collect()
+}
+
 pub(crate) fn bind_sqlite(
-    sql: &'static str,
+    sql: impl SqlSafeStr,
     params: Vec<Value>,
 ) -> Result<Query<'static, Sqlite, SqliteArguments>, StoreError> {
     params.into_iter().try_fold(sqlx::query(sql), |query, value| {
@@ -42,7 +81,7 @@ pub(crate) fn bind_sqlite(
 }
 
 pub(crate) fn bind_postgres(
-    sql: &'static str,
+    sql: impl SqlSafeStr,
     params: Vec<Value>,
 ) -> Result<Query<'static, Postgres, PgArguments>, StoreError> {
     params.into_iter().try_fold(sqlx::query(sql), |query, value| {

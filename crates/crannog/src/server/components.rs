@@ -22,6 +22,9 @@ use crannog_lake::service::statements::Lake;
 use crannog_lake::service::statements::history::History;
 use crannog_storage::{External, Location, Storage, StorageError};
 use crannog_store::Db;
+use crannog_tracking::Tracking;
+use crannog_tracking::service::Logger;
+use crannog_tracking::service::artifacts::Artifacts;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::folder::{DataFolder, hostname};
@@ -47,6 +50,7 @@ pub(super) struct Components {
     /// What is to be said about the root key at every start.
     pub(super) root_key: Option<Notice>,
     pub(super) executions: Arc<Executions>,
+    tracking: Tracking,
     pub(super) health: Arc<Health>,
     pub(super) connections: Connections,
     http: HttpConfig,
@@ -159,6 +163,11 @@ impl Components {
         let metrics = figures(&authority, &db);
         executions.show(&metrics);
 
+        let ground = identity.ground();
+        crannog_tracking::service::experiments::bootstrap(&db, ground.admins, ground.account_users).await?;
+        let artifacts = Artifacts { db: db.clone(), storage: Arc::clone(&governance.storage) };
+        let tracking = Tracking { logger: Logger::start(db.clone(), tasks), db: db.clone(), artifacts };
+
         let disk = Disk::of(folder.path(), config.disk);
         let health = Health::new(disk.clone());
         health.watch_database(&db);
@@ -209,7 +218,7 @@ impl Components {
             lease: crannog_kit::lease::RENEWED_WITHIN,
         };
         let root_key = root_key.notice;
-        Ok(Components { authority, identity, governance, root_key, executions, health, connections, http })
+        Ok(Components { authority, identity, governance, root_key, executions, tracking, health, connections, http })
     }
 
     /// Every route, in one registry.
@@ -221,6 +230,7 @@ impl Components {
         crannog_identity::endpoints(&mut registry, &self.identity);
         crannog_governance::endpoints(&mut registry, &self.governance);
         crannog_lake::api::endpoints(&mut registry, &self.executions);
+        crannog_tracking::endpoints(&mut registry, &self.tracking);
         registry
     }
 

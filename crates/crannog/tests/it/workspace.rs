@@ -8,12 +8,13 @@ use serde_json::Value;
 use super::running::root;
 
 /// A crate may depend on those that stand before it; `docs/ARCHITECTURE.md` draws it.
-const ORDER: [&str; 10] =
-    ["types", "security", "store", "kit", "storage", "identity", "governance", "lake", "engine", "crannog"];
+const ORDER: [&str; 11] =
+    ["types", "security", "store", "kit", "storage", "identity", "governance", "lake", "tracking", "engine", "crannog"];
 
 /// Dependencies that only some crates may name.
-const OWNERS: [(&str, &[&str]); 8] = [
+const OWNERS: [(&str, &[&str]); 9] = [
     ("sqlx", &["store"]),
+    ("sea-query", &["store"]),
     ("axum", &["kit"]),
     ("object_store", &["storage", "engine"]),
     ("datafusion", &["engine"]),

@@ -210,7 +210,7 @@ impl Explain {
         // About what the caller may not see the answer is made of what the caller wrote.
         let written = match about {
             Reference::Named(_, name) => name.clone(),
-            Reference::Root | Reference::Id(..) => FullName::of(Vec::<String>::new()),
+            Reference::Root | Reference::Id(..) | Reference::Found(..) => FullName::of(Vec::<String>::new()),
         };
         let name = target.filter(|_| visible || knows).map_or(written, |target| target.name);
         let (mut because, mut missing) = (Vec::new(), Vec::new());

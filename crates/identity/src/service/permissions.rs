@@ -1,10 +1,9 @@
-//! Permission levels of warehouses, as Databricks' generic permissions API has them: grants on the securable, and its
-//! owner as IS_OWNER.
+//! Permission levels of objects of the workspace (warehouses, experiments), as Databricks' generic permissions API has them:
+//! grants on the securable, and a warehouse's owner as IS_OWNER.
 
 use std::collections::BTreeMap;
 
-use crannog_security::actions::warehouses;
-use crannog_security::{Evidence, Permit, Privilege, Target};
+use crannog_security::{Action, Evidence, Kind, Permit, Privilege, Target};
 use crannog_store::{Audit, Tx, params};
 use crannog_types::{Code, PrincipalId, Problem, Result};
 
@@ -15,21 +14,41 @@ use crate::service::principals::named_in_transaction;
 /// A level, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// See that it is there.
+    /// See that a warehouse is there.
     View,
-    /// Run statements.
+    /// Run statements on a warehouse.
     Use,
-    /// See everybody's statements.
+    /// See everybody's statements on a warehouse.
     Monitor,
-    /// Edit, start, stop, delete, grant.
+    /// See an experiment, its runs and their files.
+    Read,
+    /// Log runs in an experiment.
+    Edit,
+    /// Everything that its owner may.
     Manage,
     /// All of it.
     Owner,
 }
 
 impl Level {
-    /// Every level, strongest first.
-    pub const ALL: [Level; 5] = [Level::Owner, Level::Manage, Level::Monitor, Level::Use, Level::View];
+    /// The levels of a kind of object, strongest first, each with what it allows.
+    pub fn of(kind: Kind) -> &'static [(Level, &'static str)] {
+        match kind {
+            Kind::Warehouse => &[
+                (Level::Owner, "Owns the warehouse"),
+                (Level::Manage, "Can edit, start, stop, delete and share the warehouse"),
+                (Level::Monitor, "Can run statements and see those of others"),
+                (Level::Use, "Can run statements on the warehouse"),
+                (Level::View, "Can see the warehouse"),
+            ],
+            Kind::Experiment => &[
+                (Level::Manage, "Can rename, delete, restore and share the experiment"),
+                (Level::Edit, "Can log runs in the experiment, and change and delete runs"),
+                (Level::Read, "Can see the experiment, its runs and their files"),
+            ],
+            _ => &[],
+        }
+    }
 
     /// `CAN_USE`.
     pub fn word(self) -> &'static str {
@@ -37,25 +56,16 @@ impl Level {
             Level::View => "CAN_VIEW",
             Level::Use => "CAN_USE",
             Level::Monitor => "CAN_MONITOR",
+            Level::Read => "CAN_READ",
+            Level::Edit => "CAN_EDIT",
             Level::Manage => "CAN_MANAGE",
             Level::Owner => "IS_OWNER",
         }
     }
 
-    /// What it allows, in a sentence.
-    pub fn describe(self) -> &'static str {
-        match self {
-            Level::View => "Can see the warehouse",
-            Level::Use => "Can run statements on the warehouse",
-            Level::Monitor => "Can run statements and see those of others",
-            Level::Manage => "Can edit, start, stop, delete and share the warehouse",
-            Level::Owner => "Owns the warehouse",
-        }
-    }
-
-    /// The level of a word.
-    pub fn of_word(word: &str) -> Option<Level> {
-        Level::ALL.into_iter().find(|level| level.word() == word)
+    /// The level of a word, if objects of this kind have it.
+    pub fn of_word(kind: Kind, word: &str) -> Option<Level> {
+        Level::of(kind).iter().map(|(level, _)| *level).find(|level| level.word() == word)
     }
 
     fn privilege(self) -> Option<Privilege> {
@@ -63,6 +73,8 @@ impl Level {
             Level::View => Some(Privilege::CanView),
             Level::Use => Some(Privilege::CanUse),
             Level::Monitor => Some(Privilege::CanMonitor),
+            Level::Read => Some(Privilege::CanRead),
+            Level::Edit => Some(Privilege::CanEdit),
             Level::Manage => Some(Privilege::CanManage),
             Level::Owner => None,
         }
@@ -85,22 +97,26 @@ const GRANTS: &str = principal_columns!(
 const ONE: &str = principal_columns!("FROM principal p WHERE p.id = $1");
 
 impl Identity {
-    /// Who has which level on a warehouse.
-    pub async fn warehouse_acls(&self, permit: &Permit<warehouses::View>) -> Result<Vec<ObjectAcl>> {
+    /// Who has which level on an object.
+    pub async fn levels<A: Action>(&self, permit: &Permit<A>) -> Result<Vec<ObjectAcl>> {
         self.acls_of(permit, permit.target()).await
     }
 
-    /// Changes levels on a warehouse. With `replace`, whoever is not named loses theirs; one level a principal.
-    pub async fn change_warehouse_acls(
+    /// Changes levels on an object. With `replace`, whoever is not named loses theirs; one level a principal.
+    pub async fn change_levels<A: Action>(
         &self,
-        permit: &Permit<warehouses::Manage>,
+        permit: &Permit<A>,
         wanted: &[(String, Level)],
         replace: bool,
     ) -> Result<Vec<ObjectAcl>> {
         let target = permit.target();
         let named: BTreeMap<&str, &str> = wanted.iter().map(|(name, level)| (name.as_str(), level.word())).collect();
-        let audit = Audit::of("databrickssql", "changeWarehouseAcls")
-            .with("warehouse", target.name.to_string())
+        let (service, action, object) = match target.kind {
+            Kind::Experiment => ("mlflowExperiment", "changeExperimentAcls", "experimentId"),
+            _ => ("databrickssql", "changeWarehouseAcls", "warehouse"),
+        };
+        let audit = Audit::of(service, action)
+            .with(object, target.name.to_string())
             .with("replace", replace)
             .with("levels", serde_json::json!(named));
         let mut tx = self.db.write(permit, audit).await?;
@@ -108,11 +124,8 @@ impl Identity {
             let above = "SELECT 1 FROM closure WHERE member = $1 AND principal IN ($2, $3) LIMIT 1";
             let values = params![permit.who().id, target.owner, self.ground.admins];
             if tx.row(above, values).await?.is_none() {
-                return Err(Problem::new(
-                    Code::PermissionDenied,
-                    "only its owner or an administrator gives a warehouse away",
-                )
-                .hint("leave IS_OWNER out"));
+                return Err(Problem::new(Code::PermissionDenied, "only its owner or an administrator gives it away")
+                    .hint("leave IS_OWNER out"));
             }
         }
         if replace {
@@ -143,10 +156,12 @@ impl Identity {
             None => found.push(ObjectAcl { principal, levels: vec![(level, inherited)] }),
         };
         if let Some(row) = reader.row(ONE, params![target.owner]).await? {
-            add(Principal::read(&row)?, Level::Owner, false);
+            // Experiments have no such level: their owner can manage them.
+            let owns = Level::of_word(target.kind, Level::Owner.word()).unwrap_or(Level::Manage);
+            add(Principal::read(&row)?, owns, false);
         }
         for row in reader.rows(GRANTS, params![target.id]).await? {
-            if let Some(level) = Level::of_word(&row.text(PRINCIPAL_COLUMNS)?) {
+            if let Some(level) = Level::of_word(target.kind, &row.text(PRINCIPAL_COLUMNS)?) {
                 add(Principal::read(&row)?, level, false);
             }
         }

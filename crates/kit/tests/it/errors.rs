@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use crannog_kit::{Dialect, dialects};
 use crannog_types::{Code, Problem};
 
-const DIALECTS: [Dialect; 5] = [Dialect::Databricks, Dialect::Unity, Dialect::Scim, Dialect::OAuth, Dialect::Html];
+const DIALECTS: [Dialect; 6] =
+    [Dialect::Databricks, Dialect::Unity, Dialect::Mlflow, Dialect::Scim, Dialect::OAuth, Dialect::Html];
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

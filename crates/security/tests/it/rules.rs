@@ -59,7 +59,7 @@ const PRINCIPALS: [i64; 6] = [1, 2, 10, 11, 12, 13];
 const GROUPS: [i64; 4] = [10, 11, 12, 13];
 
 /// The objects of every world: indices are places in `World::objects`.
-const LAYOUT: [(Kind, Option<usize>); 9] = [
+const LAYOUT: [(Kind, Option<usize>); 10] = [
     (Kind::Metastore, None),
     (Kind::Catalog, Some(0)),
     (Kind::Schema, Some(1)),
@@ -69,6 +69,7 @@ const LAYOUT: [(Kind, Option<usize>); 9] = [
     (Kind::Table, Some(5)),
     (Kind::Warehouse, Some(0)),
     (Kind::SecretScope, Some(0)),
+    (Kind::Experiment, Some(0)),
 ];
 
 fn world(random: &mut Random) -> World {
@@ -163,8 +164,9 @@ struct Twin {
 }
 
 /// Levels of objects of the workspace, from the weakest to the strongest; each includes those before it.
-const LEVELS: [&[Privilege]; 2] = [
+const LEVELS: [&[Privilege]; 3] = [
     &[Privilege::CanView, Privilege::CanUse, Privilege::CanMonitor, Privilege::CanManage],
+    &[Privilege::CanRead, Privilege::CanEdit, Privilege::CanManage],
     &[Privilege::SecretRead, Privilege::SecretWrite, Privilege::SecretManage],
 ];
 
@@ -247,7 +249,8 @@ impl Twin {
 
     fn has(&self, object: usize, privilege: Privilege) -> bool {
         // Administrators: everything on the metastore itself and on objects of the workspace.
-        let of_workspace = matches!(self.kind(object), Kind::Metastore | Kind::Warehouse | Kind::SecretScope);
+        let of_workspace =
+            matches!(self.kind(object), Kind::Metastore | Kind::Warehouse | Kind::SecretScope | Kind::Experiment);
         self.held[object].contains(privilege) || (of_workspace && self.owned.contains(&0))
     }
 

@@ -89,7 +89,9 @@ impl Operation {
             if *in_path {
                 path = path.replace(&format!("{{{name}}}"), &encoded(&text(example), "/"));
             } else {
-                query.push(format!("{name}={}", encoded(&text(example), "")));
+                // A list is its name once for each of its values.
+                let values = example.as_array().map_or(std::slice::from_ref(example), Vec::as_slice);
+                query.extend(values.iter().map(|value| format!("{name}={}", encoded(&text(value), ""))));
             }
         }
         if !query.is_empty() {

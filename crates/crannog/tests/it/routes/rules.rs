@@ -29,6 +29,9 @@ pub(super) fn least(action: &str) -> Option<Vec<Grant>> {
         "warehouses.view" => vec![Grant::Warehouse("CAN_VIEW")],
         "warehouses.use" => vec![Grant::Warehouse("CAN_USE")],
         "warehouses.manage" => vec![Grant::Warehouse("CAN_MANAGE")],
+        "experiments.read" | "runs.read" => vec![Grant::Experiment("CAN_READ")],
+        "experiments.edit" | "runs.edit" => vec![Grant::Experiment("CAN_EDIT")],
+        "experiments.manage" => vec![Grant::Experiment("CAN_MANAGE")],
         "secret_scopes.read" => vec![Grant::Scope("READ")],
         "secret_scopes.write" => vec![Grant::Scope("WRITE")],
         "secret_scopes.manage" => vec![Grant::Scope("MANAGE")],
@@ -46,6 +49,9 @@ pub(super) const ASKS: &[(&str, &[&str])] = &[
     ("TableExists", &["tables.read_metadata"]),
     ("ListCatalogs", &["catalogs.read_metadata"]),
     ("ListTableSummaries", &["tables.read_metadata"]),
+    ("SearchExperiments", &["experiments.read"]),
+    ("SearchExperimentsByGet", &["experiments.read"]),
+    ("SearchRuns", &["experiments.read"]),
 ];
 
 /// Routes that answer 200 with less to whoever is granted less: the text that is there only for those who may.
@@ -57,6 +63,9 @@ pub(super) const SHOWN: &[(&str, &str)] = &[
     ("ListVolumes", "landing"),
     ("ListWarehouses", "0198a00000007003"),
     ("ListScopes", "vendor-keys"),
+    ("SearchExperiments", "late-flights"),
+    ("SearchExperimentsByGet", "late-flights"),
+    ("SearchRuns", "c0ffee00c0ffee00c0ffee00c0ffee00"),
     ("TableExists", "\"table_exists\":true"),
 ];
 
@@ -76,5 +85,7 @@ pub(super) const NOT_ONE_ROW: &[(&str, usize, &str)] = &[
     ("CreateGroup", 2, "the group, and the one member that the example has"),
     ("ReplaceGroup", 2, "the same"),
     ("PatchGroup", 2, "the same"),
+    ("SearchExperiments", 0, "a search changes nothing; MLflow's clients send it by POST"),
+    ("SearchRuns", 0, "the same"),
     ("ExecuteStatement", 0, "a statement is a row of system.query.history; what it changes has rows of its own"),
 ];

@@ -19,6 +19,8 @@ pub(super) enum Grant {
     Warehouse(&'static str),
     /// A level on the secret scope.
     Scope(&'static str),
+    /// A level on the experiment.
+    Experiment(&'static str),
     /// Membership in `admins`.
     Administrator,
 }
@@ -34,6 +36,7 @@ impl Grant {
             Grant::On(_, _) => fixture.catalog,
             Grant::Warehouse(_) => fixture.warehouse,
             Grant::Scope(_) => fixture.scope,
+            Grant::Experiment(_) => fixture.text("experiment").to_owned(),
         }
     }
 }
@@ -126,7 +129,8 @@ impl Places {
     /// The names and ids of the objects that a text of the document speaks of.
     pub(super) fn named_in(&self, text: &str) -> Vec<String> {
         /// What goes by an id and by a name.
-        const SAME: [(&str, &str); 4] = [
+        const SAME: [(&str, &str); 5] = [
+            ("experiment_name", "experiment"),
             ("user", "user_name"),
             ("service_principal", "application_id"),
             ("table_id", "table"),
@@ -337,6 +341,9 @@ impl World {
         if any(&["statement", "link_secret", "link_expires"]) {
             self.statement(&mut places, &values).await;
         }
+        if any(&["experiment", "experiment_name", "deleted_experiment", "run"]) {
+            self.experiment(&mut places, &values, n).await;
+        }
         if any(&["external_location"]) {
             let folder: PathBuf = self.folder.path().join(format!("outside/{n}"));
             places.put(values["external_location"], format!("file://{}", folder.display()));
@@ -371,6 +378,27 @@ impl World {
         places.put(values["volume_url"], text(&made["storage_location"]));
         places.put(values["upload_session"], session);
         places.put(values["part_secret"], part.rsplit_once('/').unwrap().1);
+    }
+
+    async fn experiment(&self, places: &mut Places, values: &BTreeMap<&str, &str>, n: usize) {
+        let mlflow = |path: &str| format!("/api/2.0/mlflow/{path}");
+        let tag = json!([{ "key": "color", "value": "blue" }]);
+        let name = format!("{}{n}", values["experiment_name"]);
+        let made = self.post(&mlflow("experiments/create"), json!({ "name": name, "tags": tag })).await;
+        let id = text(&made["experiment_id"]);
+        let run = self.post(&mlflow("runs/create"), json!({ "experiment_id": id, "tags": tag })).await;
+        let run = text(&run["run"]["info"]["run_id"]);
+        let point = json!({ "run_id": run, "key": "accuracy", "value": 0.5, "timestamp": 1 });
+        self.post(&mlflow("runs/log-metric"), point).await;
+        let file = format!("/api/2.0/mlflow-artifacts/artifacts/{id}/{run}/artifacts/notes.txt");
+        self.call(&self.admin, "PUT", &file, json!("notes")).await.ok("file");
+        let deleted = json!({ "name": format!("deleted-{name}") });
+        let deleted = text(&self.post(&mlflow("experiments/create"), deleted).await["experiment_id"]);
+        self.post(&mlflow("experiments/delete"), json!({ "experiment_id": deleted })).await;
+        places.put(values["experiment"], id);
+        places.put(values["experiment_name"], name);
+        places.put(values["deleted_experiment"], deleted);
+        places.put(values["run"], run);
     }
 
     async fn scope(&self, places: &mut Places, values: &BTreeMap<&str, &str>, n: usize) {
@@ -443,6 +471,16 @@ impl World {
                     false => ("PUT", json!([])),
                 };
                 self.call(&self.admin, method, &path, json!({ "access_control_list": list })).await.ok(&what);
+            }
+            Grant::Experiment(level) => {
+                for experiment in ["experiment", "deleted_experiment"] {
+                    let path = format!("/api/2.0/permissions/experiments/{}", place(fixture.text(experiment)));
+                    let (method, list) = match give {
+                        true => ("PATCH", json!([{ "user_name": who.name, "permission_level": level }])),
+                        false => ("PUT", json!([])),
+                    };
+                    self.call(&self.admin, method, &path, json!({ "access_control_list": list })).await.ok(&what);
+                }
             }
             Grant::Scope(level) => {
                 let word = if give { "put" } else { "delete" };

@@ -1,10 +1,10 @@
-//! Databricks' generic permissions: levels on warehouses.
+//! Databricks' generic permissions: levels on warehouses and experiments.
 
 use std::sync::Arc;
 
 use crannog_kit::{Cx, Dialect, Endpoint, Fixture, Json, Method, Registry, Route};
-use crannog_security::actions::warehouses::{Manage, View};
-use crannog_security::{Action, NameOf, Permit};
+use crannog_security::actions::{experiments, warehouses};
+use crannog_security::{Action, Kind, NameOf, Permit};
 use crannog_types::{FullName, Problem, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,10 @@ pub(super) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
     registry.add(SetWarehousePermissions(Arc::clone(identity)));
     registry.add(UpdateWarehousePermissions(Arc::clone(identity)));
     registry.add(GetWarehousePermissionLevels);
+    registry.add(GetExperimentPermissions(Arc::clone(identity)));
+    registry.add(SetExperimentPermissions(Arc::clone(identity)));
+    registry.add(UpdateExperimentPermissions(Arc::clone(identity)));
+    registry.add(GetExperimentPermissionLevels);
 }
 
 /// One level.
@@ -70,66 +74,6 @@ pub(super) fn shown(acl: ObjectAcl, inherited_from: &'static str) -> AclOut {
     out
 }
 
-fn of_warehouse(id: &str, acls: Vec<ObjectAcl>) -> Json<PermissionsOut> {
-    Json(PermissionsOut {
-        object_id: format!("/sql/warehouses/{id}"),
-        object_type: "warehouses",
-        access_control_list: acls.into_iter().map(|acl| shown(acl, "/sql/warehouses")).collect(),
-    })
-}
-
-/// Warehouses are named by their id; their name is taken too.
-fn warehouse<A: Action>(id: &str) -> NameOf<A> {
-    match id.parse() {
-        Ok(id) => NameOf::id(id),
-        Err(_) => NameOf::named(FullName::of([id])),
-    }
-}
-
-/// One warehouse.
-#[derive(Debug, Deserialize, JsonSchema)]
-struct WarehouseIn {
-    /// The warehouse's id.
-    warehouse_id: String,
-}
-
-struct GetWarehousePermissions(Arc<Identity>);
-
-impl Endpoint for GetWarehousePermissions {
-    type Asks = View;
-    type In = WarehouseIn;
-    type Out = Json<PermissionsOut>;
-    const ROUTE: Route = Route::new(
-        Method::Get,
-        "/api/2.0/permissions/warehouses/{warehouse_id}",
-        Dialect::Databricks,
-        "Lists who has which level on a warehouse",
-    )
-    .also(&["/api/2.0/permissions/sql/warehouses/{warehouse_id}"]);
-
-    fn asks(&self, input: &WarehouseIn) -> Result<NameOf<View>> {
-        Ok(warehouse(&input.warehouse_id))
-    }
-
-    async fn run(&self, _: &Cx, permit: Permit<View>, input: WarehouseIn) -> Result<Json<PermissionsOut>> {
-        Ok(of_warehouse(&input.warehouse_id, self.0.warehouse_acls(&permit).await?))
-    }
-
-    fn example(fixture: &Fixture) -> Value {
-        json!({ "warehouse_id": fixture.warehouse })
-    }
-}
-
-/// Levels to give.
-#[derive(Debug, Deserialize, JsonSchema)]
-struct ChangeIn {
-    /// The warehouse's id.
-    warehouse_id: String,
-    /// One entry a principal.
-    #[serde(default)]
-    access_control_list: Vec<AclIn>,
-}
-
 /// A level for one principal.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct AclIn {
@@ -139,7 +83,7 @@ pub(super) struct AclIn {
     group_name: Option<String>,
     /// A service principal's application id.
     service_principal_name: Option<String>,
-    /// `CAN_VIEW`, `CAN_USE`, `CAN_MONITOR`, `CAN_MANAGE` or `IS_OWNER`.
+    /// A level that objects of its kind have: `permissionLevels` lists them.
     pub(super) permission_level: String,
 }
 
@@ -152,81 +96,6 @@ impl AclIn {
             [name] => Ok(name),
             _ => Err(Problem::invalid("give one of user_name, group_name and service_principal_name for each level")),
         }
-    }
-}
-
-impl ChangeIn {
-    fn wanted(&self) -> Result<Vec<(String, Level)>> {
-        let one = |acl: &AclIn| {
-            let level = Level::of_word(&acl.permission_level).ok_or_else(|| {
-                Problem::invalid(format!("a warehouse has no level {:?}", acl.permission_level))
-                    .hint("levels are CAN_VIEW, CAN_USE, CAN_MONITOR, CAN_MANAGE and IS_OWNER")
-            })?;
-            Ok((acl.name()?.clone(), level))
-        };
-        self.access_control_list.iter().map(one).collect()
-    }
-}
-
-struct SetWarehousePermissions(Arc<Identity>);
-
-impl Endpoint for SetWarehousePermissions {
-    type Asks = Manage;
-    type In = ChangeIn;
-    type Out = Json<PermissionsOut>;
-    const ROUTE: Route = Route::new(
-        Method::Put,
-        "/api/2.0/permissions/warehouses/{warehouse_id}",
-        Dialect::Databricks,
-        "Replaces everybody's levels on a warehouse",
-    )
-    .also(&["/api/2.0/permissions/sql/warehouses/{warehouse_id}"]);
-
-    fn asks(&self, input: &ChangeIn) -> Result<NameOf<Manage>> {
-        Ok(warehouse(&input.warehouse_id))
-    }
-
-    async fn run(&self, _: &Cx, permit: Permit<Manage>, input: ChangeIn) -> Result<Json<PermissionsOut>> {
-        let acls = self.0.change_warehouse_acls(&permit, &input.wanted()?, true).await?;
-        Ok(of_warehouse(&input.warehouse_id, acls))
-    }
-
-    fn example(fixture: &Fixture) -> Value {
-        json!({
-            "warehouse_id": fixture.warehouse,
-            "access_control_list": [{ "group_name": "account users", "permission_level": "CAN_USE" }],
-        })
-    }
-}
-
-struct UpdateWarehousePermissions(Arc<Identity>);
-
-impl Endpoint for UpdateWarehousePermissions {
-    type Asks = Manage;
-    type In = ChangeIn;
-    type Out = Json<PermissionsOut>;
-    const ROUTE: Route = Route::new(
-        Method::Patch,
-        "/api/2.0/permissions/warehouses/{warehouse_id}",
-        Dialect::Databricks,
-        "Changes the levels of some on a warehouse",
-    )
-    .also(&["/api/2.0/permissions/sql/warehouses/{warehouse_id}"]);
-
-    fn asks(&self, input: &ChangeIn) -> Result<NameOf<Manage>> {
-        Ok(warehouse(&input.warehouse_id))
-    }
-
-    async fn run(&self, _: &Cx, permit: Permit<Manage>, input: ChangeIn) -> Result<Json<PermissionsOut>> {
-        let acls = self.0.change_warehouse_acls(&permit, &input.wanted()?, false).await?;
-        Ok(of_warehouse(&input.warehouse_id, acls))
-    }
-
-    fn example(fixture: &Fixture) -> Value {
-        json!({
-            "warehouse_id": fixture.warehouse,
-            "access_control_list": [{ "group_name": "account users", "permission_level": "CAN_MONITOR" }],
-        })
     }
 }
 
@@ -243,30 +112,162 @@ pub(super) struct LevelsOut {
     pub(super) permission_levels: Vec<LevelOut>,
 }
 
-struct GetWarehousePermissionLevels;
+/// One object.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct ObjectIn {
+    /// The object's id.
+    object_id: String,
+}
 
-impl Endpoint for GetWarehousePermissionLevels {
-    type Asks = View;
-    type In = WarehouseIn;
-    type Out = Json<LevelsOut>;
-    const ROUTE: Route = Route::new(
-        Method::Get,
-        "/api/2.0/permissions/warehouses/{warehouse_id}/permissionLevels",
-        Dialect::Databricks,
-        "Lists the levels that warehouses have",
-    )
-    .also(&["/api/2.0/permissions/sql/warehouses/{warehouse_id}/permissionLevels"]);
+/// Levels to give.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct ChangeIn {
+    /// The object's id.
+    object_id: String,
+    /// One entry a principal.
+    #[serde(default)]
+    access_control_list: Vec<AclIn>,
+}
 
-    fn asks(&self, input: &WarehouseIn) -> Result<NameOf<View>> {
-        Ok(warehouse(&input.warehouse_id))
-    }
-
-    async fn run(&self, _: &Cx, _: Permit<View>, _: WarehouseIn) -> Result<Json<LevelsOut>> {
-        let levels = Level::ALL.map(|level| LevelOut { permission_level: level.word(), description: level.describe() });
-        Ok(Json(LevelsOut { permission_levels: levels.into() }))
-    }
-
-    fn example(fixture: &Fixture) -> Value {
-        json!({ "warehouse_id": fixture.warehouse })
+/// Objects are named by their id, or by the name that clients use as one.
+fn named<A: Action>(id: &str) -> NameOf<A> {
+    match id.parse() {
+        Ok(id) => NameOf::id(id),
+        Err(_) => NameOf::named(FullName::of([id])),
     }
 }
+
+/// Reads the levels to give on an object of a kind.
+fn wanted(kind: Kind, given: &[AclIn]) -> Result<Vec<(String, Level)>> {
+    let one = |acl: &AclIn| {
+        let level = Level::of_word(kind, &acl.permission_level).ok_or_else(|| {
+            let levels: Vec<&str> = Level::of(kind).iter().map(|(level, _)| level.word()).collect();
+            let article = if kind == Kind::Experiment { "an" } else { "a" };
+            Problem::invalid(format!("{article} {kind} has no level {:?}", acl.permission_level))
+                .hint(format!("levels are {}", levels.join(", ")))
+        })?;
+        Ok((acl.name()?.clone(), level))
+    };
+    given.iter().map(one).collect()
+}
+
+fn of_object(above: &'static str, object_type: &'static str, id: &str, acls: Vec<ObjectAcl>) -> Json<PermissionsOut> {
+    Json(PermissionsOut {
+        object_id: format!("{above}/{id}"),
+        object_type,
+        access_control_list: acls.into_iter().map(|acl| shown(acl, above)).collect(),
+    })
+}
+
+/// The routes of a kind of object.
+macro_rules! permissions {
+    ($get:ident, $set:ident, $update:ident, $levels:ident: $kind:ident, $see:ty, $manage:ty,
+     $path:literal $(or $also:literal)?, $above:literal, $object_type:literal, $example:expr, $level:literal) => {
+        struct $get(Arc<Identity>);
+
+        impl Endpoint for $get {
+            type Asks = $see;
+            type In = ObjectIn;
+            type Out = Json<PermissionsOut>;
+            const ROUTE: Route = Route::new(
+                Method::Get,
+                concat!("/api/2.0/permissions/", $path, "/{object_id}"),
+                Dialect::Databricks,
+                concat!("Lists who has which level on one of the ", $object_type),
+            )
+            .also(&[$(concat!("/api/2.0/permissions/", $also, "/{object_id}"))?]);
+
+            fn asks(&self, input: &ObjectIn) -> Result<NameOf<$see>> {
+                Ok(named(&input.object_id))
+            }
+
+            async fn run(&self, _: &Cx, permit: Permit<$see>, input: ObjectIn) -> Result<Json<PermissionsOut>> {
+                Ok(of_object($above, $object_type, &input.object_id, self.0.levels(&permit).await?))
+            }
+
+            fn example(fixture: &Fixture) -> Value {
+                json!({ "object_id": $example(fixture) })
+            }
+        }
+
+        permissions!(change $set, Put, true, "Replaces everybody's levels on one of the ": $kind, $manage,
+            $path $(or $also)?, $above, $object_type, $example, $level);
+        permissions!(change $update, Patch, false, "Changes the levels of some on one of the ": $kind, $manage,
+            $path $(or $also)?, $above, $object_type, $example, $level);
+
+        struct $levels;
+
+        impl Endpoint for $levels {
+            type Asks = $see;
+            type In = ObjectIn;
+            type Out = Json<LevelsOut>;
+            const ROUTE: Route = Route::new(
+                Method::Get,
+                concat!("/api/2.0/permissions/", $path, "/{object_id}/permissionLevels"),
+                Dialect::Databricks,
+                concat!("Lists the levels that ", $object_type, " have"),
+            )
+            .also(&[$(concat!("/api/2.0/permissions/", $also, "/{object_id}/permissionLevels"))?]);
+
+            fn asks(&self, input: &ObjectIn) -> Result<NameOf<$see>> {
+                Ok(named(&input.object_id))
+            }
+
+            async fn run(&self, _: &Cx, _: Permit<$see>, _: ObjectIn) -> Result<Json<LevelsOut>> {
+                let levels = Level::of(Kind::$kind).iter();
+                let levels =
+                    levels.map(|(level, description)| LevelOut { permission_level: level.word(), description });
+                Ok(Json(LevelsOut { permission_levels: levels.collect() }))
+            }
+
+            fn example(fixture: &Fixture) -> Value {
+                json!({ "object_id": $example(fixture) })
+            }
+        }
+    };
+    (change $name:ident, $method:ident, $replace:literal, $about:literal: $kind:ident, $manage:ty,
+     $path:literal $(or $also:literal)?, $above:literal, $object_type:literal, $example:expr, $level:literal) => {
+        struct $name(Arc<Identity>);
+
+        impl Endpoint for $name {
+            type Asks = $manage;
+            type In = ChangeIn;
+            type Out = Json<PermissionsOut>;
+            const ROUTE: Route = Route::new(
+                Method::$method,
+                concat!("/api/2.0/permissions/", $path, "/{object_id}"),
+                Dialect::Databricks,
+                concat!($about, $object_type),
+            )
+            .also(&[$(concat!("/api/2.0/permissions/", $also, "/{object_id}"))?]);
+
+            fn asks(&self, input: &ChangeIn) -> Result<NameOf<$manage>> {
+                Ok(named(&input.object_id))
+            }
+
+            async fn run(&self, _: &Cx, permit: Permit<$manage>, input: ChangeIn) -> Result<Json<PermissionsOut>> {
+                let wanted = wanted(Kind::$kind, &input.access_control_list)?;
+                let acls = self.0.change_levels(&permit, &wanted, $replace).await?;
+                Ok(of_object($above, $object_type, &input.object_id, acls))
+            }
+
+            fn example(fixture: &Fixture) -> Value {
+                json!({
+                    "object_id": $example(fixture),
+                    "access_control_list": [{ "group_name": "account users", "permission_level": $level }],
+                })
+            }
+        }
+    };
+}
+
+permissions!(
+    GetWarehousePermissions, SetWarehousePermissions, UpdateWarehousePermissions, GetWarehousePermissionLevels:
+    Warehouse, warehouses::View, warehouses::Manage, "warehouses" or "sql/warehouses", "/sql/warehouses", "warehouses",
+    |fixture: &Fixture| fixture.warehouse.clone(), "CAN_USE"
+);
+permissions!(
+    GetExperimentPermissions, SetExperimentPermissions, UpdateExperimentPermissions, GetExperimentPermissionLevels:
+    Experiment, experiments::Read, experiments::Manage, "experiments", "/experiments", "experiments",
+    |fixture: &Fixture| fixture.text("experiment").to_owned(), "CAN_READ"
+);

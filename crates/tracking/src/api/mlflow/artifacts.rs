@@ -1,0 +1,257 @@
+//! `/mlflow-artifacts` and `/artifacts`: files of runs, through the server.
+
+use crannog_governance::api::files::serving::{RANGED, SERVED, received, serve};
+use crannog_kit::{Body, Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Registry, Reply, Route};
+use crannog_security::actions::runs as actions;
+use crannog_security::{Lease, NameOf, Permit};
+use crannog_storage::Folder;
+use crannog_types::{Problem, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::inputs::inputs;
+use super::route;
+use super::runs::run;
+use crate::Tracking;
+use crate::model::artifacts::{Place, plain};
+use crate::service::artifacts::{Artifact, missing, unreadable};
+use crate::service::runs;
+
+pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
+    registry.add(PutArtifact(tracking.clone()));
+    registry.add(GetArtifact(tracking.clone()));
+    registry.add(DeleteArtifact(tracking.clone()));
+    registry.add(ListArtifactsBelow(tracking.clone()));
+    registry.add(ListArtifacts(tracking.clone()));
+    registry.add(GetArtifactOfRun(tracking.clone()));
+}
+
+/// A path.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct PathIn {
+    /// `<experiment id>/<run id>/artifacts/…`
+    path: String,
+}
+
+inputs! {
+    /// Which folder of which run.
+    pub(super) struct ListArtifactsIn {
+        /// The run's id.
+        run_id: String = required,
+        /// The same, of old clients.
+        run_uuid: String,
+        /// A folder, below the run's own.
+        path: String,
+    }
+    /// Which file of which run.
+    pub(super) struct ArtifactOfRunIn {
+        /// The run's id.
+        run_id: String = required,
+        /// The same, of old clients.
+        run_uuid: String,
+        /// The file, below the run's folder.
+        path: String = required,
+    }
+}
+
+/// A file or a folder.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct FileInfoOut {
+    path: String,
+    is_dir: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_size: Option<i64>,
+}
+
+impl From<Artifact> for FileInfoOut {
+    fn from(artifact: Artifact) -> Self {
+        FileInfoOut { path: artifact.path, is_dir: artifact.size.is_none(), file_size: artifact.size }
+    }
+}
+
+/// Files and folders.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct FilesOut {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    files: Vec<FileInfoOut>,
+}
+
+/// The address of the proxy for files, under both prefixes.
+const fn proxied(method: Method, about: &'static str) -> Route {
+    Route::new(method, "/api/2.0/mlflow-artifacts/artifacts/{*path}", Dialect::Mlflow, about)
+        .also(&["/ajax-api/2.0/mlflow-artifacts/artifacts/{*path}"])
+}
+
+/// A place, where the files of its run have to be.
+async fn place<A>(tracking: &Tracking, permit: &Permit<A>, text: &str) -> Result<Place>
+where
+    A: crannog_security::Action<On = crannog_security::kinds::Run>,
+{
+    let place = Place::parse(text)?;
+    match place.is_of(&runs::get_info(&tracking.db, permit).await?.artifact_uri) {
+        true => Ok(place),
+        false => Err(missing(text)),
+    }
+}
+
+struct PutArtifact(Tracking);
+
+impl Endpoint for PutArtifact {
+    type Asks = actions::Edit;
+    type In = PathIn;
+    type Out = Empty;
+    const ROUTE: Route = proxied(Method::Put, "Upload a file of a run.").body(Body::Stream);
+
+    fn asks(&self, input: &PathIn) -> Result<NameOf<actions::Edit>> {
+        Ok(run(&Place::parse(&input.path)?.run_id, ""))
+    }
+
+    async fn run(&self, cx: &Cx, permit: Permit<actions::Edit>, input: PathIn) -> Result<Empty> {
+        let place = place(&self.0, &permit, &input.path).await?;
+        let body = received(cx, Lease::of(cx.caller()?, &permit));
+        self.0.artifacts.put(&permit, &place.path, body).await?;
+        Ok(Empty)
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "path": format!("{}/{}/artifacts/file_new.txt", fixture.text("experiment"), fixture.text("run")) })
+    }
+}
+
+struct GetArtifact(Tracking);
+
+impl Endpoint for GetArtifact {
+    type Asks = actions::Read;
+    type In = PathIn;
+    type Out = Reply;
+    const ROUTE: Route = proxied(Method::Get, "Download a file of a run.").answers(SERVED).headers(RANGED);
+
+    fn asks(&self, input: &PathIn) -> Result<NameOf<actions::Read>> {
+        Ok(run(&Place::parse(&input.path)?.run_id, ""))
+    }
+
+    async fn run(&self, cx: &Cx, permit: Permit<actions::Read>, input: PathIn) -> Result<Reply> {
+        let place = place(&self.0, &permit, &input.path).await?;
+        download(&self.0, cx, &permit, &place.path).await
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "path": format!("{}/{}/artifacts/notes.txt", fixture.text("experiment"), fixture.text("run")) })
+    }
+}
+
+async fn download(tracking: &Tracking, cx: &Cx, permit: &Permit<actions::Read>, path: &str) -> Result<Reply> {
+    let (folder, name): (Folder, String) = tracking.artifacts.find(permit, path).await?;
+    let meta = folder.head(&name).await.map_err(|error| unreadable(path, error))?;
+    let meta = meta.ok_or_else(|| Problem::internal(format!("the content of '{path}' is gone"), name.clone()))?;
+    let lease = Lease::of(cx.caller()?, permit);
+    serve(cx, &folder, &name, &meta, lease, |_| ()).await.map_err(|error| unreadable(path, error))
+}
+
+struct DeleteArtifact(Tracking);
+
+impl Endpoint for DeleteArtifact {
+    type Asks = actions::Edit;
+    type In = PathIn;
+    type Out = Empty;
+    const ROUTE: Route = proxied(Method::Delete, "Delete a file or a folder of a run.");
+
+    fn asks(&self, input: &PathIn) -> Result<NameOf<actions::Edit>> {
+        Ok(run(&Place::parse(&input.path)?.run_id, ""))
+    }
+
+    async fn run(&self, _: &Cx, permit: Permit<actions::Edit>, input: PathIn) -> Result<Empty> {
+        let place = place(&self.0, &permit, &input.path).await?;
+        self.0.artifacts.delete(&permit, &place.path).await?;
+        Ok(Empty)
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "path": format!("{}/{}/artifacts/notes.txt", fixture.text("experiment"), fixture.text("run")) })
+    }
+}
+
+struct ListArtifactsBelow(Tracking);
+
+impl Endpoint for ListArtifactsBelow {
+    type Asks = actions::Read;
+    type In = PathIn;
+    type Out = Json<FilesOut>;
+    const ROUTE: Route = Route::new(
+        Method::Get,
+        "/api/2.0/mlflow-artifacts/artifacts",
+        Dialect::Mlflow,
+        "List files of a run; paths are names in the folder that is asked about.",
+    )
+    .also(&["/ajax-api/2.0/mlflow-artifacts/artifacts"]);
+
+    fn asks(&self, input: &PathIn) -> Result<NameOf<actions::Read>> {
+        Ok(run(&Place::parse(&input.path)?.run_id, ""))
+    }
+
+    async fn run(&self, _: &Cx, permit: Permit<actions::Read>, input: PathIn) -> Result<Json<FilesOut>> {
+        let place = place(&self.0, &permit, &input.path).await?;
+        let found = self.0.artifacts.list(&permit, &place.path).await?;
+        let named = |artifact: Artifact| {
+            let name = artifact.path.rsplit('/').next().unwrap_or_default().to_owned();
+            FileInfoOut::from(Artifact { path: name, ..artifact })
+        };
+        Ok(Json(FilesOut { root_uri: None, files: found.into_iter().map(named).collect() }))
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "path": format!("{}/{}/artifacts", fixture.text("experiment"), fixture.text("run")) })
+    }
+}
+
+struct ListArtifacts(Tracking);
+
+impl Endpoint for ListArtifacts {
+    type Asks = actions::Read;
+    type In = ListArtifactsIn;
+    type Out = Json<FilesOut>;
+    const ROUTE: Route = route!(Get "artifacts/list", "List files of a run.");
+
+    fn asks(&self, input: &ListArtifactsIn) -> Result<NameOf<actions::Read>> {
+        Ok(run(&input.run_id, &input.run_uuid))
+    }
+
+    async fn run(&self, _: &Cx, permit: Permit<actions::Read>, input: ListArtifactsIn) -> Result<Json<FilesOut>> {
+        let path = plain(&input.path)?;
+        let info = runs::get_info(&self.0.db, &permit).await?;
+        let found = self.0.artifacts.list(&permit, &path).await?;
+        let files = found.into_iter().map(FileInfoOut::from).collect();
+        Ok(Json(FilesOut { root_uri: Some(info.artifact_uri), files }))
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "run_id": fixture.text("run") })
+    }
+}
+
+struct GetArtifactOfRun(Tracking);
+
+impl Endpoint for GetArtifactOfRun {
+    type Asks = actions::Read;
+    type In = ArtifactOfRunIn;
+    type Out = Reply;
+    const ROUTE: Route =
+        Route::new(Method::Get, "/get-artifact", Dialect::Mlflow, "Download a file of a run, for MLflow's pages.")
+            .answers(SERVED)
+            .headers(RANGED);
+
+    fn asks(&self, input: &ArtifactOfRunIn) -> Result<NameOf<actions::Read>> {
+        Ok(run(&input.run_id, &input.run_uuid))
+    }
+
+    async fn run(&self, cx: &Cx, permit: Permit<actions::Read>, input: ArtifactOfRunIn) -> Result<Reply> {
+        download(&self.0, cx, &permit, &plain(&input.path)?).await
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "run_id": fixture.text("run"), "path": "notes.txt" })
+    }
+}

@@ -1,0 +1,35 @@
+//! MLflow's REST: what its client and its pages ask for, under `/api/2.0/mlflow` and `/ajax-api/2.0/mlflow`.
+
+mod artifacts;
+mod experiments;
+pub(crate) mod inputs;
+mod metrics;
+mod runs;
+mod server;
+mod wire;
+
+use crannog_kit::Registry;
+
+use crate::Tracking;
+
+/// A route of MLflow, under both prefixes.
+macro_rules! route {
+    ($method:ident $path:literal, $about:literal) => {
+        crannog_kit::Route::new(
+            crannog_kit::Method::$method,
+            concat!("/api/2.0/mlflow/", $path),
+            crannog_kit::Dialect::Mlflow,
+            $about,
+        )
+        .also(&[concat!("/ajax-api/2.0/mlflow/", $path)])
+    };
+}
+pub(crate) use route;
+
+pub(crate) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
+    experiments::endpoints(registry, tracking);
+    runs::endpoints(registry, tracking);
+    metrics::endpoints(registry, tracking);
+    artifacts::endpoints(registry, tracking);
+    server::endpoints(registry);
+}

@@ -1,0 +1,641 @@
+//! `/runs`
+
+use crannog_kit::{Cx, Empty, Endpoint, Fixture, Json, Registry, Route};
+use crannog_security::actions::{experiments, runs as actions};
+use crannog_security::{Action, List, NameOf, Permit, ScopeOf, Visible, kinds};
+use crannog_types::{Problem, Result};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::experiments::by_id;
+use super::inputs::{Field, Item, inputs};
+use super::route;
+use super::wire::{RunInfoOut, RunOut, TagIn, ViewIn, tags};
+use crate::Tracking;
+use crate::model::experiments::{Lifecycle, Tag, experiment_id};
+use crate::model::limits;
+use crate::model::runs::{DatasetInput, Metric, Status};
+use crate::model::search::tracking_max_results;
+use crate::service::Asked;
+use crate::service::inputs as dataset_verbs;
+use crate::service::logging::Batch;
+use crate::service::runs::{self, NewRun, OF_RUN, RunChange};
+
+pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
+    registry.add(CreateRun(tracking.clone()));
+    registry.add(GetRun(tracking.clone()));
+    registry.add(UpdateRun(tracking.clone()));
+    registry.add(DeleteRun(tracking.clone()));
+    registry.add(RestoreRun(tracking.clone()));
+    registry.add(LogMetric(tracking.clone()));
+    registry.add(LogParam(tracking.clone()));
+    registry.add(SetTag(tracking.clone()));
+    registry.add(DeleteTag(tracking.clone()));
+    registry.add(LogBatch(tracking.clone()));
+    registry.add(LogModel(tracking.clone()));
+    registry.add(LogInputs(tracking.clone()));
+    registry.add(SearchRuns(tracking.clone()));
+}
+
+/// A run by its id, or by its old name.
+pub(super) fn run<A: Action<On = kinds::Run>>(run_id: &str, run_uuid: &str) -> NameOf<A> {
+    NameOf::found(&OF_RUN, if run_id.is_empty() { run_uuid } else { run_id })
+}
+
+/// `RUNNING` or its number; words that MLflow does not know are no status.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct StatusIn(Option<Status>);
+
+impl Field for StatusIn {
+    fn unset() -> Self {
+        StatusIn(None)
+    }
+    fn read(value: &Value) -> Option<Self> {
+        match value {
+            Value::String(word) => Some(StatusIn(Status::of_word(word))),
+            Value::Number(number) => {
+                let number = number.as_i64()?;
+                let (status, _) = Status::ALL.into_iter().find(|(_, n)| *n == number)?;
+                Some(StatusIn(Some(status)))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl JsonSchema for StatusIn {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "RunStatus".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let words: Vec<&str> = Status::ALL.iter().map(|(status, _)| status.word()).collect();
+        schemars::json_schema!({ "type": "string", "enum": words })
+    }
+}
+
+impl Serialize for StatusIn {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.0.map(Status::word).serialize(to)
+    }
+}
+
+inputs! {
+    /// A run that begins.
+    pub(super) struct CreateRunIn {
+        /// The experiment's id; 0 when left out.
+        experiment_id: String,
+        /// Who runs it, as the client says.
+        user_id: String,
+        /// Its name; made up when left out.
+        run_name: String,
+        /// When it began, in milliseconds since 1970.
+        start_time: Option<i64>,
+        /// Its tags.
+        tags: Vec<TagIn>,
+    }
+    /// Which run.
+    pub(super) struct RunIn {
+        /// The run's id.
+        run_id: String = required,
+        /// The same, of old clients.
+        run_uuid: String,
+    }
+    /// What is to change; what is left out stays.
+    pub(super) struct UpdateRunIn {
+        /// The run's id.
+        run_id: String = required,
+        /// The same, of old clients.
+        run_uuid: String,
+        /// What it is doing.
+        status: StatusIn,
+        /// When it ended, in milliseconds since 1970.
+        end_time: Option<i64>,
+        /// Its name.
+        run_name: String,
+    }
+    /// A point of a metric.
+    pub(super) struct LogMetricIn {
+        /// The run's id.
+        run_id: String = required,
+        /// The same, of old clients.
+        run_uuid: String,
+        /// The metric's name.
+        key: String = required,
+        /// Its value: a number, or `NaN`, `Infinity`, `-Infinity`.
+        value: Option<f64> = required,
+        /// When, in milliseconds since 1970.
+        timestamp: Option<i64> = required,
+        /// Its step.
+        step: Option<i64>,
+    }
+    /// A point of a batch.
+    pub(super) struct MetricIn {
+        /// The metric's name.
+        key: String,
+        /// Its value: a number, or `NaN`, `Infinity`, `-Infinity`.
+        value: Option<f64>,
+        /// When, in milliseconds since 1970.
+        timestamp: Option<i64>,
+        /// Its step.
+        step: Option<i64>,
+    }
+    /// A parameter.
+    pub(super) struct LogParamIn {
+        /// The run's id.
+        run_id: String = required,
+        /// The same, of old clients.
+        run_uuid: String,
+        /// The parameter's name.
+        key: String = required,
+        /// Its value, of up to 6,000 characters.
+        value: String,
+    }
+    /// Which tag.
+    pub(super) struct TagKeyIn {
+        /// The run's id.
+        run_id: String = required,
+        /// The tag's key.
+        key: String = required,
+    }
+    /// A batch.
+    pub(super) struct LogBatchIn {
+        /// The run's id.
+        run_id: String = required,
+        /// Points, 1,000 at most.
+        metrics: Vec<MetricIn>,
+        /// Parameters, 100 at most.
+        params: Vec<TagIn>,
+        /// Tags, 100 at most.
+        tags: Vec<TagIn>,
+    }
+    /// What is searched for.
+    pub(super) struct SearchRunsIn {
+        /// The experiments' ids.
+        experiment_ids: Vec<String>,
+        /// Such as `metrics.auc > 0.8 AND params.depth = '8'`.
+        filter: String,
+        /// Which of them: those that are not deleted, when left out.
+        run_view_type: ViewIn,
+        /// How many at most: 1,000 when left out, 50,000 or less.
+        max_results: Option<i64>,
+        /// Such as `metrics.auc DESC`.
+        order_by: Vec<String>,
+        /// `next_page_token` of the page before.
+        page_token: String,
+    }
+    /// A model, as clients before MLflow 3 log it.
+    pub(super) struct LogModelIn {
+        /// The run's id.
+        run_id: String = required,
+        /// The model's description, JSON in a text.
+        model_json: String = required,
+    }
+    /// A dataset.
+    pub(super) struct DatasetIn {
+        /// Its name.
+        name: String,
+        /// Its digest.
+        digest: String,
+        /// What kind of source.
+        source_type: String,
+        /// Where it comes from, JSON in a text.
+        source: String,
+        /// Its columns, JSON in a text.
+        schema: Option<String>,
+        /// Its size, JSON in a text.
+        profile: Option<String>,
+    }
+    /// A dataset and what it is used for.
+    pub(super) struct DatasetInputIn {
+        /// What for: `mlflow.data.context`.
+        tags: Vec<TagIn>,
+        /// The dataset.
+        dataset: DatasetField,
+    }
+    /// Datasets that a run uses.
+    pub(super) struct LogInputsIn {
+        /// The run's id.
+        run_id: String = required,
+        /// The datasets.
+        datasets: Vec<DatasetInputIn>,
+    }
+}
+
+/// A message in a message.
+#[derive(Clone, Debug, Default, JsonSchema)]
+#[schemars(transparent)]
+pub(super) struct DatasetField(Option<DatasetIn>);
+
+impl Field for DatasetField {
+    fn unset() -> Self {
+        DatasetField(None)
+    }
+    fn read(value: &Value) -> Option<Self> {
+        DatasetIn::read(value).map(|dataset| DatasetField(Some(dataset)))
+    }
+}
+
+/// A run.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct OneRunOut {
+    run: RunOut,
+}
+
+/// What is known of a run.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct UpdateRunOut {
+    run_info: RunInfoOut,
+}
+
+struct CreateRun(Tracking);
+
+impl Endpoint for CreateRun {
+    type Asks = experiments::Edit;
+    type In = CreateRunIn;
+    type Out = Json<OneRunOut>;
+    const ROUTE: Route = route!(Post "runs/create", "Begin a run.");
+
+    fn asks(&self, input: &CreateRunIn) -> Result<NameOf<experiments::Edit>> {
+        by_id(&input.experiment_id)
+    }
+
+    async fn run(&self, _: &Cx, permit: Permit<experiments::Edit>, input: CreateRunIn) -> Result<Json<OneRunOut>> {
+        let new =
+            NewRun { name: input.run_name, user_id: input.user_id, start_ms: input.start_time, tags: tags(input.tags) };
+        Ok(Json(OneRunOut { run: RunOut::begun(runs::create(&self.0.db, &permit, new).await?) }))
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "experiment_id": fixture.text("experiment"), "run_name": "run_new", "start_time": 1_700_000_000_000_i64 })
+    }
+}
+
+struct GetRun(Tracking);
+
+impl Endpoint for GetRun {
+    type Asks = actions::Read;
+    type In = RunIn;
+    type Out = Json<OneRunOut>;
+    const ROUTE: Route =
+        route!(Get "runs/get", "Get a run with the last point of each metric, its parameters and tags.");
+
+    fn asks(&self, input: &RunIn) -> Result<NameOf<actions::Read>> {
+        Ok(run(&input.run_id, &input.run_uuid))
+    }
+
+    async fn run(&self, _: &Cx, permit: Permit<actions::Read>, _: RunIn) -> Result<Json<OneRunOut>> {
+        Ok(Json(OneRunOut { run: runs::get(&self.0.db, &permit).await?.into() }))
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "run_id": fixture.text("run") })
+    }
+}
+
+struct UpdateRun(Tracking);
+
+impl Endpoint for UpdateRun {
+    type Asks = actions::Edit;
+    type In = UpdateRunIn;
+    type Out = Json<UpdateRunOut>;
+    const ROUTE: Route = route!(Post "runs/update", "Change a run's status, end, name.");
+
+    fn asks(&self, input: &UpdateRunIn) -> Result<NameOf<actions::Edit>> {
+        Ok(run(&input.run_id, &input.run_uuid))
+    }
+
+    async fn run(&self, _: &Cx, permit: Permit<actions::Edit>, input: UpdateRunIn) -> Result<Json<UpdateRunOut>> {
+        let name = Some(input.run_name).filter(|name| !name.is_empty());
+        let change = RunChange { status: input.status.0, end_ms: input.end_time, name };
+        Ok(Json(UpdateRunOut { run_info: runs::update(&self.0.db, &permit, &change).await?.into() }))
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "run_id": fixture.text("run"), "status": "FINISHED", "end_time": 1_700_000_060_000_i64 })
+    }
+}
+
+struct DeleteRun(Tracking);
+
+impl Endpoint for DeleteRun {
+    type Asks = actions::Edit;
+    type In = RunIn;
+    type Out = Empty;
+    const ROUTE: Route = route!(Post "runs/delete", "Delete a run, until it is restored or purged.");
+
+    fn asks(&self, input: &RunIn) -> Result<NameOf<actions::Edit>> {
+        Ok(run(&input.run_id, &input.run_uuid))
+    }
+
+    async fn run(&self, _: &Cx, permit: Permit<actions::Edit>, _: RunIn) -> Result<Empty> {
+        runs::move_to(&self.0.db, &permit, Lifecycle::Deleted).await?;
+        Ok(Empty)
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "run_id": fixture.text("run") })
+    }
+}
+
+struct RestoreRun(Tracking);
+
+impl Endpoint for RestoreRun {
+    type Asks = actions::Edit;
+    type In = RunIn;
+    type Out = Empty;
+    const ROUTE: Route = route!(Post "runs/restore", "Restore a deleted run.");
+
+    fn asks(&self, input: &RunIn) -> Result<NameOf<actions::Edit>> {
+        Ok(run(&input.run_id, &input.run_uuid))
+    }
+
+    async fn run(&self, _: &Cx, permit: Permit<actions::Edit>, _: RunIn) -> Result<Empty> {
+        runs::move_to(&self.0.db, &permit, Lifecycle::Active).await?;
+        Ok(Empty)
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "run_id": fixture.text("run") })
+    }
+}
+
+struct LogMetric(Tracking);
+
+impl Endpoint for LogMetric {
+    type Asks = actions::Edit;
+    type In = LogMetricIn;
+    type Out = Empty;
+    const ROUTE: Route = route!(Post "runs/log-metric", "Log a point of a metric.");
+
+    fn asks(&self, input: &LogMetricIn) -> Result<NameOf<actions::Edit>> {
+        Ok(run(&input.run_id, &input.run_uuid))
+    }
+
+    async fn run(&self, _: &Cx, permit: Permit<actions::Edit>, input: LogMetricIn) -> Result<Empty> {
+        let metric = Metric {
+            key: input.key,
+            value: input.value.unwrap_or_default(),
+            time_ms: input.timestamp.unwrap_or_default(),
+            step: input.step.unwrap_or_default(),
+        };
+        self.0.logger.metrics(&permit, vec![metric]).await?;
+        Ok(Empty)
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "run_id": fixture.text("run"), "key": "loss", "value": 0.25, "timestamp": 1_700_000_000_000_i64, "step": 1 })
+    }
+}
+
+struct LogParam(Tracking);
+
+impl Endpoint for LogParam {
+    type Asks = actions::Edit;
+    type In = LogParamIn;
+    type Out = Empty;
+    const ROUTE: Route = route!(Post "runs/log-parameter", "Log a parameter; it never changes.");
+
+    fn asks(&self, input: &LogParamIn) -> Result<NameOf<actions::Edit>> {
+        Ok(run(&input.run_id, &input.run_uuid))
+    }
+
+    async fn run(&self, _: &Cx, permit: Permit<actions::Edit>, input: LogParamIn) -> Result<Empty> {
+        self.0.logger.param(&permit, Tag { key: input.key, value: input.value }).await?;
+        Ok(Empty)
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "run_id": fixture.text("run"), "key": "depth", "value": "8" })
+    }
+}
+
+struct SetTag(Tracking);
+
+impl Endpoint for SetTag {
+    type Asks = actions::Edit;
+    type In = LogParamIn;
+    type Out = Empty;
+    const ROUTE: Route = route!(Post "runs/set-tag", "Set a tag of a run.");
+
+    fn asks(&self, input: &LogParamIn) -> Result<NameOf<actions::Edit>> {
+        Ok(run(&input.run_id, &input.run_uuid))
+    }
+
+    async fn run(&self, _: &Cx, permit: Permit<actions::Edit>, input: LogParamIn) -> Result<Empty> {
+        self.0.logger.tag(&permit, Tag { key: input.key, value: input.value }).await?;
+        Ok(Empty)
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "run_id": fixture.text("run"), "key": "team", "value": "flights" })
+    }
+}
+
+struct DeleteTag(Tracking);
+
+impl Endpoint for DeleteTag {
+    type Asks = actions::Edit;
+    type In = TagKeyIn;
+    type Out = Empty;
+    const ROUTE: Route = route!(Post "runs/delete-tag", "Delete a tag of a run.");
+
+    fn asks(&self, input: &TagKeyIn) -> Result<NameOf<actions::Edit>> {
+        Ok(run(&input.run_id, ""))
+    }
+
+    async fn run(&self, _: &Cx, permit: Permit<actions::Edit>, input: TagKeyIn) -> Result<Empty> {
+        self.0.logger.delete_tag(&permit, &input.key).await?;
+        Ok(Empty)
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "run_id": fixture.text("run"), "key": "color" })
+    }
+}
+
+struct LogBatch(Tracking);
+
+impl Endpoint for LogBatch {
+    type Asks = actions::Edit;
+    type In = LogBatchIn;
+    type Out = Empty;
+    const ROUTE: Route =
+        route!(Post "runs/log-batch", "Log points, parameters and tags together.").body_limit(limits::BATCH_BYTES);
+
+    fn asks(&self, input: &LogBatchIn) -> Result<NameOf<actions::Edit>> {
+        limits::check_run_id(&input.run_id)?;
+        Ok(run(&input.run_id, ""))
+    }
+
+    async fn run(&self, _: &Cx, permit: Permit<actions::Edit>, input: LogBatchIn) -> Result<Empty> {
+        let metrics = input.metrics.into_iter().enumerate().map(|(at, metric)| {
+            present("metrics", at, "key", !metric.key.is_empty())?;
+            present("metrics", at, "value", metric.value.is_some())?;
+            present("metrics", at, "timestamp", metric.timestamp.is_some())?;
+            Ok(Metric {
+                key: metric.key,
+                value: metric.value.unwrap_or_default(),
+                time_ms: metric.timestamp.unwrap_or_default(),
+                step: metric.step.unwrap_or_default(),
+            })
+        });
+        let metrics = metrics.collect::<Result<Vec<_>>>()?;
+        for (list, tags) in [("params", &input.params), ("tags", &input.tags)] {
+            for (at, tag) in tags.iter().enumerate() {
+                present(list, at, "key", !tag.key.is_empty())?;
+            }
+        }
+        let batch = Batch { metrics, params: tags(input.params), tags: tags(input.tags) };
+        self.0.logger.batch(&permit, batch).await?;
+        Ok(Empty)
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({
+            "run_id": fixture.text("run"),
+            "metrics": [{ "key": "loss", "value": 0.25, "timestamp": 1_700_000_000_000_i64, "step": 1 }],
+            "params": [{ "key": "depth", "value": "8" }],
+            "tags": [{ "key": "team", "value": "flights" }],
+        })
+    }
+}
+
+fn present(list: &str, at: usize, field: &str, there: bool) -> Result<()> {
+    if there {
+        return Ok(());
+    }
+    Err(Problem::invalid(format!(
+        "Missing value for required parameter '{list}[{at}].{field}'. See the API docs for more information about request \
+         parameters."
+    )))
+}
+
+struct LogModel(Tracking);
+
+impl Endpoint for LogModel {
+    type Asks = actions::Edit;
+    type In = LogModelIn;
+    type Out = Empty;
+    const ROUTE: Route = route!(Post "runs/log-model", "Note a model that a client before MLflow 3 logs.");
+
+    fn asks(&self, input: &LogModelIn) -> Result<NameOf<actions::Edit>> {
+        Ok(run(&input.run_id, ""))
+    }
+
+    async fn run(&self, _: &Cx, permit: Permit<actions::Edit>, input: LogModelIn) -> Result<Empty> {
+        let model: Value = serde_json::from_str(&input.model_json).map_err(|_| {
+            Problem::invalid(format!("Malformed model info. \n {} \n is not a valid JSON.", input.model_json))
+        })?;
+        let missing: Vec<String> = ["artifact_path", "flavors", "run_id", "utc_time_created"]
+            .into_iter()
+            .filter(|field| model.get(field).is_none())
+            .map(|field| format!("'{field}'"))
+            .collect();
+        if !missing.is_empty() {
+            let missing = missing.join(", ");
+            return Err(Problem::invalid(format!("Model json is missing mandatory fields: {{{missing}}}")));
+        }
+        self.0.logger.old_model(&permit, model).await?;
+        Ok(Empty)
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        let run_id = fixture.text("run");
+        let model =
+            json!({ "run_id": run_id, "artifact_path": "model", "flavors": {}, "utc_time_created": "2024-01-01" });
+        json!({ "run_id": run_id, "model_json": model.to_string() })
+    }
+}
+
+struct LogInputs(Tracking);
+
+impl Endpoint for LogInputs {
+    type Asks = actions::Edit;
+    type In = LogInputsIn;
+    type Out = Empty;
+    const ROUTE: Route = route!(Post "runs/log-inputs", "Note datasets that a run uses.");
+
+    fn asks(&self, input: &LogInputsIn) -> Result<NameOf<actions::Edit>> {
+        limits::check_run_id(&input.run_id)?;
+        Ok(run(&input.run_id, ""))
+    }
+
+    async fn run(&self, _: &Cx, permit: Permit<actions::Edit>, input: LogInputsIn) -> Result<Empty> {
+        let datasets: Vec<DatasetInput> = input.datasets.into_iter().map(DatasetInput::from).collect();
+        dataset_verbs::log(&self.0.db, &permit, &datasets).await?;
+        Ok(Empty)
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({
+            "run_id": fixture.text("run"),
+            "datasets": [{
+                "tags": [{ "key": "mlflow.data.context", "value": "training" }],
+                "dataset": { "name": "flights", "digest": "0a1b2c3d", "source_type": "delta_table", "source": "{}" },
+            }],
+        })
+    }
+}
+
+impl From<DatasetInputIn> for DatasetInput {
+    fn from(input: DatasetInputIn) -> Self {
+        let tags = tags(input.tags);
+        let Some(dataset) = input.dataset.0 else { return DatasetInput { tags, ..DatasetInput::default() } };
+        DatasetInput {
+            name: dataset.name,
+            digest: dataset.digest,
+            source_type: dataset.source_type,
+            source: dataset.source,
+            schema: dataset.schema,
+            profile: dataset.profile,
+            tags,
+        }
+    }
+}
+
+/// A page of runs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct SearchRunsOut {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    runs: Vec<RunOut>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_page_token: Option<String>,
+}
+
+/// How many runs are given to who does not say.
+const RUNS: i64 = 1000;
+
+struct SearchRuns(Tracking);
+
+impl Endpoint for SearchRuns {
+    type Asks = List<experiments::Read>;
+    type In = SearchRunsIn;
+    type Out = Json<SearchRunsOut>;
+    const ROUTE: Route = route!(Post "runs/search", "Search runs of experiments.").on_full_disk();
+
+    fn asks(&self, _: &SearchRunsIn) -> Result<ScopeOf<experiments::Read>> {
+        Ok(ScopeOf::root())
+    }
+
+    async fn run(
+        &self,
+        _: &Cx,
+        visible: Visible<experiments::Read>,
+        input: SearchRunsIn,
+    ) -> Result<Json<SearchRunsOut>> {
+        let ids = input.experiment_ids.iter().map(|id| experiment_id(id)).collect::<Result<Vec<i64>>>()?;
+        let asked = Asked {
+            filter: &input.filter,
+            order_by: &input.order_by,
+            max_results: tracking_max_results(input.max_results.unwrap_or(RUNS))?,
+            page_token: &input.page_token,
+        };
+        let (found, next_page_token) = runs::search(&self.0.db, &visible, &ids, input.run_view_type.0, &asked).await?;
+        Ok(Json(SearchRunsOut { runs: found.into_iter().map(RunOut::from).collect(), next_page_token }))
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "experiment_ids": [fixture.text("experiment")], "max_results": 100 })
+    }
+}

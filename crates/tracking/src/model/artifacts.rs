@@ -1,0 +1,99 @@
+//! Where files of runs are: `<place of the experiment>/<run>/artifacts/<path>`, as clients write it.
+
+use crannog_types::{Problem, Result};
+
+/// A place below the root of all files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The run's folder, as it was written: `7/<run id>/artifacts`.
+    pub folder: String,
+    /// The run.
+    pub run_id: String,
+    /// The path below the run's folder; empty for the folder itself.
+    pub path: String,
+}
+
+/// The scheme of what goes through the server.
+const SCHEME: &str = "mlflow-artifacts:";
+
+fn invalid() -> Problem {
+    Problem::invalid("Invalid path")
+}
+
+/// A path in its plain form: parts joined by single slashes, none of which means another place.
+///
+/// # Errors
+/// `Invalid path`, MLflow's words, for everything else.
+pub fn plain(path: &str) -> Result<String> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if path.is_empty() {
+        return Ok(String::new());
+    }
+    let fine = |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() <= 255;
+    let strange = |c: char| c == '\\' || c == '\0' || c.is_control();
+    // What would be another path when somebody decodes it once more.
+    let encoded = ["%2e", "%2f", "%5c", "%00", "%25"].iter().any(|code| path.to_ascii_lowercase().contains(code));
+    if !path.split('/').all(fine) || path.contains(strange) || encoded || path.len() > 4096 {
+        return Err(invalid());
+    }
+    Ok(path.to_owned())
+}
+
+impl Place {
+    /// Reads a place: what stands before the first `artifacts` that has two names before it is the run.
+    ///
+    /// # Errors
+    /// `Invalid path` for what is none.
+    pub fn parse(text: &str) -> Result<Self> {
+        let text = plain(text)?;
+        let parts: Vec<&str> = text.split('/').collect();
+        let at = parts.iter().skip(2).position(|part| *part == "artifacts").map(|at| at + 2);
+        let at = at.ok_or_else(|| invalid().hint("files are at <experiment id>/<run id>/artifacts/<path>"))?;
+        let run_id = parts[at - 1].to_owned();
+        Ok(Place { folder: parts[..=at].join("/"), run_id, path: parts[at + 1..].join("/") })
+    }
+
+    /// Whether it is the place of a run whose files are at this address.
+    pub fn is_of(&self, artifact_uri: &str) -> bool {
+        let path = artifact_uri.strip_prefix(SCHEME).map(|path| match path.strip_prefix("//") {
+            // An address with a host: this server, whatever it is called.
+            Some(rest) if !rest.starts_with('/') => rest.split_once('/').map_or("", |(_, path)| path),
+            _ => path,
+        });
+        path.is_some_and(|path| path.trim_matches('/') == self.folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read_and_nothing_leads_out() {
+        let place = Place::parse("7/abc/artifacts/model/MLmodel").unwrap();
+        assert_eq!((place.run_id.as_str(), place.path.as_str()), ("abc", "model/MLmodel"));
+        assert!(place.is_of("mlflow-artifacts:/7/abc/artifacts"));
+        assert!(place.is_of("mlflow-artifacts://host:80/7/abc/artifacts"));
+        assert!(!place.is_of("mlflow-artifacts:/8/abc/artifacts") && !place.is_of("s3://7/abc/artifacts"));
+        assert_eq!(Place::parse("7/abc/artifacts/").unwrap().path, "");
+        let deep = Place::parse("team/a/abc/artifacts/x/artifacts/y").unwrap();
+        assert_eq!((deep.run_id.as_str(), deep.path.as_str()), ("abc", "x/artifacts/y"));
+        for wrong in [
+            "",
+            "7",
+            "7/abc",
+            "7/abc/other/x",
+            "../7/abc/artifacts/x",
+            "7/abc/artifacts/../x",
+            "7/abc/artifacts//x",
+            "/7/abc/artifacts/x",
+            "7/abc/artifacts/a\\b",
+            "7/abc/artifacts/%2e%2e/x",
+            "7/abc/artifacts/%252e%252e/x",
+            "7/abc/artifacts/a\0b",
+            "7/abc/artifacts/./x",
+        ] {
+            assert!(Place::parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Datasets that runs use.
+
+use crannog_security::Permit;
+use crannog_security::actions::runs;
+use crannog_store::{Audit, Db, params};
+use crannog_types::{Problem, Result};
+use serde_json::{Map, Value};
+
+use super::{logging, run_of};
+use crate::model::experiments::Tag;
+use crate::model::limits;
+use crate::model::runs::DatasetInput;
+
+/// The tag that says what a dataset was used for.
+const CONTEXT: &str = "mlflow.data.context";
+
+/// Notes datasets that a run used. One that it used already keeps its tags.
+///
+/// # Errors
+/// When the run is deleted.
+pub async fn log(db: &Db, permit: &Permit<runs::Edit>, datasets: &[DatasetInput]) -> Result<()> {
+    let run_id = run_of(permit)?;
+    for dataset in datasets {
+        check(dataset)?;
+    }
+    let names: Vec<&str> = datasets.iter().map(|dataset| dataset.name.as_str()).collect();
+    let about = Audit::of("mlflowExperiment", "logInputs").with("runId", &*run_id).with("datasets", names);
+    let mut tx = db.write(permit, about).await?;
+    let (run, experiment) = logging::active(&mut tx, &run_id).await?;
+    for dataset in datasets {
+        tx.run(
+            "INSERT INTO dataset (experiment, name, digest, source_type, source, schema, profile) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (experiment, name, digest) DO NOTHING",
+            params![
+                experiment,
+                dataset.name.as_str(),
+                dataset.digest.as_str(),
+                dataset.source_type.as_str(),
+                dataset.source.as_str(),
+                dataset.schema.clone(),
+                dataset.profile.clone()
+            ],
+        )
+        .await?;
+        let context = dataset.tags.iter().find(|tag| tag.key == CONTEXT).map(|tag| tag.value.clone());
+        tx.run(
+            "INSERT INTO run_dataset (run, dataset, tags, context) \
+             SELECT $1, seq, $2, $3 FROM dataset WHERE experiment = $4 AND name = $5 AND digest = $6 \
+             ON CONFLICT (run, dataset) DO NOTHING",
+            params![run, written(&dataset.tags), context, experiment, dataset.name.as_str(), dataset.digest.as_str()],
+        )
+        .await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+fn check(dataset: &DatasetInput) -> Result<()> {
+    let limits = [
+        ("name", 500, dataset.name.as_str()),
+        ("digest", 36, dataset.digest.as_str()),
+        ("source", 65_535, dataset.source.as_str()),
+        ("schema", 1_048_575, dataset.schema.as_deref().unwrap_or_default()),
+        ("profile", 16_777_215, dataset.profile.as_deref().unwrap_or_default()),
+    ];
+    for (what, limit, text) in limits {
+        limits::check_length(what, limit, text)?;
+    }
+    for tag in &dataset.tags {
+        limits::check_length("key", 255, &tag.key)?;
+        limits::check_length("value", 500, &tag.value)?;
+    }
+    Ok(())
+}
+
+fn written(tags: &[Tag]) -> String {
+    let object: Map<String, Value> = tags.iter().map(|tag| (tag.key.clone(), tag.value.as_str().into())).collect();
+    Value::Object(object).to_string()
+}
+
+/// Reads what [`log`] wrote of tags.
+pub(crate) fn read_tags(text: &str) -> Result<Vec<Tag>> {
+    let object: Map<String, Value> =
+        serde_json::from_str(text).map_err(|error| Problem::internal("the tags of a dataset cannot be read", error))?;
+    let tag = |(key, value): (String, Value)| Tag { key, value: value.as_str().unwrap_or_default().to_owned() };
+    Ok(object.into_iter().map(tag).collect())
+}

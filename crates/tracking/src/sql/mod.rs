@@ -1,0 +1,9 @@
+//! Queries that are built from parts, and texts of many rows.
+
+mod compare;
+mod keyset;
+mod rows;
+pub mod search_experiments;
+pub mod search_runs;
+
+pub(crate) use rows::Rows;

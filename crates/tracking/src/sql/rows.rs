@@ -1,0 +1,58 @@
+//! Texts that put several rows at once: a statement costs more than a row.
+
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+
+/// A statement with as many rows as are there, of a few sizes, so that the databases keep its plans.
+pub(crate) struct Rows {
+    before: &'static str,
+    columns: usize,
+    after: &'static str,
+    texts: [OnceLock<&'static str>; SIZES.len()],
+}
+
+/// Rows a statement, largest first.
+const SIZES: [usize; 3] = [64, 8, 1];
+
+impl Rows {
+    /// `before VALUES (…), (…) after`, of so many columns.
+    pub(crate) const fn new(before: &'static str, columns: usize, after: &'static str) -> Self {
+        Rows { before, columns, after, texts: [const { OnceLock::new() }; SIZES.len()] }
+    }
+
+    /// The largest statement for this many rows, and how many of them it takes.
+    pub(crate) fn of(&'static self, rows: usize) -> (&'static str, usize) {
+        let at = SIZES.iter().position(|size| *size <= rows).unwrap_or(SIZES.len() - 1);
+        let text = self.texts[at].get_or_init(|| {
+            let mut text = format!("{} VALUES ", self.before);
+            for row in 0..SIZES[at] {
+                text.push_str(if row == 0 { "(" } else { ", (" });
+                for column in 0..self.columns {
+                    let comma = if column == 0 { "" } else { ", " };
+                    let _ = write!(text, "{comma}${}", row * self.columns + column + 1);
+                }
+                text.push(')');
+            }
+            text.push(' ');
+            text.push_str(self.after);
+            // Three of each statement in the program, for as long as it runs.
+            Box::leak(text.into_boxed_str())
+        });
+        (text, SIZES[at])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_that_fits_is_taken() {
+        static ROWS: Rows = Rows::new("INSERT INTO t (a, b)", 2, "ON CONFLICT DO NOTHING");
+        assert_eq!(ROWS.of(1), ("INSERT INTO t (a, b) VALUES ($1, $2) ON CONFLICT DO NOTHING", 1));
+        let (text, rows) = ROWS.of(63);
+        assert_eq!((rows, text.matches('(').count()), (8, 9));
+        assert!(text.contains("($15, $16) ON"));
+        assert_eq!(ROWS.of(1000).1, 64);
+    }
+}

@@ -1,0 +1,8 @@
+//! Tests of tracking over a database.
+
+#[cfg(test)]
+mod logging;
+#[cfg(test)]
+mod search;
+#[cfg(test)]
+mod searched;
