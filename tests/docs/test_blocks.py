@@ -8,6 +8,7 @@
     ```sql              each statement must succeed through `crannog sql`
     ```sql refused      each statement must fail
     ```python           a script that must exit 0; databricks-sdk finds the server by DATABRICKS_HOST and DATABRICKS_TOKEN
+    ```python mlflow    the same, with mlflow installed; it finds the server by MLFLOW_TRACKING_URI and MLFLOW_TRACKING_TOKEN
 
 A page has one new server and one empty folder. Variables that a command exports, and the folder it is in, hold for the
 blocks after it. `crannog` is the built binary, CRANNOG_HOST and CRANNOG_TOKEN are the admin's, CRANNOG_DATA is the server's
@@ -26,6 +27,7 @@ import pytest
 from archive import archive
 from blocks import blocks, check, commands, statements
 from harness import REPOSITORY, Server, binary
+from mlflows import environment
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 RUN = ("console", "sql", "python")
@@ -56,6 +58,10 @@ class Shell:
             "DATABRICKS_HOST": server.url,
             "DATABRICKS_TOKEN": server.admin_token,
             "DATABRICKS_CONFIG_FILE": os.devnull,
+            "MLFLOW_TRACKING_URI": server.url,
+            "MLFLOW_TRACKING_TOKEN": server.admin_token,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "GIT_PYTHON_REFRESH": "quiet",
             "CRANNOG_DATA": str(server.data),
             "NO_COLOR": "1",
         }
@@ -82,7 +88,7 @@ def test_each_block_says_how_it_is_run():
     wrong = []
     for page in PAGES:
         for block in blocks(page):
-            allowed = {"console": ("", "fails", *SYSTEM), "sql": ("", "refused"), "python": ("",)}.get(block.language)
+            allowed = {"console": ("", "fails", *SYSTEM), "sql": ("", "refused"), "python": ("", "mlflow")}.get(block.language)
             if block.language in UNRUN_COMMANDS or (allowed is not None and block.word not in allowed):
                 wrong.append(f"{page.name}:{block.line}: ```{block.language} {block.word}")
             if block.language == "" or (block.language == "console" and not commands(block)):
@@ -110,4 +116,5 @@ def test_the_blocks_of_a_page_run(page, tmp_path):
             elif block.language == "python":
                 script = tmp_path / "block.py"
                 script.write_text("\n".join(block.lines), encoding="utf-8")
-                check(where, shell.run(f"{shlex.quote(sys.executable)} -B {shlex.quote(str(script))}"), "the script", False)
+                python = environment() if block.word == "mlflow" else sys.executable
+                check(where, shell.run(f"{shlex.quote(str(python))} -B {shlex.quote(str(script))}"), "the script", False)
