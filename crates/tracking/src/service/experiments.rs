@@ -42,7 +42,7 @@ pub struct NewExperiment {
 /// `RESOURCE_ALREADY_EXISTS` for a name that is taken, also by a deleted experiment.
 pub async fn create(db: &Db, permit: &Permit<metastore::Work>, new: &NewExperiment) -> Result<i64> {
     limits::check_experiment_name(&new.name)?;
-    if new.artifact_location.as_deref().is_some_and(|location| location.contains(['#', '?', ';'])) {
+    if new.artifact_location.as_deref().is_some_and(|location| location.contains(['#', ';'])) {
         return Err(Problem::invalid("'artifact_location' URL can't include fragments or params."));
     }
     for tag in &new.tags {

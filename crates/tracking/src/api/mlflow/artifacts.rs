@@ -66,7 +66,9 @@ pub(super) struct FileInfoOut {
 
 impl From<Artifact> for FileInfoOut {
     fn from(artifact: Artifact) -> Self {
-        FileInfoOut { path: artifact.path, is_dir: artifact.size.is_none(), file_size: artifact.size }
+        // protobuf leaves 0 out.
+        let file_size = artifact.size.filter(|size| *size != 0);
+        FileInfoOut { path: artifact.path, is_dir: artifact.size.is_none(), file_size }
     }
 }
 
