@@ -67,21 +67,13 @@ CREATE TABLE metric_latest (
 ) KEYED;
 CREATE INDEX metric_latest_by_value ON metric_latest (experiment, key, nan, value);
 
--- Points as they came, several a row; and the same, put together a metric of a run at a time. `model/points.rs` is the form.
+-- Points as they came, those of a request a row. `model/points.rs` is the form.
 CREATE TABLE metric_log (
     seq ROWID_KEY,
     run BIGINT NOT NULL REFERENCES run (seq) ON DELETE CASCADE,
     points BLOB NOT NULL
 );
 CREATE INDEX metric_log_by_run ON metric_log (run, seq);
-
-CREATE TABLE metric_chunk (
-    run BIGINT NOT NULL REFERENCES run (seq) ON DELETE CASCADE,
-    key TEXT NOT NULL,
-    chunk BIGINT NOT NULL,              -- from 0
-    points BLOB NOT NULL,
-    PRIMARY KEY (run, key, chunk)
-);
 
 -- Datasets of an experiment, and the runs that used them.
 CREATE TABLE dataset (

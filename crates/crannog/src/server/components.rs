@@ -166,6 +166,12 @@ impl Components {
         let ground = identity.ground();
         crannog_tracking::service::experiments::bootstrap(&db, ground.admins, ground.account_users).await?;
         let artifacts = Artifacts { db: db.clone(), storage: Arc::clone(&governance.storage) };
+        let swept = artifacts.clone();
+        tasks.spawn_job("sweep of uploads", async move {
+            if let Err(problem) = swept.sweep().await {
+                tracing::warn!(cause = problem.chain(), "what broken uploads left could not be deleted");
+            }
+        });
         let tracking = Tracking { logger: Logger::start(db.clone(), tasks), db: db.clone(), artifacts };
 
         let disk = Disk::of(folder.path(), config.disk);

@@ -16,6 +16,14 @@ pub struct Place {
 /// The scheme of what goes through the server.
 const SCHEME: &str = "mlflow-artifacts:";
 
+/// The longest path in bytes: both databases find files by it.
+const LONGEST: usize = 2000;
+
+/// Whether a place for runs would hide them: a run is what stands before the first folder `artifacts`.
+pub fn hides_runs(location: &str) -> bool {
+    location.strip_prefix(SCHEME).is_some_and(|path| path.split('/').any(|part| part == "artifacts"))
+}
+
 fn invalid() -> Problem {
     Problem::invalid("Invalid path")
 }
@@ -33,7 +41,7 @@ pub fn plain(path: &str) -> Result<String> {
     let strange = |c: char| c == '\\' || c == '\0' || c.is_control();
     // What would be another path when somebody decodes it once more.
     let encoded = ["%2e", "%2f", "%5c", "%00", "%25"].iter().any(|code| path.to_ascii_lowercase().contains(code));
-    if !path.split('/').all(fine) || path.contains(strange) || encoded || path.len() > 4096 {
+    if !path.split('/').all(fine) || path.contains(strange) || encoded || path.len() > LONGEST {
         return Err(invalid());
     }
     Ok(path.to_owned())

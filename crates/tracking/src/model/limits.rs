@@ -23,6 +23,21 @@ pub const TAG: usize = 8000;
 pub const EXPERIMENT_TAG: usize = 20_000;
 /// An experiment's name.
 pub const EXPERIMENT_NAME: usize = 500;
+/// A run's name, and who runs it: both databases find runs by it.
+pub const RUN_NAME: usize = 500;
+/// Tags of a new run or experiment, and datasets of one request.
+pub const TAGS: usize = 1000;
+
+/// Checks how many there are of something that MLflow does not count.
+///
+/// # Errors
+/// When there are more.
+pub fn check_count(what: &str, limit: usize, count: usize) -> Result<()> {
+    if count > limit {
+        return Err(Problem::invalid(format!("a request can contain at most {limit} {what}, not {count}")));
+    }
+    Ok(())
+}
 
 /// `metrics[3].name`, or `name` alone.
 #[derive(Clone, Copy, Debug)]

@@ -42,14 +42,25 @@ pub fn encode(points: &[Metric]) -> Vec<u8> {
     out
 }
 
-/// Points of bytes; with a name, those of that metric alone. `None` when the bytes are not of [`encode`].
-pub fn decode(bytes: &[u8], only: Option<&str>, into: &mut Vec<Metric>) -> Option<()> {
+/// A point without its metric's name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// When, in milliseconds since 1970.
+    pub time_ms: i64,
+    /// Its step.
+    pub step: i64,
+    /// Its value.
+    pub value: f64,
+}
+
+/// The points of one metric in bytes. `None` when the bytes are not of [`encode`].
+pub fn decode(bytes: &[u8], only: &str, into: &mut Vec<Point>) -> Option<()> {
     let mut at = bytes.strip_prefix(&[VERSION])?;
     while !at.is_empty() {
         let length = usize::try_from(take(&mut at)?).ok()?;
         let key = std::str::from_utf8(at.get(..length)?).ok()?;
         at = &at[length..];
-        let wanted = only.is_none_or(|only| only == key);
+        let wanted = only == key;
         let count = take(&mut at)?;
         let (mut step, mut time) = (0_i64, 0_i64);
         for _ in 0..count {
@@ -58,7 +69,7 @@ pub fn decode(bytes: &[u8], only: Option<&str>, into: &mut Vec<Metric>) -> Optio
             let value = f64::from_le_bytes(at.get(..8)?.try_into().ok()?);
             at = &at[8..];
             if wanted {
-                into.push(Metric { key: key.to_owned(), value, time_ms: time, step });
+                into.push(Point { time_ms: time, step, value });
             }
         }
     }
@@ -112,18 +123,18 @@ mod tests {
             point("loss", 1, 0, 3.0),
         ];
         let bytes = encode(&points);
-        let mut all = Vec::new();
-        decode(&bytes, None, &mut all).unwrap();
-        let mut expected: Vec<Metric> = points.iter().filter(|point| point.key == "größe").cloned().collect();
-        let loss: Vec<Metric> = points.iter().filter(|point| point.key == "loss").cloned().collect();
-        let mut found = Vec::new();
-        decode(&bytes, Some("loss"), &mut found).unwrap();
-        assert_eq!(found, loss);
-        // By name, bytes of `g` before `l`.
-        expected.extend(loss);
-        assert_eq!(all, expected);
+        for key in ["loss", "größe", "other"] {
+            let expected: Vec<Point> = points
+                .iter()
+                .filter(|point| point.key == key)
+                .map(|point| Point { time_ms: point.time_ms, step: point.step, value: point.value })
+                .collect();
+            let mut found = Vec::new();
+            decode(&bytes, key, &mut found).unwrap();
+            assert_eq!(found, expected, "{key}");
+        }
         let mut nan = Vec::new();
-        decode(&encode(&[point("a", 0, 0, f64::NAN)]), None, &mut nan).unwrap();
+        decode(&encode(&[point("a", 0, 0, f64::NAN)]), "a", &mut nan).unwrap();
         assert!(nan[0].value.is_nan());
     }
 
@@ -133,9 +144,9 @@ mod tests {
         for end in 0..bytes.len() {
             // A prefix that ends between metrics is a shorter batch; there is one metric here.
             let whole = end == 1;
-            assert_eq!(decode(&bytes[..end], None, &mut Vec::new()).is_some(), whole, "{end}");
+            assert_eq!(decode(&bytes[..end], "a", &mut Vec::new()).is_some(), whole, "{end}");
         }
-        assert!(decode(&[2], None, &mut Vec::new()).is_none());
+        assert!(decode(&[2], "a", &mut Vec::new()).is_none());
     }
 
     #[test]

@@ -5,14 +5,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crannog_security::actions::runs;
-use crannog_security::{Evidence, Permit};
+use crannog_security::{Evidence, Lease, Permit, System, Task};
 use crannog_storage::{Access, ByteStream, Folder, Managed, Storage, StorageError};
 use crannog_store::{Audit, Db, params};
-use crannog_types::{Problem, Result, SecurableId};
+use crannog_types::{Micros, Problem, Result, SecurableId};
 use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
 
-use super::{logging, run_of};
+use super::{logging, not_active, run_of, runs as run_verbs};
+use crate::model::experiments::Lifecycle;
 
 /// A file or a folder of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,15 +47,19 @@ impl Artifacts {
         Ok(self.storage.open(evidence, &at, access)?)
     }
 
-    /// Keeps a file, in place of one of the same name.
+    /// Keeps a file, in place of one of the same name. The lease is asked for once more when all of it was received.
     ///
     /// # Errors
-    /// When the run is deleted; when the body ends early.
-    pub async fn put(&self, permit: &Permit<runs::Edit>, path: &str, body: ByteStream) -> Result<()> {
+    /// When the run is deleted; when the body ends early; when a folder has the name, or a file that of a folder on the way.
+    pub async fn put(&self, permit: &Permit<runs::Edit>, lease: &Lease, path: &str, body: ByteStream) -> Result<()> {
         if path.is_empty() {
             return Err(Problem::invalid("Invalid path").hint("name a file"));
         }
         let run_id = run_of(permit)?;
+        // Before the body is read: nobody wants to send a gigabyte to learn this.
+        if run_verbs::get_info(&self.db, permit).await?.lifecycle == Lifecycle::Deleted {
+            return Err(not_active(&self.db, permit, &run_id).await);
+        }
         let folder = self.folder(permit, Access::ReadWrite)?;
         let hashed = Arc::new(Mutex::new((Sha256::new(), 0_i64)));
         let hashing = Arc::clone(&hashed);
@@ -68,6 +73,7 @@ impl Artifacts {
             let mut hashed = hashed.lock().unwrap_or_else(PoisonError::into_inner);
             (hex(&std::mem::take(&mut hashed.0).finalize()), hashed.1)
         };
+        lease.renew().await?;
         received.publish(&hash).await?;
         for run in 1.. {
             match self.note(permit, &run_id, path, &hash, size).await {
@@ -82,6 +88,17 @@ impl Artifacts {
         let about = Audit::of("mlflowAcledArtifact", "writeArtifact").with("runId", run_id).with("artifactPath", path);
         let mut tx = self.db.write(permit, about.with("size", size)).await?;
         logging::active(&mut tx, run_id).await?;
+        let above: Vec<&str> = path.match_indices('/').map(|(at, _)| &path[..at]).collect();
+        for folder in above {
+            let file = "SELECT 1 FROM artifact WHERE root = $1 AND path = $2";
+            if tx.row(file, params![root(run_id), folder]).await?.is_some() {
+                return Err(Problem::invalid(format!("'{folder}' is a file, so nothing can be in it")));
+            }
+        }
+        let below = "SELECT 1 FROM artifact WHERE root = $1 AND path >= $2 AND path < $3 LIMIT 1";
+        if tx.row(below, params![root(run_id), format!("{path}/"), format!("{path}0")]).await?.is_some() {
+            return Err(Problem::invalid(format!("'{path}' is a folder")));
+        }
         let now = tx.now();
         tx.run(
             "INSERT INTO artifact (root, path, hash, size, written_at) VALUES ($1, $2, $3, $4, $5) \
@@ -93,16 +110,24 @@ impl Artifacts {
         Ok(tx.commit().await?)
     }
 
-    /// The folder and the name of a file's content.
+    /// The folder and the name of a file's content, and when it was written under its own name.
     ///
     /// # Errors
     /// When there is no such file.
-    pub async fn find(&self, permit: &Permit<runs::Read>, path: &str) -> Result<(Folder, String)> {
+    pub async fn find(&self, permit: &Permit<runs::Read>, path: &str) -> Result<(Folder, String, Micros)> {
         let run_id = run_of(permit)?;
-        let one = "SELECT hash FROM artifact WHERE root = $1 AND path = $2";
+        let one = "SELECT hash, written_at FROM artifact WHERE root = $1 AND path = $2";
         let row = self.db.read(permit).row(one, params![root(&run_id), path]).await?;
         let row = row.ok_or_else(|| missing(path))?;
-        Ok((self.folder(permit, Access::Read)?, row.text(0)?))
+        Ok((self.folder(permit, Access::Read)?, row.text(0)?, row.micros(1)?))
+    }
+
+    /// Deletes what uploads left that a crash ended, more than a day ago.
+    pub async fn sweep(&self) -> Result<usize> {
+        #[expect(clippy::disallowed_methods, reason = "what nobody's upload is any more is nobody's to ask for")]
+        let system = System::task(Task::Track);
+        let day_ago = Micros(self.db.now().0 - 86_400_000_000);
+        Ok(self.folder(&system, Access::ReadWrite)?.sweep(day_ago).await?)
     }
 
     /// What is directly in a folder of a run, by name; nothing for a file.
@@ -128,7 +153,6 @@ impl Artifacts {
             }
         }
         found.sort_by(|a, b| a.path.cmp(&b.path));
-        found.dedup_by(|a, b| a.path == b.path);
         Ok(found)
     }
 

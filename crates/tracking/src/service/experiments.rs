@@ -1,5 +1,7 @@
 //! Experiments.
 
+use std::collections::BTreeMap;
+
 use crannog_security::actions::{experiments, metastore};
 use crannog_security::{Action, Kind, Listing, Permit, System, Task, Visible, kinds};
 use crannog_store::query::{Expr, ExprTrait, Order, Query};
@@ -8,8 +10,9 @@ use crannog_types::{Code, PrincipalId, Problem, Result, SecurableId};
 
 use super::Asked;
 use crate::model::experiments::{DEFAULT, Experiment, Lifecycle, Tag, View};
-use crate::model::limits;
 use crate::model::search::{Compare, Entity, Filter, Key, Operator, Value, experiments_order};
+use crate::model::{artifacts, limits};
+use crate::sql::Rows;
 use crate::sql::search_experiments::{ExperimentSearch, search_experiments};
 
 /// How an experiment is found by its name.
@@ -45,6 +48,12 @@ pub async fn create(db: &Db, permit: &Permit<metastore::Work>, new: &NewExperime
     if new.artifact_location.as_deref().is_some_and(|location| location.contains(['#', ';'])) {
         return Err(Problem::invalid("'artifact_location' URL can't include fragments or params."));
     }
+    if new.artifact_location.as_deref().is_some_and(artifacts::hides_runs) {
+        return Err(Problem::invalid(
+            "'artifact_location' must have no folder `artifacts`: runs keep their files in one",
+        ));
+    }
+    limits::check_count("tags", limits::TAGS, new.tags.len())?;
     for tag in &new.tags {
         limits::check_experiment_tag(&tag.key, &tag.value)?;
     }
@@ -72,12 +81,16 @@ fn taken(name: &str) -> Problem {
 async fn insert(tx: &mut Tx, id: i64, new: &NewExperiment, owner: PrincipalId) -> Result<bool> {
     let securable = SecurableId::new();
     let (now, author) = (tx.now(), tx.author());
-    tx.run(
+    // Nothing caught: a number that somebody else took meanwhile ends the transaction, and it is run again.
+    let numbered = tx.run(
         "INSERT INTO securable (id, kind, parent, name, folded, path, owner, created_at, created_by, updated_at, updated_by) \
-         VALUES ($1, $2, $3, $4, $4, $4, $5, $6, $7, $6, $7)",
+         VALUES ($1, $2, $3, $4, $4, $4, $5, $6, $7, $6, $7) ON CONFLICT DO NOTHING",
         params![securable, Kind::Experiment.word(), SecurableId::METASTORE, id.to_string(), owner, now, author],
     )
     .await?;
+    if numbered == 0 {
+        return Ok(false);
+    }
     let made = tx
         .run(
             "INSERT INTO experiment (securable, id, name, artifact_location, lifecycle, created_ms, updated_ms) \
@@ -88,9 +101,14 @@ async fn insert(tx: &mut Tx, id: i64, new: &NewExperiment, owner: PrincipalId) -
     if made == 0 {
         return Ok(false);
     }
-    for tag in &new.tags {
-        set(tx, id, tag).await?;
-    }
+    static PUT: Rows = Rows::new(
+        "INSERT INTO experiment_tag (experiment, key, value)",
+        3,
+        "ON CONFLICT (experiment, key) DO UPDATE SET value = excluded.value",
+    );
+    // The last of one key stays; a statement takes each once.
+    let tags: BTreeMap<&str, &str> = new.tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())).collect();
+    PUT.run(tx, tags, |(key, value)| params![id, key, value]).await?;
     Ok(true)
 }
 

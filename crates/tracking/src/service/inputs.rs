@@ -20,11 +20,11 @@ const CONTEXT: &str = "mlflow.data.context";
 /// When the run is deleted.
 pub async fn log(db: &Db, permit: &Permit<runs::Edit>, datasets: &[DatasetInput]) -> Result<()> {
     let run_id = run_of(permit)?;
+    limits::check_count("datasets", limits::TAGS, datasets.len())?;
     for dataset in datasets {
         check(dataset)?;
     }
-    let names: Vec<&str> = datasets.iter().map(|dataset| dataset.name.as_str()).collect();
-    let about = Audit::of("mlflowExperiment", "logInputs").with("runId", &*run_id).with("datasets", names);
+    let about = Audit::of("mlflowExperiment", "logInputs").with("runId", &*run_id).with("datasets", datasets.len());
     let mut tx = db.write(permit, about).await?;
     let (run, experiment) = logging::active(&mut tx, &run_id).await?;
     for dataset in datasets {
@@ -65,6 +65,7 @@ fn check(dataset: &DatasetInput) -> Result<()> {
     for (what, limit, text) in limits {
         limits::check_length(what, limit, text)?;
     }
+    limits::check_count("tags", limits::PARAMS_AND_TAGS, dataset.tags.len())?;
     for tag in &dataset.tags {
         limits::check_length("key", 255, &tag.key)?;
         limits::check_length("value", 500, &tag.value)?;

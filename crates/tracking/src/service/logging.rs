@@ -6,15 +6,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crannog_kit::Tasks;
 use crannog_security::actions::runs;
 use crannog_security::{Evidence, Origin, Permit, System, Task, Who};
-use crannog_store::{Audit, AuditEvent, Db, Tx, Value, params};
+use crannog_store::{Audit, AuditEvent, Db, Tx, params};
 use crannog_types::{Code, Problem, Result};
 use tokio::sync::{mpsc, oneshot};
 
-use super::touched::{Touch, Touched};
+use super::touched::Touched;
 use super::{no_run, not_active, run_of, runs as run_verbs};
 use crate::model::experiments::{Lifecycle, Tag};
 use crate::model::limits::{self, Place};
@@ -25,8 +26,20 @@ use crate::sql::Rows;
 /// How many requests are written together, at most.
 const GROUP: usize = 256;
 
+/// How many points are written together: a few thousand statements' worth, while everybody else waits.
+const GROUP_POINTS: usize = 20_000;
+
+/// The largest tag in which old clients keep their models, in bytes.
+const OLD_MODELS: usize = 1_000_000;
+
 /// How often a group is written again when another change came first.
 const RUNS: u32 = 10;
+
+/// … as a whole; then in halves.
+const RUNS_WHOLE: u32 = 3;
+
+/// How long to wait before that, times the tries so far.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// How many runs' keys are kept.
 const KEPT: usize = 100_000;
@@ -70,12 +83,10 @@ pub struct Batch {
 impl Logger {
     /// Starts writing; it ends with the tasks, after what is waiting then.
     pub fn start(db: Db, tasks: &Tasks) -> Self {
-        let (queue, waiting) = mpsc::channel(GROUP * 4);
+        let (queue, mut waiting) = mpsc::channel::<Entry>(GROUP * 4);
         let stop = tasks.stopping();
-        let writer = Writer { db: db.clone(), known: HashMap::new() };
+        let mut writer = Writer { db: db.clone(), known: HashMap::new() };
         tasks.spawn("what runs log", async move {
-            let mut waiting = waiting;
-            let mut writer = writer;
             loop {
                 let first = tokio::select! {
                     biased;
@@ -83,10 +94,13 @@ impl Logger {
                     () = stop.cancelled() => return,
                 };
                 let Some(first) = first else { return };
+                let mut points = first.points.len();
                 let mut group = vec![first];
                 while group.len() < GROUP
+                    && points < GROUP_POINTS
                     && let Ok(entry) = waiting.try_recv()
                 {
+                    points += entry.points.len();
                     group.push(entry);
                 }
                 writer.write(group).await;
@@ -112,15 +126,16 @@ impl Logger {
                 Lifecycle::Deleted => Err(not_active(&self.db, permit, run_id).await),
             };
         }
-        let touch = self.touched.by(permit.who().id, run_id, self.db.now());
-        let first = touch.first().then(|| (permit.who().clone(), permit.origin().cloned()));
+        let now = self.db.now();
+        let first = self.touched.is_first(permit.who().id, run_id, now);
+        let first = first.then(|| (permit.who().clone(), permit.origin().cloned()));
         let (done, written) = oneshot::channel();
         let entry = Entry { run_id: Arc::clone(run_id), points, first, done };
         let stopping = || Problem::new(Code::Unavailable, "the server is stopping").hint("try again in a moment");
         self.queue.send(entry).await.map_err(|_| stopping())?;
         match written.await.map_err(|_| stopping())? {
             Ok(()) => {
-                touch.done();
+                self.touched.note(permit.who().id, run_id, now);
                 Ok(())
             }
             Err(Refused::NotActive) => Err(not_active(&self.db, permit, run_id).await),
@@ -143,22 +158,20 @@ impl Logger {
         if params.is_empty() && tags.is_empty() {
             return self.write(permit, &run_id, metrics).await;
         }
-        let (mut tx, touch) = self.begin(permit, &run_id).await?;
+        let mut tx = self.begin(permit, &run_id).await?;
         let (seq, experiment) = active(&mut tx, &run_id).await?;
         put_params(&mut tx, seq, &run_id, params, Said::Together).await?;
         if !metrics.is_empty() {
             let log = "INSERT INTO metric_log (run, points) VALUES ($1, $2)";
             tx.run(log, params![seq, points::encode(&metrics)]).await?;
             let mut latest = Latest::default();
-            latest.add(seq, experiment, metrics);
+            latest.add(seq, experiment, &metrics);
             latest.put(&mut tx).await?;
         }
         for tag in &tags {
             put_run_tag(&mut tx, seq, tag).await?;
         }
-        tx.commit().await?;
-        touch.done();
-        Ok(())
+        self.commit(permit, &run_id, tx).await
     }
 
     /// Logs one parameter.
@@ -168,12 +181,10 @@ impl Logger {
     pub async fn param(&self, permit: &Permit<runs::Edit>, param: Tag) -> Result<()> {
         let run_id = run_of(permit)?;
         let value = limits::check_param(Place::Alone, &param.key, param.value)?;
-        let (mut tx, touch) = self.begin(permit, &run_id).await?;
+        let mut tx = self.begin(permit, &run_id).await?;
         let (seq, _) = active(&mut tx, &run_id).await?;
         put_params(&mut tx, seq, &run_id, vec![Tag { key: param.key, value }], Said::Alone).await?;
-        tx.commit().await?;
-        touch.done();
-        Ok(())
+        self.commit(permit, &run_id, tx).await
     }
 
     /// Sets one tag.
@@ -183,12 +194,10 @@ impl Logger {
     pub async fn tag(&self, permit: &Permit<runs::Edit>, tag: Tag) -> Result<()> {
         let run_id = run_of(permit)?;
         let value = limits::check_tag(Place::Alone, &tag.key, tag.value)?;
-        let (mut tx, touch) = self.begin(permit, &run_id).await?;
+        let mut tx = self.begin(permit, &run_id).await?;
         let (seq, _) = active(&mut tx, &run_id).await?;
         put_run_tag(&mut tx, seq, &Tag { key: tag.key, value }).await?;
-        tx.commit().await?;
-        touch.done();
-        Ok(())
+        self.commit(permit, &run_id, tx).await
     }
 
     /// Deletes one tag.
@@ -197,15 +206,13 @@ impl Logger {
     /// When there is no such tag; when the run is deleted.
     pub async fn delete_tag(&self, permit: &Permit<runs::Edit>, key: &str) -> Result<()> {
         let run_id = run_of(permit)?;
-        let (mut tx, touch) = self.begin(permit, &run_id).await?;
+        let mut tx = self.begin(permit, &run_id).await?;
         let (seq, _) = active(&mut tx, &run_id).await?;
         if tx.run("DELETE FROM run_tag WHERE run = $1 AND key = $2", params![seq, key]).await? == 0 {
             let message = format!("No tag with name: {key} in run with id {run_id}");
             return Err(Problem::not_found(message).reason("RESOURCE_DOES_NOT_EXIST"));
         }
-        tx.commit().await?;
-        touch.done();
-        Ok(())
+        self.commit(permit, &run_id, tx).await
     }
 
     /// Adds a description of a model to the tag in which runs of old clients keep them.
@@ -215,7 +222,7 @@ impl Logger {
     pub async fn old_model(&self, permit: &Permit<runs::Edit>, model: serde_json::Value) -> Result<()> {
         const TAG: &str = "mlflow.log-model.history";
         let run_id = run_of(permit)?;
-        let (mut tx, touch) = self.begin(permit, &run_id).await?;
+        let mut tx = self.begin(permit, &run_id).await?;
         let (seq, _) = active(&mut tx, &run_id).await?;
         let row = tx.row("SELECT value FROM run_tag WHERE run = $1 AND key = $2", params![seq, TAG]).await?;
         let mut models: Vec<serde_json::Value> = match row {
@@ -225,20 +232,31 @@ impl Logger {
         };
         models.push(model);
         let value = serde_json::Value::Array(models).to_string();
+        if value.len() > OLD_MODELS {
+            return Err(Problem::invalid(format!(
+                "the run has so many models that they are more than {OLD_MODELS} bytes"
+            ))
+            .hint("log the model to another run, or with a client of MLflow 3"));
+        }
         put_run_tag(&mut tx, seq, &Tag { key: TAG.to_owned(), value }).await?;
-        tx.commit().await?;
-        touch.done();
-        Ok(())
+        self.commit(permit, &run_id, tx).await
     }
 
     /// A change of what a run logged. The first of somebody in an hour has its audit row.
-    async fn begin<'a>(&'a self, permit: &Permit<runs::Edit>, run_id: &'a str) -> Result<(Tx, Touch<'a>)> {
-        let touch = self.touched.by(permit.who().id, run_id, self.db.now());
-        if touch.first() {
-            return Ok((self.db.write(permit, audit(run_id)).await?, touch));
+    async fn begin(&self, permit: &Permit<runs::Edit>, run_id: &str) -> Result<Tx> {
+        if self.touched.is_first(permit.who().id, run_id, self.db.now()) {
+            return Ok(self.db.write(permit, audit(run_id)).await?);
         }
-        #[expect(clippy::disallowed_methods, reason = "the first change of this hour has an audit row")]
-        Ok((self.db.write_further(permit).await?, touch))
+        #[expect(clippy::disallowed_methods, reason = "an earlier change of this hour has an audit row")]
+        Ok(self.db.write_further(permit).await?)
+    }
+
+    async fn commit(&self, permit: &Permit<runs::Edit>, run_id: &str, tx: Tx) -> Result<()> {
+        // Of the moment before: an audit row of the last hour is none of this one.
+        let began = tx.now();
+        tx.commit().await?;
+        self.touched.note(permit.who().id, run_id, began);
+        Ok(())
     }
 }
 
@@ -315,15 +333,7 @@ enum Said {
 /// Puts parameters in place. One that is there with the same value stays.
 async fn put_params(tx: &mut Tx, seq: i64, run_id: &str, params: Vec<Tag>, said: Said) -> Result<()> {
     static PUT: Rows = Rows::new("INSERT INTO run_param (run, key, value)", 3, "ON CONFLICT (run, key) DO NOTHING");
-    let mut left = params.as_slice();
-    let mut put = 0;
-    while !left.is_empty() {
-        let (sql, rows) = PUT.of(left.len());
-        let (now, later) = left.split_at(rows);
-        let values = now.iter().flat_map(|param| params![seq, param.key.as_str(), param.value.as_str()]);
-        put += tx.run(sql, values.collect()).await?;
-        left = later;
-    }
+    let put = PUT.run(tx, &params, |param| params![seq, param.key.as_str(), param.value.as_str()]).await?;
     if put == params.len() as u64 {
         return Ok(());
     }
@@ -358,6 +368,7 @@ async fn put_params(tx: &mut Tx, seq: i64, run_id: &str, params: Vec<Tag>, said:
 /// A run's name is a tag too.
 async fn put_run_tag(tx: &mut Tx, seq: i64, tag: &Tag) -> Result<()> {
     if tag.key == NAME_TAG && !tag.value.is_empty() {
+        limits::check_length("run_name", limits::RUN_NAME, &tag.value)?;
         tx.run("UPDATE run SET name = $1 WHERE seq = $2", params![tag.value.as_str(), seq]).await?;
     }
     run_verbs::put_tag(tx, seq, &tag.key, &tag.value).await
@@ -365,15 +376,15 @@ async fn put_run_tag(tx: &mut Tx, seq: i64, tag: &Tag) -> Result<()> {
 
 /// The last points of metrics, of several requests.
 #[derive(Default)]
-struct Latest(BTreeMap<(i64, String), (i64, Metric)>);
+struct Latest<'a>(BTreeMap<(i64, &'a str), (i64, &'a Metric)>);
 
-impl Latest {
-    fn add(&mut self, seq: i64, experiment: i64, points: Vec<Metric>) {
+impl<'a> Latest<'a> {
+    fn add(&mut self, seq: i64, experiment: i64, points: &'a [Metric]) {
         for point in points {
-            match self.0.entry((seq, point.key.clone())) {
+            match self.0.entry((seq, point.key.as_str())) {
                 std::collections::btree_map::Entry::Vacant(place) => _ = place.insert((experiment, point)),
                 std::collections::btree_map::Entry::Occupied(mut place) => {
-                    if later(&point) > later(&place.get().1) {
+                    if later(point) > later(place.get().1) {
                         place.get_mut().1 = point;
                     }
                 }
@@ -389,19 +400,11 @@ impl Latest {
              time_ms = excluded.time_ms WHERE (excluded.step, excluded.time_ms, excluded.value) > \
              (metric_latest.step, metric_latest.time_ms, metric_latest.value)",
         );
-        let rows: Vec<_> = self.0.into_iter().collect();
-        let mut left = rows.as_slice();
-        while !left.is_empty() {
-            let (sql, count) = PUT.of(left.len());
-            let (now, after) = left.split_at(count);
-            let mut values: Vec<Value> = Vec::with_capacity(count * 7);
-            for ((seq, key), (experiment, point)) in now {
-                let (nan, value) = (point.value.is_nan(), later(point).2);
-                values.extend(params![*seq, key.as_str(), *experiment, value, nan, point.step, point.time_ms]);
-            }
-            tx.run(sql, values).await?;
-            left = after;
-        }
+        let values = |((seq, key), (experiment, point)): ((i64, &str), (i64, &Metric))| {
+            let (nan, value) = (point.value.is_nan(), later(point).2);
+            params![seq, key, experiment, value, nan, point.step, point.time_ms]
+        };
+        PUT.run(tx, self.0, values).await?;
         Ok(())
     }
 }
@@ -419,25 +422,39 @@ struct Writer {
 }
 
 impl Writer {
+    /// Writes a group; one that keeps losing to other changes is written in halves, so that it is one run's matter.
     async fn write(&mut self, group: Vec<Entry>) {
-        let mut runs = 1;
-        let outcome = loop {
-            match self.try_write(&group).await {
-                Err(problem) if problem.vendor_reason() == Some("SERIALIZATION_FAILURE") && runs < RUNS => runs += 1,
-                outcome => break outcome,
-            }
-        };
-        match outcome {
-            Ok(active) => {
-                for (entry, active) in group.into_iter().zip(active) {
-                    // Whoever no longer waits was cancelled; the points stand all the same.
-                    let _ = entry.done.send(if active { Ok(()) } else { Err(Refused::NotActive) });
+        let mut open = vec![group];
+        while let Some(mut group) = open.pop() {
+            let mut runs = 1;
+            let outcome = loop {
+                match self.try_write(&group).await {
+                    Err(problem) if problem.vendor_reason() == Some("SERIALIZATION_FAILURE") && runs < RUNS => {
+                        if runs >= RUNS_WHOLE && group.len() > 1 {
+                            break None;
+                        }
+                        tokio::time::sleep(PAUSE * runs).await;
+                        runs += 1;
+                    }
+                    outcome => break Some(outcome),
                 }
-            }
-            Err(problem) => {
-                tracing::error!(cause = problem.chain(), "what runs logged could not be written");
-                for entry in group {
-                    let _ = entry.done.send(Err(Refused::Group(problem.chain())));
+            };
+            match outcome {
+                None => {
+                    let half = group.split_off(group.len() / 2);
+                    open.extend([half, group]);
+                }
+                Some(Ok(active)) => {
+                    for (entry, active) in group.into_iter().zip(active) {
+                        // Whoever no longer waits was cancelled; the points stand all the same.
+                        let _ = entry.done.send(if active { Ok(()) } else { Err(Refused::NotActive) });
+                    }
+                }
+                Some(Err(problem)) => {
+                    tracing::error!(cause = problem.chain(), "what runs logged could not be written");
+                    for entry in group {
+                        let _ = entry.done.send(Err(Refused::Group(problem.chain())));
+                    }
                 }
             }
         }
@@ -462,7 +479,7 @@ impl Writer {
             if !there {
                 continue;
             }
-            latest.add(seq, experiment, entry.points.clone());
+            latest.add(seq, experiment, &entry.points);
             if let Some((who, origin)) = &entry.first {
                 let (at, what) = (tx.now(), audit(&entry.run_id));
                 let (who, origin) = (Some(who.clone()), origin.clone());

@@ -1,5 +1,7 @@
 //! Runs: made, read, ended, deleted and restored.
 
+use std::collections::BTreeMap;
+
 use crannog_security::actions::{experiments, runs};
 use crannog_security::{Action, Evidence, Kind, Permit, Visible, kinds};
 use crannog_store::query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
@@ -12,6 +14,7 @@ use crate::model::experiments::{Lifecycle, Tag, View};
 use crate::model::limits::{self, Place};
 use crate::model::runs::{DatasetInput, Metric, NAME_TAG, Run, RunInfo, Status, name_of, random_name};
 use crate::model::search::{Entity, Filter, runs_order};
+use crate::sql::Rows;
 use crate::sql::search_runs::{RunSearch, search_runs};
 
 /// How the experiment of a run is found.
@@ -76,17 +79,15 @@ pub async fn create(db: &Db, permit: &Permit<experiments::Edit>, new: NewRun) ->
     let random = Uuid::new_v4();
     let run_id = random.simple().to_string();
     let name = name_of(&new.name, &new.tags)?.unwrap_or_else(|| random_name(random.as_u64_pair().0));
-    let mut tags: Vec<Tag> = Vec::with_capacity(new.tags.len() + 1);
+    limits::check_length("run_name", limits::RUN_NAME, &name)?;
+    limits::check_length("user_id", limits::RUN_NAME, &new.user_id)?;
+    limits::check_count("tags", limits::TAGS, new.tags.len())?;
+    let mut tags: BTreeMap<String, String> = BTreeMap::new();
     for (at, Tag { key, value }) in new.tags.into_iter().enumerate() {
         let value = limits::check_tag(Place::Of("tags", at), &key, value)?;
-        match tags.iter_mut().find(|tag| tag.key == key) {
-            Some(tag) => tag.value = value,
-            None => tags.push(Tag { key, value }),
-        }
+        tags.insert(key, value);
     }
-    if !tags.iter().any(|tag| tag.key == NAME_TAG) {
-        tags.push(Tag { key: NAME_TAG.to_owned(), value: limits::cut(limits::TAG, name.clone()) });
-    }
+    tags.entry(NAME_TAG.to_owned()).or_insert_with(|| name.clone());
     let about = audit("createRun", &run_id).with("experimentId", permit.target().name.to_string());
     let mut tx = db.write(permit, about).await?;
     let experiment = experiment_verbs::active(&mut tx, permit).await?;
@@ -99,12 +100,11 @@ pub async fn create(db: &Db, permit: &Permit<experiments::Edit>, new: NewRun) ->
         )
         .await?;
     let seq = made.ok_or_else(|| no_run(&run_id))?.int(0)?;
-    for tag in &tags {
-        put_tag(&mut tx, seq, &tag.key, &tag.value).await?;
-    }
+    static PUT: Rows = Rows::new("INSERT INTO run_tag (run, key, value)", 3, "");
+    PUT.run(&mut tx, &tags, |(key, value)| params![seq, key, value]).await?;
     let row = tx.row(ONE, params![run_id.as_str()]).await?.ok_or_else(|| no_run(&run_id))?;
     tx.commit().await?;
-    tags.sort_by(|a, b| a.key.cmp(&b.key));
+    let tags = tags.into_iter().map(|(key, value)| Tag { key, value }).collect();
     Ok(Run { info: info(&row)?, metrics: Vec::new(), params: Vec::new(), tags, inputs: Vec::new() })
 }
 
@@ -235,6 +235,7 @@ pub struct RunChange {
 /// When it is deleted.
 pub async fn update(db: &Db, permit: &Permit<runs::Edit>, change: &RunChange) -> Result<RunInfo> {
     let run_id = run_of(permit)?;
+    limits::check_length("run_name", limits::RUN_NAME, change.name.as_deref().unwrap_or_default())?;
     let mut tx = db.write(permit, audit("updateRun", &run_id)).await?;
     let changed = tx
         .row(

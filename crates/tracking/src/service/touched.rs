@@ -25,44 +25,20 @@ struct Hour {
 const KEPT: usize = 100_000;
 
 impl Touched {
-    /// A change of somebody to a run: whether it is the first in this hour, for the audit.
-    pub(crate) fn by<'a>(&'a self, who: PrincipalId, run_id: &'a str, now: Micros) -> Touch<'a> {
+    /// Whether a change of somebody to a run would be the first in this hour: then it is written with an audit row. Of several at
+    /// once each is the first; a row too many says nothing wrong.
+    pub(crate) fn is_first(&self, who: PrincipalId, run_id: &str, now: Micros) -> bool {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.number != now.0 / HOUR || !kept.seen.contains(&(who, run_id.into()))
+    }
+
+    /// Notes that the audit has one, durably.
+    pub(crate) fn note(&self, who: PrincipalId, run_id: &str, now: Micros) {
         let hour = now.0 / HOUR;
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.number != hour || kept.seen.len() >= KEPT {
             *kept = Hour { number: hour, seen: HashSet::new() };
         }
-        let first = kept.seen.insert((who, run_id.into()));
-        Touch { touched: self, who, run_id, first, done: false }
-    }
-}
-
-/// A change that is under way. Dropped before it is done, it was none.
-pub(crate) struct Touch<'a> {
-    touched: &'a Touched,
-    who: PrincipalId,
-    run_id: &'a str,
-    first: bool,
-    done: bool,
-}
-
-impl Touch<'_> {
-    /// Whether it is to be audited.
-    pub(crate) fn first(&self) -> bool {
-        self.first
-    }
-
-    /// It was made, with its audit row if it was the first.
-    pub(crate) fn done(mut self) {
-        self.done = true;
-    }
-}
-
-impl Drop for Touch<'_> {
-    fn drop(&mut self) {
-        if self.first && !self.done {
-            let mut kept = self.touched.0.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.seen.remove(&(self.who, self.run_id.into()));
-        }
+        kept.seen.insert((who, run_id.into()));
     }
 }

@@ -1,7 +1,11 @@
 //! Texts that put several rows at once: a statement costs more than a row.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::OnceLock;
+
+use crannog_store::{Tx, Value};
+use crannog_types::Result;
 
 /// A statement with as many rows as are there, of a few sizes, so that the databases keep its plans.
 pub(crate) struct Rows {
@@ -39,6 +43,25 @@ impl Rows {
             Box::leak(text.into_boxed_str())
         });
         (text, SIZES[at])
+    }
+}
+
+impl Rows {
+    /// Runs it for every thing; gives the number of rows that it changed.
+    pub(crate) async fn run<T>(
+        &'static self,
+        tx: &mut Tx,
+        things: impl IntoIterator<Item = T>,
+        values: impl Fn(T) -> Vec<Value>,
+    ) -> Result<u64> {
+        let mut left: VecDeque<T> = things.into_iter().collect();
+        let mut changed = 0;
+        while !left.is_empty() {
+            let (sql, rows) = self.of(left.len());
+            let now = left.drain(..rows).flat_map(&values).collect();
+            changed += tx.run(sql, now).await?;
+        }
+        Ok(changed)
     }
 }
 

@@ -7,18 +7,19 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use bytes::Bytes;
 use crannog_kit::{Authority, Recorder, Tasks};
 use crannog_security::actions::{experiments, metastore, runs};
-use crannog_security::{Caller, NameOf, Origin, Permit, Who};
+use crannog_security::{Caller, Lease, NameOf, Origin, Permit, Who};
 use crannog_storage::{ByteStream, External, Storage};
 use crannog_store::testing::{Kind, fresh};
 use crannog_store::{Db, params};
 use crannog_tracking::model::experiments::{Lifecycle, Tag};
+use crannog_tracking::model::points::Point;
 use crannog_tracking::model::runs::Metric;
 use crannog_tracking::service::artifacts::Artifacts;
 use crannog_tracking::service::experiments::{NewExperiment, create as create_experiment};
 use crannog_tracking::service::logging::Batch;
 use crannog_tracking::service::runs::{NewRun, OF_RUN};
 use crannog_tracking::service::{Logger, history, runs as run_verbs};
-use crannog_types::{Code, FullName, Micros, PrincipalId};
+use crannog_types::{Code, FullName, Micros, PrincipalId, Problem};
 
 use super::searched::{people, system};
 
@@ -74,8 +75,13 @@ impl Logged {
         self.ana.ask(NameOf::found(&OF_RUN, run)).await.unwrap()
     }
 
-    async fn history(&self, run: &str, key: &str) -> Vec<Metric> {
+    async fn history(&self, run: &str, key: &str) -> Vec<Point> {
         history::points(&self.db, &self.read(run).await, key).await.unwrap()
+    }
+
+    async fn put(&self, run: &str, path: &str, body: ByteStream) -> Result<(), Problem> {
+        let permit = self.edit(run).await;
+        self.artifacts.put(&permit, &Lease::of(&self.ana, &permit), path, body).await
     }
 
     async fn audited(&self, action: &str) -> i64 {
@@ -265,11 +271,16 @@ async fn equal_files_are_kept_once_and_folders_are_listed() {
             (&one, "model-2", "more"),
             (&other, "notes.txt", "same"),
         ] {
-            world.artifacts.put(&world.edit(run).await, path, body(text)).await.unwrap();
+            world.put(run, path, body(text)).await.unwrap();
+        }
+        for wrong in ["model", "notes.txt/a", "model/MLmodel/a/b"] {
+            let refused = world.put(&one, wrong, body("x")).await.unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidArgument, "{wrong}: {}", refused.message());
         }
         let kept = world.folder.join("data/storage/artifacts");
         let kept = std::fs::read_dir(kept.join(crannog_types::SecurableId::METASTORE.to_string())).unwrap();
-        assert_eq!(kept.count(), 3, "{kind:?}");
+        // What was refused after it was received (`x!`) stays without a name of its own.
+        assert_eq!(kept.count(), 4, "{kind:?}");
         let permit = world.read(&one).await;
         let names = async |path: &str| {
             let found = world.artifacts.list(&permit, path).await.unwrap();
@@ -283,6 +294,34 @@ async fn equal_files_are_kept_once_and_folders_are_listed() {
         assert_eq!(names("").await, [file("model-2", Some(5)), file("notes.txt", Some(5))]);
         let gone = world.artifacts.delete(&world.edit(&one).await, "model").await.unwrap_err();
         assert_eq!(gone.code(), Code::NotFound);
+        world.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn experiments_made_at_once_get_numbers_of_their_own() {
+    for kind in Kind::ALL {
+        let world = Logged::new(kind).await;
+        let made = (0..8).map(|number| {
+            let world = &world;
+            async move {
+                let new = NewExperiment { name: format!("e{number}"), ..NewExperiment::default() };
+                loop {
+                    let permit = world.ana.ask::<metastore::Work>(NameOf::root()).await.unwrap();
+                    match create_experiment(&world.db, &permit, &new).await {
+                        Ok(id) => return id,
+                        // As kit runs a request again when another change came first.
+                        Err(problem) => {
+                            assert_eq!(problem.vendor_reason(), Some("SERIALIZATION_FAILURE"), "{problem:?}")
+                        }
+                    }
+                }
+            }
+        });
+        let mut ids = futures::future::join_all(made).await;
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), 8, "{kind:?}");
         world.end().await;
     }
 }

@@ -116,7 +116,7 @@ impl Endpoint for GetFile {
         let meta = head(&folder, &at).await?;
         let lease = Lease::of(cx.caller()?, &permit);
         let opened = |meta: &FileMeta| self.1.record(&self.0, &permit, at.of(file), meta);
-        serve(cx, &folder, file, &meta, lease, opened).await.map_err(wrong)
+        serve(cx, &folder, file, &meta, None, lease, opened).await.map_err(wrong)
     }
 
     fn example(fixture: &Fixture) -> Value {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crannog_kit::{Answer, Cx, Header, Reply, ReplyBody, StatusCode};
 use crannog_security::Lease;
 use crannog_storage::{ByteStream, FileMeta, Folder, StorageError};
-use crannog_types::Problem;
+use crannog_types::{Micros, Problem};
 use futures::TryStreamExt;
 
 use super::times::{changed_since, http_date};
@@ -35,7 +35,8 @@ pub const RANGED: &[Header] = &[
     },
 ];
 
-/// A file of a folder, as far as the request wants it. `opened` hears of the file that is given, as it was opened. The lease is
+/// A file of a folder, as far as the request wants it. `modified`: when it changed, where its folder does not know: under a name
+/// that tells the content, files of many lie once. `opened` hears of the file that is given, as it was opened. The lease is
 /// renewed while it goes on.
 ///
 /// # Errors
@@ -45,9 +46,12 @@ pub async fn serve(
     folder: &Folder,
     file: &str,
     meta: &FileMeta,
+    modified: Option<Micros>,
     lease: Lease,
     opened: impl FnOnce(&FileMeta),
 ) -> Result<Reply, StorageError> {
+    let dated = |meta: &FileMeta| FileMeta { modified: modified.unwrap_or(meta.modified), ..meta.clone() };
+    let meta = &dated(meta);
     if cx.header("if-unmodified-since").is_some_and(|date| changed_since(meta.modified, date)) {
         return Ok(described(StatusCode::PRECONDITION_FAILED, ReplyBody::Empty, meta, 0));
     }
@@ -63,6 +67,7 @@ pub async fn serve(
     // The file may have been replaced since: what is told is what was opened.
     let (meta, stream) = folder.read_range(file, range.clone()).await?;
     opened(&meta);
+    let meta = dated(&meta);
     let end = range.end.min(meta.size);
     let length = end - range.start.min(end);
     let stream = cx.renewing(lease).over(stream.map_err(std::io::Error::other));

@@ -4,7 +4,6 @@ use crannog_governance::api::files::serving::{RANGED, SERVED, received, serve};
 use crannog_kit::{Body, Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Registry, Reply, Route};
 use crannog_security::actions::runs as actions;
 use crannog_security::{Lease, NameOf, Permit};
-use crannog_storage::Folder;
 use crannog_types::{Problem, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -113,8 +112,9 @@ impl Endpoint for PutArtifact {
 
     async fn run(&self, cx: &Cx, permit: Permit<actions::Edit>, input: PathIn) -> Result<Empty> {
         let place = place(&self.0, &permit, &input.path).await?;
-        let body = received(cx, Lease::of(cx.caller()?, &permit));
-        self.0.artifacts.put(&permit, &place.path, body).await?;
+        let lease = Lease::of(cx.caller()?, &permit);
+        let body = received(cx, lease.clone());
+        self.0.artifacts.put(&permit, &lease, &place.path, body).await?;
         Ok(Empty)
     }
 
@@ -146,11 +146,11 @@ impl Endpoint for GetArtifact {
 }
 
 async fn download(tracking: &Tracking, cx: &Cx, permit: &Permit<actions::Read>, path: &str) -> Result<Reply> {
-    let (folder, name): (Folder, String) = tracking.artifacts.find(permit, path).await?;
+    let (folder, name, written_at) = tracking.artifacts.find(permit, path).await?;
     let meta = folder.head(&name).await.map_err(|error| unreadable(path, error))?;
     let meta = meta.ok_or_else(|| Problem::internal(format!("the content of '{path}' is gone"), name.clone()))?;
     let lease = Lease::of(cx.caller()?, permit);
-    serve(cx, &folder, &name, &meta, lease, |_| ()).await.map_err(|error| unreadable(path, error))
+    serve(cx, &folder, &name, &meta, Some(written_at), lease, |_| ()).await.map_err(|error| unreadable(path, error))
 }
 
 struct DeleteArtifact(Tracking);

@@ -1,5 +1,7 @@
 //! `/metrics`
 
+use std::collections::BTreeSet;
+
 use crannog_kit::{Cx, Endpoint, Fixture, Json, Registry, Route};
 use crannog_security::actions::runs as actions;
 use crannog_security::{NameOf, Permit};
@@ -81,7 +83,8 @@ impl Endpoint for GetMetricHistory {
         let most = input.max_results.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
         let end = from.saturating_add(most);
         let next_page_token = (end < points.len()).then(|| pages::token(end));
-        let metrics = points.into_iter().skip(from).take(most).map(MetricOut::from).collect();
+        let metrics = points.into_iter().skip(from).take(most);
+        let metrics = metrics.map(|point| MetricOut::of(&input.metric_key, point, None)).collect();
         Ok(Json(MetricsOut { metrics, next_page_token }))
     }
 
@@ -125,7 +128,11 @@ impl Endpoint for GetMetricHistoryBulkInterval {
             (Some(_), None) | (None, Some(_)) => {
                 Err(Problem::invalid("If either start step or end step are specified, both must be specified."))
             }
-            _ => Ok(input.run_ids.iter().map(|run_id| run(run_id, "")).collect()),
+            _ => {
+                // A run that is named twice is read once.
+                let mut seen = BTreeSet::new();
+                Ok(input.run_ids.iter().filter(|run_id| seen.insert(*run_id)).map(|run_id| run(run_id, "")).collect())
+            }
         }
     }
 
@@ -142,7 +149,8 @@ impl Endpoint for GetMetricHistoryBulkInterval {
             let mut points = history::points(&self.0.db, permit, &input.metric_key).await?;
             points.retain(|point| steps.contains(&point.step));
             let run_id = run_of(permit)?;
-            metrics.extend(history::sampled(points, most).into_iter().map(|point| MetricOut::of(point, &run_id)));
+            let sampled = history::sampled(points, most).into_iter();
+            metrics.extend(sampled.map(|point| MetricOut::of(&input.metric_key, point, Some(&run_id))));
         }
         Ok(Json(MetricsOut { metrics, next_page_token: None }))
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::inputs::{Field, inputs};
 use crate::model::experiments::{Experiment, Tag, View};
+use crate::model::points::Point;
 use crate::model::runs::{DatasetInput, Metric, Run, RunInfo};
 
 inputs! {
@@ -180,9 +181,10 @@ impl From<Metric> for MetricOut {
 }
 
 impl MetricOut {
-    /// With its run.
-    pub(super) fn of(metric: Metric, run_id: &str) -> Self {
-        MetricOut { run_id: Some(run_id.to_owned()), ..MetricOut::from(metric) }
+    /// A point of a history, with its run where there are several.
+    pub(super) fn of(key: &str, point: Point, run_id: Option<&str>) -> Self {
+        let Point { time_ms, step, value } = point;
+        MetricOut { key: key.to_owned(), value, timestamp: time_ms, step, run_id: run_id.map(str::to_owned) }
     }
 }
 
