@@ -34,10 +34,7 @@ const MAX_TOKENS: usize = 10_000;
 
 /// The grouped tokens of a text; `None` when there are too many of them, or parentheses are too deep.
 pub(super) fn grouped(text: &str) -> Option<Vec<Node>> {
-    let tokens = tokens(text);
-    if tokens.len() > MAX_TOKENS {
-        return None;
-    }
+    let tokens = tokens(text, MAX_TOKENS)?;
     let mut levels: Vec<Vec<Node>> = vec![Vec::new()];
     for token in tokens {
         match (&text[token.start..token.end], token.kind) {

@@ -23,7 +23,7 @@ pub use order::{
 };
 pub use token::{KeyValue, PageToken, at_most, tracking_max_results};
 
-use crannog_types::Result;
+use crannog_types::{Problem, Result};
 
 /// What is searched for: each kind has its own names and comparators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +166,17 @@ impl Filter {
         };
         (false, Filter::All(terms.into_iter().filter(|term| !of_prompts(term)).collect()))
     }
+}
+
+/// Filters and items of `order_by` are no longer: what reads them may take its time with each character.
+const MAX_TEXT: usize = 64 << 10;
+
+fn check_length(what: &str, text: &str) -> Result<()> {
+    if text.len() > MAX_TEXT {
+        let length = text.len();
+        return Err(Problem::invalid(format!("{what} has at most {MAX_TEXT} bytes, not {length}")));
+    }
+    Ok(())
 }
 
 /// The tag that makes a registered model a prompt.

@@ -6,7 +6,7 @@ use super::comparators::{named, run_attribute};
 use super::group::grouped;
 use super::tokens::Kind;
 use super::values::{Class, EXPERIMENT_ATTRIBUTES, LOGGED_ATTRIBUTES, RUN_ORDERS, entity_key, run_key};
-use super::{Key, python};
+use super::{Key, check_length, python};
 
 /// One key of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -178,6 +178,7 @@ fn complete(orders: &mut Vec<Order>, name: &'static str, ascending: bool) {
 
 /// `metrics.loss DESC`: what is named, and whether the least comes first.
 fn clause_of(clause: &str) -> Result<(String, bool)> {
+    check_length("An order_by clause", clause)?;
     let unreadable = || Problem::invalid(format!("Invalid order_by clause '{clause}'. Could not be parsed."));
     let nodes = grouped(clause).ok_or_else(unreadable)?;
     let timestamp =

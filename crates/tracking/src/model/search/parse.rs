@@ -8,7 +8,7 @@ use crannog_types::{Problem, Result};
 use super::group::{Node, grouped};
 use super::tokens::Kind;
 use super::values::{Raw, read};
-use super::{Compare, Entity, Filter, comparators, python};
+use super::{Compare, Entity, Filter, check_length, comparators, python};
 
 /// A part of a clause: what it is, and what was written.
 pub(super) type Piece = (Kind, String);
@@ -31,6 +31,7 @@ pub(super) fn parse(entity: Entity, text: &str) -> Result<Filter> {
     if text.is_empty() {
         return Ok(Filter::everything());
     }
+    check_length("A filter", text)?;
     let logged = entity == Entity::LoggedModels;
     let Some(nodes) = grouped(text) else {
         return Err(Problem::invalid(format!("Error on parsing filter '{text}'")));

@@ -185,6 +185,13 @@ fn hostile_texts_are_answered() {
     {
         assert!(Filter::parse(Entity::Runs, &text).is_err());
     }
+    for text in ["/* ".repeat(350_000), format!("params.a = '{}'", "x".repeat(65_536))] {
+        let length = text.len();
+        let message = Filter::parse(Entity::Runs, &text).unwrap_err().to_string();
+        assert_eq!(message, format!("A filter has at most 65536 bytes, not {length}"));
+        let message = runs_order(&[text]).unwrap_err().to_string();
+        assert_eq!(message, format!("An order_by clause has at most 65536 bytes, not {length}"));
+    }
     let deep = format!("{}params.a = '1'{}", "(".repeat(90), ")".repeat(90));
     assert_eq!(parsed(&deep), param("a", "1"));
 }

@@ -48,23 +48,29 @@ pub(super) struct Token {
     pub(super) end: usize,
 }
 
-/// Splits a text into tokens that cover it.
-pub(super) fn tokens(text: &str) -> Vec<Token> {
+/// Splits a text into tokens that cover it; `None` as soon as there are more than so many.
+pub(super) fn tokens(text: &str, most: usize) -> Option<Vec<Token>> {
     let mut out = Vec::new();
     let mut start = 0;
+    // Looked for once: a text of many `/*` that nothing ends would be searched to its end at each of them.
+    let last_end = text.rfind("*/");
     while start < text.len() {
-        let (kind, length) = next(text, start);
+        if out.len() == most {
+            return None;
+        }
+        let (kind, length) = next(text, start, last_end);
         out.push(Token { kind, start, end: start + length });
         start += length;
     }
-    out
+    Some(out)
 }
 
-fn next(text: &str, at: usize) -> (Kind, usize) {
+/// The token there; the last `*/` of the text begins at `last_end`.
+fn next(text: &str, at: usize, last_end: Option<usize>) -> (Kind, usize) {
     let rest = &text[at..];
     let before = text[..at].chars().next_back();
     let first = rest.chars().next().unwrap_or_default();
-    if let Some(comment) = comment(rest) {
+    if let Some(comment) = comment(rest, last_end.is_some_and(|end| end >= at + 2)) {
         return (Kind::Comment, comment);
     }
     if first.is_whitespace() {
@@ -123,11 +129,11 @@ fn next(text: &str, at: usize) -> (Kind, usize) {
 }
 
 /// `-- …` and `# …` to the end of the line, `/* … */`.
-fn comment(rest: &str) -> Option<usize> {
+fn comment(rest: &str, ends: bool) -> Option<usize> {
     if rest.starts_with("--") || rest.starts_with("# ") {
         return Some(rest.find(['\r', '\n']).unwrap_or(rest.len()));
     }
-    let inner = rest.strip_prefix("/*")?;
+    let inner = rest.strip_prefix("/*").filter(|_| ends)?;
     inner.find("*/").map(|end| end + 4)
 }
 
@@ -358,3 +364,26 @@ const KEYWORDS: [&str; 75] = [
     "WHERE",
     "WITH",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_end_or_are_none() {
+        let kinds = |text: &str| -> Vec<(Kind, usize)> {
+            let found = tokens(text, 100).unwrap_or_default();
+            found.into_iter().map(|token| (token.kind, token.end - token.start)).collect()
+        };
+        let (slash, star) = ((Kind::Operator, 1), (Kind::Wildcard, 1));
+        assert_eq!(kinds("/* a */"), [(Kind::Comment, 7)]);
+        assert_eq!(kinds("/**/ /*"), [(Kind::Comment, 4), (Kind::Space, 1), slash, star]);
+        assert_eq!(kinds("/*/"), [slash, star, slash]);
+    }
+
+    #[test]
+    fn too_many_are_none() {
+        assert_eq!(tokens("a b c", 5).map(|tokens| tokens.len()), Some(5));
+        assert!(tokens("a b c", 4).is_none());
+    }
+}
