@@ -9,7 +9,8 @@ use crannog_types::Micros;
 use sea_query::SelectStatement;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{ConnectOptions, Connection, Executor, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use tokio::sync::Semaphore;
 
 use crate::audit::{self, Audit, AuditEvent};
 use crate::migrate::{self, Dialect};
@@ -28,6 +29,18 @@ pub struct Db(Arc<Inner>);
 struct Inner {
     pools: Pools,
     clock: Clock,
+    /// Of queries that were built from parts, which may take long: they never hold every connection.
+    selects: Semaphore,
+}
+
+impl Inner {
+    fn new(pools: Pools, clock: impl Fn() -> Micros + Send + Sync + 'static) -> Self {
+        let most = match pools {
+            Pools::Sqlite { .. } => SQLITE_READERS / 2,
+            Pools::Postgres(_) => POSTGRES_CONNECTIONS / 2,
+        };
+        Inner { pools, clock: Arc::new(clock), selects: Semaphore::new(most as usize) }
+    }
 }
 
 enum Pools {
@@ -53,18 +66,27 @@ impl Db {
         migrate::migrator(Dialect::Sqlite).run(&mut connection).await.map_err(migrate::failed)?;
         let readers = SqlitePoolOptions::new()
             .min_connections(1)
-            .max_connections(4)
+            .max_connections(SQLITE_READERS)
             .connect_with(options.read_only(true))
             .await?;
         let pools = Pools::Sqlite { readers, writer: Writer::start(connection).await? };
-        Ok(Db(Arc::new(Inner { pools, clock: Arc::new(clock) })))
+        Ok(Db(Arc::new(Inner::new(pools, clock))))
     }
 
     /// Connects to PostgreSQL 15 or later and migrates it. No copy is made before: that is `pg_dump`'s work.
     pub async fn postgres(url: &str, clock: impl Fn() -> Micros + Send + Sync + 'static) -> Result<Self, StoreError> {
-        let pool = PgPoolOptions::new().max_connections(16).acquire_timeout(ACQUIRE).connect(url).await?;
-        migrate::migrator(Dialect::Postgres).run(&pool).await.map_err(migrate::failed)?;
-        Ok(Db(Arc::new(Inner { pools: Pools::Postgres(pool), clock: Arc::new(clock) })))
+        let pool = PgPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS)
+            .acquire_timeout(ACQUIRE)
+            .after_connect(|connection, _| Box::pin(async move { connection.execute(READ_IN_TIME).await.map(|_| ()) }))
+            .connect(url)
+            .await?;
+        // On a connection of its own: a migration takes as long as it takes.
+        let mut connection = pool.acquire().await?.detach();
+        connection.execute("SET statement_timeout = 0").await?;
+        migrate::migrator(Dialect::Postgres).run(&mut connection).await.map_err(migrate::failed)?;
+        connection.close().await?;
+        Ok(Db(Arc::new(Inner::new(Pools::Postgres(pool), clock))))
     }
 
     /// `sqlite` or `postgres`, for status pages.
@@ -82,7 +104,7 @@ impl Db {
 
     /// Reads on behalf of whoever holds the permit.
     pub fn read(&self, _evidence: &dyn Evidence) -> Reader<'_> {
-        Reader { pools: &self.0.pools }
+        Reader { inner: &self.0 }
     }
 
     /// Begins a change. Nothing of it is seen before [`Tx::commit`], which writes the audit row with it; dropped, it
@@ -181,7 +203,7 @@ impl Db {
     async fn begin(&self) -> Result<Tx, StoreError> {
         let inner = match &self.0.pools {
             Pools::Sqlite { writer, .. } => TxInner::Sqlite(Box::new(writer.begin().await?)),
-            Pools::Postgres(pool) => TxInner::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL SERIALIZABLE").await?),
+            Pools::Postgres(pool) => TxInner::Postgres(pool.begin_with(CHANGE).await?),
         };
         Ok(Tx { db: self.clone(), inner, bumped: false, audits: Vec::new(), who: None, origin: None })
     }
@@ -189,13 +211,13 @@ impl Db {
 
 /// What a permit opens for reading.
 pub struct Reader<'a> {
-    pools: &'a Pools,
+    inner: &'a Inner,
 }
 
 impl Reader<'_> {
     /// Every row of an answer.
     pub async fn rows(&self, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>, StoreError> {
-        match self.pools {
+        match &self.inner.pools {
             Pools::Sqlite { readers, .. } => sqlite_rows(readers, sql, params).await,
             Pools::Postgres(pool) => postgres_rows(pool, sql, params).await,
         }
@@ -206,9 +228,11 @@ impl Reader<'_> {
         Ok(self.rows(sql, params).await?.into_iter().next())
     }
 
-    /// Every row of a query that was built from parts.
+    /// Every row of a query that was built from parts. At most half of the connections run such queries at once.
     pub async fn select(&self, select: &SelectStatement) -> Result<Vec<Row>, StoreError> {
-        match self.pools {
+        let turn = tokio::time::timeout(TURN, self.inner.selects.acquire()).await;
+        let _turn = turn.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
+        match &self.inner.pools {
             Pools::Sqlite { readers, .. } => sqlite_select(readers, select).await,
             Pools::Postgres(pool) => postgres_select(pool, select).await,
         }
@@ -261,6 +285,18 @@ const ACQUIRE: Duration = Duration::from_secs(4);
 const POOL_PATIENCE: Duration = Duration::from_secs(2);
 
 const VERSION: &str = "SELECT version FROM authz_version WHERE one = 1";
+/// SQLite's connections that read.
+const SQLITE_READERS: u32 = 4;
+
+/// PostgreSQL's connections, for reading and writing.
+const POSTGRES_CONNECTIONS: u32 = 16;
+
+/// How long a built query waits for its turn.
+const TURN: Duration = Duration::from_secs(30);
+
+/// What reads is ended by the database after a minute: nobody waits for it any more. Changes are not.
+const READ_IN_TIME: &str = "SET statement_timeout = '60s'";
+const CHANGE: &str = "BEGIN ISOLATION LEVEL SERIALIZABLE; SET LOCAL statement_timeout = 0";
 const READ_TOGETHER: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 fn version_of(row: Option<Row>) -> Result<u64, StoreError> {

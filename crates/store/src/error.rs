@@ -36,6 +36,14 @@ pub enum StoreError {
     /// A parameter that not both databases can keep.
     #[error("{0} cannot be stored")]
     Unstorable(&'static str),
+    /// A query that was built from parts has more parameters than SQLite takes (32,766), whichever database is configured.
+    #[error("the search compares with {found} values; at most {most} can be compared with at once")]
+    TooManyParameters {
+        /// How many it has.
+        found: usize,
+        /// How many it may have.
+        most: usize,
+    },
     /// A row is not of the shape that the code expects.
     #[error("column {column} of a row is {found}, not {wanted}")]
     Shape {
@@ -79,6 +87,11 @@ impl From<StoreError> for Problem {
                 .caused_by(error),
             Kind::Unavailable => unavailable(error),
             Kind::Damaged => Problem::new(Code::DataLoss, "the metadata database is damaged").caused_by(error),
+            Kind::TooLong => {
+                Problem::new(Code::DeadlineExceeded, "the metadata database took more than a minute to answer")
+                    .hint("ask for less: fewer experiments, fewer or simpler conditions")
+                    .caused_by(error)
+            }
             Kind::Caller => Problem::invalid(error.to_string()).caused_by(error),
             Kind::Bug => Problem::internal("the metadata database failed", error),
         }
@@ -89,6 +102,7 @@ enum Kind {
     Race,
     Unavailable,
     Damaged,
+    TooLong,
     Caller,
     Bug,
 }
@@ -97,7 +111,7 @@ fn kind(error: &StoreError) -> Kind {
     match error {
         StoreError::Sql(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
         | StoreError::NotCommitted(_) => return Kind::Unavailable,
-        StoreError::Unstorable(_) => return Kind::Caller,
+        StoreError::Unstorable(_) | StoreError::TooManyParameters { .. } => return Kind::Caller,
         _ => {}
     }
     let Some(state) = error.sql_state() else { return Kind::Bug };
@@ -115,6 +129,8 @@ fn kind(error: &StoreError) -> Kind {
     match state.as_str() {
         // Serialization failure, deadlock.
         "40001" | "40P01" => Kind::Race,
+        // A statement's time is over.
+        "57014" => Kind::TooLong,
         // Read-only (a standby).
         "25006" => Kind::Unavailable,
         // Connection lost, out of resources, stopping or starting, I/O error.

@@ -34,7 +34,8 @@ pub(crate) async fn sqlite_select<'e>(
     select: &SelectStatement,
 ) -> Result<Vec<Row>, StoreError> {
     let (sql, values) = select.build(SqliteQueryBuilder);
-    let query = bind_sqlite(AssertSqlSafe(sql), built(values)?)?;
+    let persistent = sql.len() < MAX_KEPT;
+    let query = bind_sqlite(AssertSqlSafe(sql), built(values)?)?.persistent(persistent);
     query.fetch_all(on).await?.iter().map(sqlite_row).collect()
 }
 
@@ -44,9 +45,16 @@ pub(crate) async fn postgres_select<'e>(
     select: &SelectStatement,
 ) -> Result<Vec<Row>, StoreError> {
     let (sql, values) = select.build(PostgresQueryBuilder);
-    let query = bind_postgres(AssertSqlSafe(sql), built(values)?)?;
+    let persistent = sql.len() < MAX_KEPT;
+    let query = bind_postgres(AssertSqlSafe(sql), built(values)?)?.persistent(persistent);
     query.fetch_all(on).await?.iter().map(postgres_row).collect()
 }
+
+/// Longer texts, in bytes, are prepared for one use: the connections keep some hundred of them, and hardly one comes again.
+const MAX_KEPT: usize = 4096;
+
+/// What a built query may have: SQLite takes 32,766.
+const MAX_PARAMETERS: usize = 30_000;
 
 /// sea-query's values as ours; those of other types are none that a column holds.
 fn built(values: sea_query::Values) -> Result<Vec<Value>, StoreError> {
@@ -63,6 +71,10 @@ fn built(values: sea_query::Values) -> Result<Vec<Value>, StoreError> {
             _ => return Err(StoreError::Unstorable("a parameter of a type that no column has")),
         })
     };
+    let found = values.0.len();
+    if found > MAX_PARAMETERS {
+        return Err(StoreError::TooManyParameters { found, most: MAX_PARAMETERS });
+    }
     values.0.into_iter().map(ours).collect()
 }
 

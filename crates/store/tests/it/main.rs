@@ -6,6 +6,7 @@
 
 mod killed;
 mod migrations;
+mod searches;
 mod transactions;
 mod values;
 
