@@ -14,6 +14,7 @@ use crate::model::search::{Compare, Entity, Filter, Key, Operator, Value, experi
 use crate::model::{artifacts, limits};
 use crate::sql::Rows;
 use crate::sql::search_experiments::{ExperimentSearch, search_experiments};
+use crate::sql::search_runs::distinct;
 
 /// How an experiment is found by its name.
 pub static BY_NAME: crannog_security::Finder = crannog_security::Finder {
@@ -198,10 +199,14 @@ pub async fn search(
     Ok((found, next))
 }
 
-/// Those of some experiments that the caller may see.
+/// Those of some experiments that the caller may see, each once.
+///
+/// # Errors
+/// When there are more than one search takes.
 pub(crate) async fn seen(db: &Db, visible: &Visible<experiments::Read>, ids: &[i64]) -> Result<Vec<i64>> {
+    let ids = distinct(ids)?;
     if visible.listing() == Listing::All || ids.is_empty() {
-        return Ok(ids.to_vec());
+        return Ok(ids);
     }
     let texts = ids.iter().map(ToString::to_string).collect();
     let named = Compare { key: Key::Attribute("experiment_id"), operator: Operator::In, value: Value::List(texts) };

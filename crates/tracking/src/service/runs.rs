@@ -1,11 +1,11 @@
 //! Runs: made, read, ended, deleted and restored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crannog_security::actions::{experiments, runs};
 use crannog_security::{Action, Evidence, Kind, Permit, Visible, kinds};
-use crannog_store::query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
-use crannog_store::{Audit, Db, Row, Tx, params};
+use crannog_store::query::{Expr, ExprTrait, Order, Query, SelectStatement};
+use crannog_store::{Audit, Db, Reader, Row, Tx, params};
 use crannog_types::{Problem, Result};
 use uuid::Uuid;
 
@@ -118,12 +118,13 @@ pub async fn get_info<A: Action<On = kinds::Run>>(db: &Db, permit: &Permit<A>) -
 /// A run with what it logged.
 pub async fn get(db: &Db, permit: &Permit<runs::Read>) -> Result<Run> {
     let info = get_info(db, permit).await?;
-    let mut found = with_data(db, permit, vec![info]).await?;
+    let mut found = with_data(db, permit, vec![info], usize::MAX).await?;
     found.pop().ok_or_else(|| Problem::internal("a run was lost while it was read", "no run for a row"))
 }
 
-/// A page of runs of experiments, with what they logged. Gives the token of the next. Of experiments that the caller may not
-/// see there are none, as of those that are not there.
+/// A page of runs of experiments, with what they logged. Gives the token of the next. A page may end before it is full: with
+/// the run that makes it larger than 32 MiB. Of experiments that the caller may not see there are none, as of those that are
+/// not there.
 ///
 /// # Errors
 /// What is wrong with the filter, the order, the token.
@@ -146,66 +147,157 @@ pub async fn search(
         max_results: asked.max_results,
         page: page.as_ref(),
     };
-    let (infos, next) = search_runs(db, visible, &wanted, info).await?;
-    Ok((with_data(db, visible, infos).await?, next))
+    let mut page = search_runs(db, visible, &wanted, info).await?;
+    let infos = std::mem::take(&mut page.runs);
+    let wanted = infos.len();
+    let runs = with_data(db, visible, infos, PAGE_BYTES).await?;
+    let next = match runs.len() {
+        cut if cut < wanted => Some(page.token_behind(cut - 1)?),
+        _ => page.next,
+    };
+    Ok((runs, next))
 }
 
-/// What runs logged, in a few reads for all of them. The evidence is what their experiments were asked for with.
-pub async fn with_data(db: &Db, evidence: &dyn Evidence, infos: Vec<RunInfo>) -> Result<Vec<Run>> {
+/// A page of runs ends with the run that makes it as large as this, in bytes of what was logged.
+const PAGE_BYTES: usize = 32 << 20;
+
+/// What runs logged, in a few reads for many of them. The evidence is what their experiments were asked for with. Gives the
+/// first runs, at least one: those up to the one with which they are larger than so many bytes.
+pub async fn with_data(db: &Db, evidence: &dyn Evidence, infos: Vec<RunInfo>, most: usize) -> Result<Vec<Run>> {
     let empty = |info| Run { info, metrics: Vec::new(), params: Vec::new(), tags: Vec::new(), inputs: Vec::new() };
-    let mut runs: Vec<Run> = infos.into_iter().map(empty).collect();
+    let mut infos = infos.into_iter();
     let reader = db.read(evidence);
-    for part in runs.chunks_mut(RUNS_A_READ) {
-        let seqs: Vec<i64> = part.iter().map(|run| run.info.seq).collect();
-        let place: std::collections::HashMap<i64, usize> =
-            seqs.iter().copied().enumerate().map(|(at, seq)| (seq, at)).collect();
-        let found = |seq: i64| place.get(&seq).copied().unwrap_or_default();
-        let mut metrics = logged("metric_latest", &seqs);
-        metrics.columns(["value", "nan", "time_ms", "step"]);
-        for row in reader.select(&metrics).await? {
-            let value = if row.flag(3)? { f64::NAN } else { row.opt_real(2)?.unwrap_or_default() };
-            part[found(row.int(0)?)].metrics.push(Metric {
-                key: row.text(1)?,
-                value,
-                time_ms: row.int(4)?,
-                step: row.int(5)?,
-            });
+    let mut datasets = Datasets::default();
+    let (mut runs, mut bytes) = (Vec::with_capacity(infos.len()), 0_usize);
+    while infos.len() > 0 {
+        // As many as those before let expect to fit.
+        let size = match runs.len() {
+            0 => FIRST_READ,
+            read => ((most - bytes) / (bytes / read).max(1)).clamp(FIRST_READ, RUNS_A_READ),
+        };
+        let mut part: Vec<Run> = infos.by_ref().take(size).map(empty).collect();
+        let mut used = read_data(&reader, &mut part).await?;
+        let all: Vec<i64> = used.iter().flatten().map(|(dataset, _)| *dataset).collect();
+        let mut rest = all.as_slice();
+        for at in 0..part.len() {
+            let used = std::mem::take(&mut used[at]);
+            datasets.read(&reader, rest, used.len()).await?;
+            rest = &rest[used.len()..];
+            for (dataset, tags) in used {
+                let known = datasets.0.get(&dataset).and_then(Option::as_ref);
+                part[at].inputs.extend(known.map(|known| DatasetInput { tags, ..known.clone() }));
+            }
+            bytes = bytes.saturating_add(size_of_run(&part[at]));
+            if bytes >= most {
+                part.truncate(at + 1);
+                runs.append(&mut part);
+                return Ok(runs);
+            }
         }
-        let params = logged("run_param", &seqs).column("value").to_owned();
-        for row in reader.select(&params).await? {
-            part[found(row.int(0)?)].params.push(Tag { key: row.text(1)?, value: row.text(2)? });
-        }
-        let tags = logged("run_tag", &seqs).column("value").to_owned();
-        for row in reader.select(&tags).await? {
-            part[found(row.int(0)?)].tags.push(Tag { key: row.text(1)?, value: row.text(2)? });
-        }
-        let inputs = Query::select()
-            .column(("u", "run"))
-            .columns([("d", "name"), ("d", "digest"), ("d", "source_type"), ("d", "source"), ("d", "schema")])
-            .columns([("d", "profile"), ("u", "tags")])
-            .from_as("run_dataset", "u")
-            .join_as(JoinType::InnerJoin, "dataset", "d", Expr::col(("d", "seq")).equals(("u", "dataset")))
-            .and_where(Expr::col(("u", "run")).is_in(seqs))
-            .order_by(("u", "run"), Order::Asc)
-            .order_by(("u", "dataset"), Order::Asc)
-            .to_owned();
-        for row in reader.select(&inputs).await? {
-            part[found(row.int(0)?)].inputs.push(DatasetInput {
-                name: row.text(1)?,
-                digest: row.text(2)?,
-                source_type: row.text(3)?,
-                source: row.text(4)?,
-                schema: row.opt_text(5)?,
-                profile: row.opt_text(6)?,
-                tags: super::inputs::read_tags(&row.text(7)?)?,
-            });
-        }
+        runs.append(&mut part);
     }
     Ok(runs)
 }
 
 /// How many runs one read is about: less than what the databases take as parameters.
 const RUNS_A_READ: usize = 1000;
+
+/// How many the first one is about, when nobody knows how large they are.
+const FIRST_READ: usize = 100;
+
+/// A dataset's number, and what a run used it for.
+type Used = (i64, Vec<Tag>);
+
+/// Reads what runs logged; gives which datasets each of them used.
+async fn read_data(reader: &Reader<'_>, runs: &mut [Run]) -> Result<Vec<Vec<Used>>> {
+    let seqs: Vec<i64> = runs.iter().map(|run| run.info.seq).collect();
+    let place: HashMap<i64, usize> = seqs.iter().copied().enumerate().map(|(at, seq)| (seq, at)).collect();
+    let found = |seq: i64| place.get(&seq).copied().unwrap_or_default();
+    let mut metrics = logged("metric_latest", &seqs);
+    metrics.columns(["value", "nan", "time_ms", "step"]);
+    for row in reader.select(&metrics).await? {
+        let value = if row.flag(3)? { f64::NAN } else { row.opt_real(2)?.unwrap_or_default() };
+        runs[found(row.int(0)?)].metrics.push(Metric {
+            key: row.text(1)?,
+            value,
+            time_ms: row.int(4)?,
+            step: row.int(5)?,
+        });
+    }
+    let params = logged("run_param", &seqs).column("value").to_owned();
+    for row in reader.select(&params).await? {
+        runs[found(row.int(0)?)].params.push(Tag { key: row.text(1)?, value: row.text(2)? });
+    }
+    let tags = logged("run_tag", &seqs).column("value").to_owned();
+    for row in reader.select(&tags).await? {
+        runs[found(row.int(0)?)].tags.push(Tag { key: row.text(1)?, value: row.text(2)? });
+    }
+    let inputs = Query::select()
+        .columns(["run", "dataset", "tags"])
+        .from("run_dataset")
+        .and_where(Expr::col("run").is_in(seqs))
+        .order_by("run", Order::Asc)
+        .order_by("dataset", Order::Asc)
+        .to_owned();
+    let mut used = vec![Vec::new(); runs.len()];
+    for row in reader.select(&inputs).await? {
+        used[found(row.int(0)?)].push((row.int(1)?, super::inputs::read_tags(&row.text(2)?)?));
+    }
+    Ok(used)
+}
+
+/// Datasets by their numbers, without what runs used them for: each is read once, however many runs used it. `None`: it was
+/// deleted a moment ago.
+#[derive(Default)]
+struct Datasets(HashMap<i64, Option<DatasetInput>>);
+
+impl Datasets {
+    /// Reads those of the first `needed` that are not there yet, and some of the others with them.
+    async fn read(&mut self, reader: &Reader<'_>, all: &[i64], needed: usize) -> Result<()> {
+        while all.iter().take(needed).any(|dataset| !self.0.contains_key(dataset)) {
+            let missing = all.iter().copied().filter(|dataset| !self.0.contains_key(dataset));
+            let mut missing: Vec<i64> = missing.take(A_READ).collect();
+            missing.sort_unstable();
+            missing.dedup();
+            let select = Query::select()
+                .columns(["seq", "name", "digest", "source_type", "source", "schema", "profile"])
+                .from("dataset")
+                .and_where(Expr::col("seq").is_in(missing.iter().copied()))
+                .to_owned();
+            self.0.extend(missing.into_iter().map(|seq| (seq, None)));
+            for row in reader.select(&select).await? {
+                let dataset = DatasetInput {
+                    name: row.text(1)?,
+                    digest: row.text(2)?,
+                    source_type: row.text(3)?,
+                    source: row.text(4)?,
+                    schema: row.opt_text(5)?,
+                    profile: row.opt_text(6)?,
+                    tags: Vec::new(),
+                };
+                self.0.insert(row.int(0)?, Some(dataset));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many datasets one read is about: each may be megabytes.
+const A_READ: usize = 20;
+
+/// About how many bytes a run is to whoever gets it.
+fn size_of_run(run: &Run) -> usize {
+    /// Of the names of fields.
+    const FIELDS: usize = 32;
+    let tags = |tags: &[Tag]| tags.iter().map(|tag| FIELDS + tag.key.len() + tag.value.len()).sum::<usize>();
+    let metrics: usize = run.metrics.iter().map(|metric| 3 * FIELDS + metric.key.len()).sum();
+    let inputs = run.inputs.iter().map(|input| {
+        let texts = [Some(&input.source), input.schema.as_ref(), input.profile.as_ref()];
+        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+        4 * FIELDS + input.name.len() + texts + tags(&input.tags)
+    });
+    10 * FIELDS + metrics + tags(&run.params) + tags(&run.tags) + inputs.sum::<usize>()
+}
 
 /// What runs logged by keys: the run, the key, and what is added.
 fn logged(table: &'static str, seqs: &[i64]) -> SelectStatement {

@@ -13,6 +13,7 @@ use super::compare::never;
 use crate::model::search::{KeyValue, PageToken};
 
 /// One key of an order.
+#[derive(Debug)]
 pub(super) struct SortKey {
     /// What is ordered by; no value is NULL.
     pub(super) value: Expr,
@@ -24,7 +25,7 @@ pub(super) struct SortKey {
     pub(super) kind: KeyKind,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeyKind {
     Int,
     Real,

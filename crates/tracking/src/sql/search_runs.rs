@@ -34,11 +34,47 @@ pub struct RunSearch<'a> {
     pub page: Option<&'a PageToken>,
 }
 
+/// A page of runs.
+#[derive(Debug)]
+pub struct RunPage<T> {
+    /// Them.
+    pub runs: Vec<T>,
+    /// The token of the next page, if there is one.
+    pub next: Option<String>,
+    order: String,
+    keys: Vec<SortKey>,
+    /// The runs' rows, each with its segment.
+    rows: Vec<(usize, Row)>,
+}
+
+impl<T> RunPage<T> {
+    fn new(order: String, keys: Vec<SortKey>) -> Self {
+        RunPage { runs: Vec::new(), next: None, order, keys, rows: Vec::new() }
+    }
+
+    /// The token of a page that begins behind a run of this one, by its place in it.
+    ///
+    /// # Errors
+    /// When there is no such run.
+    pub fn token_behind(&self, at: usize) -> Result<String> {
+        let there = self.rows.get(at).zip(self.keys.first());
+        let Some(((number, row), first)) = there else {
+            return Err(Problem::internal("a page of runs was cut where it has none", format!("run {at}")));
+        };
+        let segment = keyset::segments(first).get(*number).copied().unwrap_or(Segment::Value);
+        let keys = keyset::read(row, COLUMNS, &self.keys, segment)?;
+        Ok(PageToken { order: self.order.clone(), segment: *number, keys }.encode())
+    }
+}
+
 /// How many columns a run is.
 const COLUMNS: usize = 10;
 
 /// As many parts are walked one beside the other; more are sorted.
 const MERGED: usize = 8;
+
+/// As many parameters of the filter, in all parts together: each part has them all.
+const MERGED_PARAMETERS: usize = 10_000;
 
 /// So many runs are rather found first and then sorted than looked for along an index.
 const FEW: u64 = 400;
@@ -46,7 +82,7 @@ const FEW: u64 = 400;
 /// So many experiments fit a statement: SQLite takes 32,766 parameters.
 const EXPERIMENTS: usize = 10_000;
 
-/// Runs, and the token of the next page if there is one. `read` gets rows of: seq, run_id, experiment, name, user_id, status,
+/// A page of runs. `read` gets rows of: seq, run_id, experiment, name, user_id, status,
 /// start_ms, end_ms, lifecycle and the experiment's artifact_location.
 ///
 /// # Errors
@@ -56,26 +92,19 @@ pub async fn search_runs<T>(
     evidence: &dyn Evidence,
     search: &RunSearch<'_>,
     read: impl Fn(&Row) -> Result<T>,
-) -> Result<(Vec<T>, Option<String>)> {
-    let mut experiments = search.experiments.to_vec();
-    experiments.sort_unstable();
-    experiments.dedup();
-    if experiments.len() > EXPERIMENTS {
-        return Err(Problem::invalid(format!(
-            "Runs of at most {EXPERIMENTS} experiments can be searched at once, not {}.",
-            experiments.len()
-        )));
-    }
+) -> Result<RunPage<T>> {
+    let experiments = distinct(search.experiments)?;
     let sources = sources(search.order);
     let keys: Vec<SortKey> = sources.iter().enumerate().map(|(at, source)| source.key(at)).collect();
     let name = name_of(search.order);
     let place = keyset::place(search.page, &name, &keys)?;
     let Some(first) = keys.first().filter(|_| !experiments.is_empty() && !search.lifecycles.is_empty()) else {
-        return Ok((Vec::new(), None));
+        return Ok(RunPage::new(name, keys));
     };
     let most = usize::try_from(search.max_results).unwrap_or(usize::MAX);
-    let mut found: Vec<T> = Vec::new();
-    let mut last: Option<PageToken> = None;
+    let mut runs: Vec<T> = Vec::new();
+    let mut found: Vec<(usize, Row)> = Vec::new();
+    let mut more = false;
     let reader = db.read(evidence);
     let metric = match sources.first() {
         Some(Sorted { source: Source::Joined(METRIC, key), .. }) => Some(key.as_str()),
@@ -94,18 +123,37 @@ pub async fn search_runs<T>(
         };
         let query = Segmented { search, sources: &sources, keys: &keys, segment, behind, wanted, from_runs };
         let rows = reader.select(&query.whole(&experiments)).await?;
-        for row in &rows {
-            if found.len() == most {
-                return Ok((found, last.map(|token| token.encode())));
-            }
-            found.push(read(row)?);
-            if found.len() == most {
-                let keys = keyset::read(row, COLUMNS, &keys, segment)?;
-                last = Some(PageToken { order: name.clone(), segment: number, keys });
-            }
+        more = found.len() + rows.len() > most;
+        for row in rows.into_iter().take(most - found.len()) {
+            runs.push(read(&row)?);
+            found.push((number, row));
+        }
+        if more {
+            break;
         }
     }
-    Ok((found, None))
+    let mut page = RunPage { runs, rows: found, ..RunPage::new(name, keys) };
+    if more {
+        page.next = Some(page.token_behind(most - 1)?);
+    }
+    Ok(page)
+}
+
+/// Each experiment once.
+///
+/// # Errors
+/// When there are more than 10,000.
+pub(crate) fn distinct(experiments: &[i64]) -> Result<Vec<i64>> {
+    let mut experiments = experiments.to_vec();
+    experiments.sort_unstable();
+    experiments.dedup();
+    if experiments.len() > EXPERIMENTS {
+        return Err(Problem::invalid(format!(
+            "Runs of at most {EXPERIMENTS} experiments can be searched at once, not {}.",
+            experiments.len()
+        )));
+    }
+    Ok(experiments)
 }
 
 /// Where the value of a key of an order comes from.
@@ -249,7 +297,8 @@ impl Segmented<'_> {
     /// The keys of the page, of parts that are each in order where they are few.
     fn merged(&self, experiments: &[i64]) -> SelectStatement {
         let lifecycles = self.search.lifecycles;
-        if experiments.len() * lifecycles.len() > MERGED {
+        let parts = experiments.len() * lifecycles.len();
+        if parts > MERGED || parts * parameters(self.search.filter) > MERGED_PARAMETERS {
             return self.part(experiments, lifecycles);
         }
         let pairs =
@@ -325,6 +374,15 @@ fn within(query: &mut SelectStatement, experiments: &[i64], lifecycles: &[&'stat
     }
 }
 
+/// How many parameters a condition is, without the experiments that [`named`] adds.
+fn parameters(filter: &Filter) -> usize {
+    match filter {
+        Filter::All(terms) | Filter::Any(terms) => terms.iter().map(parameters).sum(),
+        // A key, a value, and whether a metric is a number.
+        Filter::Compare(Compare { value, .. }) => 3 + if let Value::List(texts) = value { texts.len() } else { 0 },
+    }
+}
+
 /// One of more runs than [`FEW`] that the condition leaves.
 fn many_found(search: &RunSearch<'_>, experiments: &[i64]) -> SelectStatement {
     let mut query = Query::select();
@@ -366,11 +424,12 @@ fn logged(table: &'static str, key: &str) -> SelectStatement {
         .to_owned()
 }
 
-/// A condition that all runs found fulfil, where an index over names serves it better than the order's walk.
+/// A condition that all runs found fulfil, where an index over names serves it better than the order's walk. It names the
+/// experiments, so that many of them would fill the statement.
 fn named(term: &Filter, experiments: &[i64]) -> Option<Expr> {
     match term {
         Filter::Compare(Compare { key: Key::Attribute("run_name"), operator, value })
-            if matches!(operator, Operator::Equal | Operator::In) =>
+            if experiments.len() <= MERGED && matches!(operator, Operator::Equal | Operator::In) =>
         {
             let called = Query::select()
                 .column(("n", "seq"))

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use crannog_kit::{Authority, Recorder, Tasks};
-use crannog_security::actions::warehouses;
+use crannog_security::actions::{experiments, warehouses};
 use crannog_security::{Origin, ScopeOf, Visible, Who};
 use crannog_store::testing::Kind;
 use crannog_store::{Row, params};
+use crannog_tracking::model::experiments::View;
 use crannog_tracking::model::search::{Entity, Filter, PageToken, experiments_order, runs_order};
+use crannog_tracking::service::{Asked, runs};
 use crannog_tracking::sql::search_experiments::{ExperimentSearch, search_experiments};
-use crannog_tracking::sql::search_runs::{RunSearch, search_runs};
+use crannog_tracking::sql::search_runs::{RunPage, RunSearch, search_runs};
 use crannog_types::{PrincipalId, Result};
 
 use crate::searched::{Dice, Searched, experiment, system};
@@ -28,7 +30,7 @@ async fn all_pages(searched: &Searched, search: &RunSearch<'_>) -> Vec<String> {
     let mut token: Option<PageToken> = None;
     loop {
         let page = RunSearch { page: token.as_ref(), ..search.clone() };
-        let (runs, next) = search_runs(&searched.db, &system(), &page, run_id).await.unwrap();
+        let RunPage { runs, next, .. } = search_runs(&searched.db, &system(), &page, run_id).await.unwrap();
         let full = runs.len() == usize::try_from(search.max_results).unwrap();
         found.extend(runs);
         assert!(found.len() <= searched.runs.len(), "a run came twice");
@@ -107,7 +109,8 @@ async fn random_filters_find_what_they_say() {
             let lifecycles = LIFECYCLES[dice.below(LIFECYCLES.len())];
             let search =
                 RunSearch { experiments, lifecycles, filter: &filter, order: &[], max_results: 1000, page: None };
-            let (found, next) = search_runs(&searched.db, &system(), &search, run_id).await.unwrap();
+            let RunPage { runs: found, next, .. } =
+                search_runs(&searched.db, &system(), &search, run_id).await.unwrap();
             assert_eq!(next, None);
             let expected = searched.expected(experiments, lifecycles, &filter, &[]);
             assert_eq!(found, expected, "{kind:?} {written}");
@@ -164,9 +167,12 @@ async fn pages_give_each_run_once_in_order() {
 
 #[tokio::test]
 async fn the_largest_filters_are_answered() {
-    let term = |number: usize| format!("(params.p{number} LIKE '%\\%' OR metrics.m != {number})");
+    let term = |number: usize| {
+        let compared = if number < 20 { "LIKE" } else { "=" };
+        format!("(params.p{number} {compared} '%\\%' OR metrics.m != {number})")
+    };
     let most: Vec<String> = (0..200).map(term).collect();
-    let long = format!("params.p LIKE '{}'", "\\".repeat(20_000));
+    let long = format!("params.p LIKE '{}'", "\\".repeat(1_000));
     for kind in Kind::ALL {
         let searched = Searched::with(kind, 20, 7).await;
         for written in [most.join(" AND "), most.join(" OR "), long.clone()] {
@@ -185,7 +191,112 @@ async fn the_largest_filters_are_answered() {
         }
     }
     assert!(Filter::parse(Entity::Runs, &format!("{} AND run_id = 'x'", most.join(" AND "))).is_err());
-    assert!(Filter::parse(Entity::Runs, &format!("params.p LIKE '{}'", "x".repeat(20_001))).is_err());
+    for (more, told) in [
+        (format!("params.p LIKE '{}'", "x".repeat(1_001)), "A pattern has at most 1000 bytes"),
+        (vec!["params.p ILIKE '%a%'"; 21].join(" OR "), "21 LIKE and ILIKE comparisons; at most 20"),
+    ] {
+        let message = Filter::parse(Entity::Runs, &more).unwrap_err().to_string();
+        assert!(message.contains(told), "{message}");
+    }
+}
+
+/// Lists, names and experiments multiply in no statement beyond what both databases take.
+#[tokio::test]
+async fn many_values_are_compared_with() {
+    let values: Vec<String> = (0..4_400).map(|number| format!("'{number}'")).collect();
+    let listed = format!("params.p IN ({}, 'a', 'b', 'ab')", values.join(","));
+    let named = ["run_name = 'runa'"; 4].join(" AND ");
+    let few: Vec<i64> = (1..=4).collect();
+    let many: Vec<i64> = (1..=10_000).collect();
+    for kind in Kind::ALL {
+        let searched = Searched::with(kind, 60, 8).await;
+        let lifecycles: &[&'static str] = &["active", "deleted"];
+        for (written, experiments) in [(&listed, &few), (&listed, &many), (&named, &few), (&named, &many)] {
+            let filter = Filter::parse(Entity::Runs, written).unwrap();
+            for order in [Vec::new(), runs_order(&clauses(&["metrics.m"])).unwrap()] {
+                let search =
+                    RunSearch { experiments, lifecycles, filter: &filter, order: &order, max_results: 9, page: None };
+                let found = all_pages(&searched, &search).await;
+                assert_eq!(found, searched.expected(experiments, lifecycles, &filter, &order), "{kind:?}");
+                assert!(!found.is_empty());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn sixteen_keys_are_ordered_by_and_no_more() {
+    let mut written: Vec<String> = (0..14).map(|number| format!("metrics.m{number}")).collect();
+    written.extend(clauses(&["metrics.m DESC", "params.p"]));
+    let order = runs_order(&written).unwrap();
+    for kind in Kind::ALL {
+        let searched = Searched::with(kind, 40, 9).await;
+        let (filter, lifecycles): (_, &[&'static str]) = (Filter::everything(), &["active", "deleted"]);
+        for experiments in [&[1][..], &[1, 2, 3]] {
+            let search =
+                RunSearch { experiments, lifecycles, filter: &filter, order: &order, max_results: 7, page: None };
+            let expected = searched.expected(experiments, lifecycles, &filter, &order);
+            assert_eq!(all_pages(&searched, &search).await, expected, "{kind:?}");
+        }
+    }
+    written.push("metrics.one_more".to_owned());
+    let told = "`order_by` has 17 clauses; at most 16 can be ordered by at once.";
+    assert_eq!(runs_order(&written).unwrap_err().to_string(), told);
+    assert_eq!(experiments_order(&vec!["name".to_owned(); 17]).unwrap_err().to_string(), told);
+}
+
+/// What the service does for its callers: whom it tells of what, and where it ends a page.
+#[tokio::test]
+async fn pages_end_before_they_are_too_large() {
+    for kind in Kind::ALL {
+        let searched = Searched::with(kind, 60, 10).await;
+        let mut tx = searched.db.write_unaudited(&system()).await.unwrap();
+        let sql = "INSERT INTO dataset (experiment, name, digest, source_type, source, schema) \
+                   VALUES (1, 'large', 'd', 'local', '{}', $1) RETURNING seq";
+        let large = tx.row(sql, params!["x".repeat(1 << 20)]).await.unwrap().unwrap().int(0).unwrap();
+        tx.run("INSERT INTO run_dataset (run, dataset, tags) SELECT seq, $1, '{}' FROM run", params![large])
+            .await
+            .unwrap();
+        // Ana sees the first experiment alone.
+        tx.run("UPDATE securable SET owner = 2 WHERE name = '1'", params![]).await.unwrap();
+        tx.bump().await.unwrap();
+        tx.commit().await.unwrap();
+
+        let tasks = Tasks::new();
+        let authority = Authority::new(searched.db.clone(), Recorder::start(searched.db.clone(), &tasks));
+        for (id, name, seen) in [(1, "admin", &[1, 2, 3][..]), (2, "ana", &[1])] {
+            let caller = authority.caller(Who { id: PrincipalId(id), name: name.into() }, Arc::new(Origin::default()));
+            let visible: Visible<experiments::Read> = caller.visible(ScopeOf::root()).await.unwrap();
+            let order_by = clauses(&["metrics.m", "params.p DESC"]);
+            let (mut found, mut pages, mut token) = (Vec::new(), Vec::new(), String::new());
+            loop {
+                let asked = Asked { filter: "", order_by: &order_by, max_results: 1000, page_token: &token };
+                // Doubles are one, however many they are.
+                let among = [1, 2, 3].repeat(14_000);
+                let (page, next) = runs::search(&searched.db, &visible, &among, View::All, &asked).await.unwrap();
+                pages.push(page.len());
+                for run in page {
+                    let sizes = run.inputs.iter().filter_map(|input| input.schema.as_ref().map(String::len));
+                    assert_eq!(sizes.collect::<Vec<_>>(), [1 << 20], "{kind:?}");
+                    found.push(run.info.run_id);
+                }
+                match next {
+                    Some(next) => token = next,
+                    None => break,
+                }
+            }
+            let order = runs_order(&order_by).unwrap();
+            let expected = searched.expected(seen, &["active", "deleted"], &Filter::everything(), &order);
+            assert_eq!(found, expected, "{kind:?} {name}");
+            assert!(pages.iter().all(|page| *page <= 32), "{kind:?} {pages:?}");
+
+            let too_many: Vec<i64> = (1..=10_001).collect();
+            let asked = Asked { filter: "", order_by: &[], max_results: 1000, page_token: "" };
+            let refused = runs::search(&searched.db, &visible, &too_many, View::All, &asked).await.unwrap_err();
+            assert!(refused.to_string().starts_with("Runs of at most 10000 experiments"), "{refused}");
+        }
+        tasks.stop().await;
+    }
 }
 
 #[tokio::test]
@@ -202,7 +313,7 @@ async fn a_token_is_good_for_its_order_alone() {
             max_results: 3,
             page: None,
         };
-        let (_, next) = search_runs(&searched.db, &system(), &search, run_id).await.unwrap();
+        let RunPage { next, .. } = search_runs(&searched.db, &system(), &search, run_id).await.unwrap();
         let token = PageToken::decode(&next.unwrap()).unwrap();
         for order in [runs_order(&clauses(&["metrics.m DESC"])).unwrap(), Vec::new()] {
             let other = RunSearch { order: &order, page: Some(&token), ..search.clone() };
@@ -213,7 +324,7 @@ async fn a_token_is_good_for_its_order_alone() {
         let other = RunSearch { page: Some(&spoilt), ..search.clone() };
         assert!(search_runs(&searched.db, &system(), &other, run_id).await.is_err());
         let nothing = RunSearch { experiments: &[], ..search };
-        let (found, next) = search_runs(&searched.db, &system(), &nothing, run_id).await.unwrap();
+        let RunPage { runs: found, next, .. } = search_runs(&searched.db, &system(), &nothing, run_id).await.unwrap();
         assert_eq!((found.len(), next), (0, None));
     }
 }

@@ -33,6 +33,7 @@ pub struct ModelOrder {
 /// # Errors
 /// In MLflow's words, what it cannot be.
 pub fn runs_order(clauses: &[String]) -> Result<Vec<Order>> {
+    check_count(clauses)?;
     let mut orders: Vec<Order> = Vec::new();
     for clause in clauses {
         let (written, ascending) = clause_of(clause)?;
@@ -54,6 +55,7 @@ pub fn runs_order(clauses: &[String]) -> Result<Vec<Order>> {
 /// # Errors
 /// In MLflow's words, what it cannot be.
 pub fn experiments_order(clauses: &[String]) -> Result<Vec<Order>> {
+    check_count(clauses)?;
     let mut orders = Vec::new();
     for clause in clauses {
         let (written, ascending) = clause_of(clause)?;
@@ -82,6 +84,7 @@ pub fn experiments_order(clauses: &[String]) -> Result<Vec<Order>> {
 /// # Errors
 /// In MLflow's words, what it cannot be.
 pub fn registered_models_order(clauses: &[String]) -> Result<Vec<Order>> {
+    check_count(clauses)?;
     let mut orders = Vec::new();
     for clause in clauses {
         let (written, ascending) = clause_of(clause)?;
@@ -108,6 +111,7 @@ pub fn registered_models_order(clauses: &[String]) -> Result<Vec<Order>> {
 /// In MLflow's words, what it cannot be.
 pub fn model_versions_order(clauses: &[String]) -> Result<Vec<Order>> {
     const KEYS: [&str; 4] = ["name", "version_number", "creation_timestamp", "last_updated_timestamp"];
+    check_count(clauses)?;
     let mut orders = Vec::new();
     for clause in clauses {
         let (written, ascending) = clause_of(clause)?;
@@ -158,6 +162,19 @@ pub fn logged_models_order(
         dataset_name: dataset_name.map(str::to_owned),
         dataset_digest: dataset_digest.map(str::to_owned),
     })
+}
+
+/// Each key may be a table more in the query, of which SQLite joins 64 at most.
+const MAX_CLAUSES: usize = 16;
+
+fn check_count(clauses: &[String]) -> Result<()> {
+    if clauses.len() > MAX_CLAUSES {
+        return Err(Problem::invalid(format!(
+            "`order_by` has {} clauses; at most {MAX_CLAUSES} can be ordered by at once.",
+            clauses.len()
+        )));
+    }
+    Ok(())
 }
 
 fn push(orders: &mut Vec<Order>, key: Key, ascending: bool, clauses: &[String]) -> Result<()> {

@@ -8,7 +8,7 @@ use crannog_types::{Problem, Result};
 use super::group::{Node, grouped};
 use super::tokens::Kind;
 use super::values::{Raw, read};
-use super::{Compare, Entity, Filter, check_length, comparators, python};
+use super::{Compare, Entity, Filter, Operator, check_length, comparators, python};
 
 /// A part of a clause: what it is, and what was written.
 pub(super) type Piece = (Kind, String);
@@ -26,6 +26,9 @@ enum Part {
 
 /// What a statement takes: SQLite's expressions are no deeper than 1,000. (MLflow's own server joins 64 tables at most.)
 const MAX_COMPARISONS: usize = 400;
+
+/// Each is a look at every character of a value, many times over.
+const MAX_PATTERNS: usize = 20;
 
 pub(super) fn parse(entity: Entity, text: &str) -> Result<Filter> {
     if text.is_empty() {
@@ -76,6 +79,13 @@ pub(super) fn parse(entity: Entity, text: &str) -> Result<Filter> {
     }
     let raw: Vec<Raw> = clauses.into_iter().map(|(pieces, text)| read(entity, pieces, text)).collect::<Result<_>>()?;
     let compares: Vec<Compare> = raw.into_iter().map(|raw| comparators::check(entity, raw)).collect::<Result<_>>()?;
+    let patterns =
+        compares.iter().filter(|compare| matches!(compare.operator, Operator::Like | Operator::ILike)).count();
+    if patterns > MAX_PATTERNS {
+        return Err(Problem::invalid(format!(
+            "Filter string has {patterns} LIKE and ILIKE comparisons; at most {MAX_PATTERNS} can be searched for at once."
+        )));
+    }
     Ok(combine(&parts, &mut compares.into_iter()))
 }
 
