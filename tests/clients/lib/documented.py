@@ -62,6 +62,16 @@ class Objects:
         secrets = f"/api/2.0/accounts/servicePrincipals/{service['id']}/credentials/secrets"
         secret = admin("POST", secrets, {})
         code = admin("POST", "/api/2.0/crannog/setup-links", {"user_name": user_name})["setup_url"].split("=")[1]
+        mlflow, color = "/api/2.0/mlflow", [{"key": "color", "value": "blue"}]
+        name = f"{values['experiment_name']}{n}"
+        experiment = admin("POST", f"{mlflow}/experiments/create", {"name": name, "tags": color})["experiment_id"]
+        run = admin("POST", f"{mlflow}/runs/create", {"experiment_id": experiment, "tags": color})["run"]["info"]["run_id"]
+        admin("POST", f"{mlflow}/runs/log-metric", {"run_id": run, "key": "accuracy", "value": 0.5, "timestamp": 1})
+        admin("PUT", f"/api/2.0/mlflow-artifacts/artifacts/{experiment}/{run}/artifacts/notes.txt", data=b"notes")
+        deleted = admin("POST", f"{mlflow}/experiments/create", {"name": f"deleted-{name}"})["experiment_id"]
+        admin("POST", f"{mlflow}/experiments/delete", {"experiment_id": deleted})
+        levels = {"access_control_list": [{"user_name": person_name, "permission_level": "CAN_EDIT"}]}
+        admin("PATCH", f"/api/2.0/permissions/experiments/{experiment}", levels)
         self.places = {
             "catalog": catalog,
             "schema": schema,
@@ -90,6 +100,10 @@ class Objects:
             "link_secret": link[-2],
             "link_expires": link[-1],
             "external_location": f"file://{outside}/{n}",
+            "experiment": experiment,
+            "experiment_name": name,
+            "deleted_experiment": deleted,
+            "run": run,
         }
         assert set(self.places) == set(values), "the document speaks of other objects"
         self._texts = {values[name]: self.places[name] for name in values} | {"_new": f"_new{n}"}

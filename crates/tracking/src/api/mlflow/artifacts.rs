@@ -59,6 +59,7 @@ inputs! {
 pub(super) struct FileInfoOut {
     path: String,
     is_dir: bool,
+    /// In bytes; left out for a folder and for an empty file.
     #[serde(skip_serializing_if = "Option::is_none")]
     file_size: Option<i64>,
 }

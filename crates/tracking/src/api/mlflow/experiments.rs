@@ -74,6 +74,7 @@ inputs! {
     /// What is searched for.
     pub(super) struct SearchExperimentsIn {
         /// How many at most, 50,000 or less; it has to be there.
+        #[schemars(range(min = 1, max = 50_000))]
         max_results: Option<i64>,
         /// `next_page_token` of the page before.
         page_token: String,

@@ -32,6 +32,7 @@ inputs! {
         /// The metric's name.
         metric_key: String = required,
         /// How many points at most; all of them when left out.
+        #[schemars(range(min = 1))]
         max_results: Option<i64>,
         /// `next_page_token` of the page before.
         page_token: String,
@@ -43,10 +44,13 @@ inputs! {
         /// The metric's name.
         metric_key: String = required,
         /// From this step on.
+        #[schemars(range(min = -9_223_372_036_854_775_808_i64))]
         start_step: Option<i64>,
         /// Up to this step.
+        #[schemars(range(min = -9_223_372_036_854_775_808_i64))]
         end_step: Option<i64>,
         /// How many points of each run, 2,500 at most and when left out.
+        #[schemars(range(min = 1, max = 2500))]
         max_results: Option<i64>,
     }
 }

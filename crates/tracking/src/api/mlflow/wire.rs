@@ -101,7 +101,9 @@ pub(super) struct ExperimentOut {
     name: String,
     artifact_location: String,
     lifecycle_stage: &'static str,
+    /// When it was last changed, in milliseconds since 1970.
     last_update_time: i64,
+    /// When it was made, in milliseconds since 1970.
     creation_time: i64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tags: Vec<TagOut>,
@@ -134,8 +136,10 @@ pub(super) struct RunInfoOut {
     experiment_id: String,
     user_id: String,
     status: &'static str,
+    /// When it began, in milliseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     start_time: Option<i64>,
+    /// When it ended, in milliseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     end_time: Option<i64>,
     artifact_uri: String,
@@ -164,10 +168,13 @@ impl From<RunInfo> for RunInfoOut {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct MetricOut {
     key: String,
+    /// Its value, in the metric's own unit: a number, or the text `NaN`.
     #[serde(serialize_with = "double")]
     #[schemars(schema_with = "double_schema")]
     value: f64,
+    /// When, in milliseconds since 1970.
     timestamp: i64,
+    /// Its step, a count of the client's.
     step: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     run_id: Option<String>,
