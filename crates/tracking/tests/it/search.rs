@@ -215,7 +215,7 @@ async fn many_values_are_compared_with() {
             let filter = Filter::parse(Entity::Runs, written).unwrap();
             for order in [Vec::new(), runs_order(&clauses(&["metrics.m"])).unwrap()] {
                 let search =
-                    RunSearch { experiments, lifecycles, filter: &filter, order: &order, max_results: 9, page: None };
+                    RunSearch { experiments, lifecycles, filter: &filter, order: &order, max_results: 40, page: None };
                 let found = all_pages(&searched, &search).await;
                 assert_eq!(found, searched.expected(experiments, lifecycles, &filter, &order), "{kind:?}");
                 assert!(!found.is_empty());
