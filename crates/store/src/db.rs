@@ -9,7 +9,7 @@ use crannog_types::Micros;
 use sea_query::SelectStatement;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Executor, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{ConnectOptions, Executor, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use tokio::sync::Semaphore;
 
 use crate::audit::{self, Audit, AuditEvent};
@@ -81,11 +81,12 @@ impl Db {
             .after_connect(|connection, _| Box::pin(async move { connection.execute(READ_IN_TIME).await.map(|_| ()) }))
             .connect(url)
             .await?;
-        // On a connection of its own: a migration takes as long as it takes.
-        let mut connection = pool.acquire().await?.detach();
+        // A migration takes as long as it takes.
+        let mut connection = pool.acquire().await?;
         connection.execute("SET statement_timeout = 0").await?;
-        migrate::migrator(Dialect::Postgres).run(&mut connection).await.map_err(migrate::failed)?;
-        connection.close().await?;
+        migrate::migrator(Dialect::Postgres).run(&mut *connection).await.map_err(migrate::failed)?;
+        connection.execute(READ_IN_TIME).await?;
+        drop(connection);
         Ok(Db(Arc::new(Inner::new(Pools::Postgres(pool), clock))))
     }
 

@@ -74,7 +74,7 @@ async fn slow_queries_leave_connections_to_others() {
     for kind in Kind::ALL {
         let (db, _folder) = database(kind).await;
         let mut all = Vec::new();
-        for _ in 0..if kind == Kind::Sqlite { 6 } else { 16 } {
+        for _ in 0..if kind == Kind::Sqlite { 4 } else { 16 } {
             let mut query = Box::pin(read_slowly(db.clone(), kind));
             assert!(poll!(&mut query).is_pending());
             all.push(query);
