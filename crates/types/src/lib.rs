@@ -2,6 +2,7 @@
 //!
 //! No I/O, no async, no clocks: a value of this crate can be made and compared anywhere.
 
+pub mod calendar;
 mod ids;
 mod names;
 mod pages;

@@ -15,6 +15,7 @@ use arrow_array::{
     Int16Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray, new_null_array,
 };
 use arrow_schema::{DataType as ArrowType, TimeUnit};
+use crannog_types::calendar::{civil, days_from_civil};
 
 use super::LogError;
 use super::schema::DataType;
@@ -220,33 +221,6 @@ pub(super) fn format_decimal(unscaled: i128, scale: u8) -> String {
     if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
-/// Year, month and day of a day since the epoch, by shifting the year to begin in March.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
-fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || !(-999_999..=999_999).contains(&year) {
-        return None;
-    }
-    let shifted_year = if month <= 2 { year - 1 } else { year };
-    let era = shifted_year.div_euclid(400);
-    let year_of_era = shifted_year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    let days = era * 146_097 + day_of_era - 719_468;
-    // The 31st of a shorter month would come out as another day.
-    (civil(days) == (year, month, day)).then_some(days)
-}
-
 pub(super) fn format_date(days: i64) -> String {
     let (year, month, day) = civil(days);
     format!("{year:04}-{month:02}-{day:02}")
@@ -255,9 +229,10 @@ pub(super) fn format_date(days: i64) -> String {
 pub(super) fn parse_date(text: &str) -> Option<i32> {
     let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let mut parts =
-        text.splitn(3, '-').map(|p| p.parse::<i64>().ok().filter(|_| p.bytes().all(|b| b.is_ascii_digit())));
-    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
-    i32::try_from(days_of(if negative { -year } else { year }, month, day)?).ok()
+        text.splitn(3, '-').map(|p| p.parse::<u32>().ok().filter(|_| p.bytes().all(|b| b.is_ascii_digit())));
+    let (year, month, day) = (parts.next()?.filter(|year| *year <= 999_999)?, parts.next()??, parts.next()??);
+    let year = if negative { -i64::from(year) } else { i64::from(year) };
+    i32::try_from(days_from_civil(year, month, day)?).ok()
 }
 
 /// Date, separator and time with so many fraction digits (at most 6, cut off), without a zone.
