@@ -59,6 +59,8 @@ pub struct Folder {
 
 pub(crate) struct Inner {
     location: Location,
+    /// What messages call it: the location, or the part of it inside of the server's data folder.
+    named: String,
     /// The location with its links resolved.
     root: PathBuf,
     access: Access,
@@ -72,13 +74,18 @@ impl fmt::Debug for Folder {
 }
 
 impl Folder {
-    pub(crate) fn new(location: Location, root: PathBuf, access: Access, durable: Durable) -> Self {
-        Self { inner: Arc::new(Inner { location, root, access, durable }) }
+    pub(crate) fn new(location: Location, named: String, root: PathBuf, access: Access, durable: Durable) -> Self {
+        Self { inner: Arc::new(Inner { location, named, root, access, durable }) }
     }
 
     /// Where it is.
     pub fn location(&self) -> &Location {
         &self.inner.location
+    }
+
+    /// What messages call it: never the folder of this machine in which the server keeps its data.
+    pub(crate) fn named(&self) -> &str {
+        &self.inner.named
     }
 
     /// What it may do.
@@ -89,8 +96,8 @@ impl Folder {
     /// The same folder for reading only: what is handed to code that only reads.
     #[must_use]
     pub fn read_only(&self) -> Self {
-        let Inner { location, root, durable, .. } = &*self.inner;
-        Self::new(location.clone(), root.clone(), Access::Read, durable.clone())
+        let Inner { location, named, root, durable, access: _ } = &*self.inner;
+        Self::new(location.clone(), named.clone(), root.clone(), Access::Read, durable.clone())
     }
 
     /// The whole file in memory. For small files; [`Folder::read`] streams.
@@ -208,7 +215,7 @@ impl Folder {
     pub(crate) fn writable(&self) -> Result<()> {
         match self.inner.access {
             Access::ReadWrite => Ok(()),
-            Access::Read => Err(StorageError::ReadOnly(self.inner.location.to_string())),
+            Access::Read => Err(StorageError::ReadOnly(self.inner.named.clone())),
         }
     }
 }
@@ -257,7 +264,7 @@ impl Inner {
     /// A file beneath the root.
     pub(crate) fn open(&self, at: &Relative) -> Result<(File, Stat)> {
         let Some((above, name)) = at.parent() else {
-            return Err(StorageError::IsDirectory(self.location.to_string()));
+            return Err(StorageError::IsDirectory(self.named.clone()));
         };
         let dir = match self.dir(&above) {
             Err(StorageError::NotFound(_) | StorageError::NotADirectory(_)) => {
@@ -268,10 +275,10 @@ impl Inner {
         beneath::open_file(&dir, name).map_err(|error| self.error("read", at, error))
     }
 
-    /// A failure about a path; about the folder itself it names the location.
+    /// A failure about a path, or about the folder itself.
     pub(crate) fn error(&self, what: &'static str, at: &Relative, error: impl Into<std::io::Error>) -> StorageError {
         match at.names().is_empty() {
-            true => StorageError::of(what, &self.location.to_string(), error),
+            true => StorageError::of(what, &self.named, error),
             false => StorageError::of(what, &at.text(), error),
         }
     }

@@ -39,7 +39,7 @@ impl FolderStore {
 
 impl fmt::Display for FolderStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.folder.location())
+        f.write_str(self.folder.named())
     }
 }
 

@@ -136,13 +136,13 @@ impl Storage {
     /// # Errors
     /// See [`Storage::check_external`].
     pub fn open(&self, evidence: &dyn Evidence, at: &Location, access: Access) -> Result<Folder> {
-        let root = match self.is_managed(at) {
-            true => at.to_path(),
-            false => self.resolve_external(at)?,
+        let (root, named) = match at.names().strip_prefix(self.data.names()) {
+            Some(inside) if self.is_managed(at) => (at.to_path(), inside.join("/")),
+            _ => (self.resolve_external(at)?, at.to_string()),
         };
         let who = evidence.principal().map_or("the server", |who| &who.name);
         tracing::trace!(action = evidence.action(), who, location = %at, ?access, "opened a folder");
-        Ok(Folder::new(at.clone(), root, access, self.durable.clone()))
+        Ok(Folder::new(at.clone(), named, root, access, self.durable.clone()))
     }
 
     fn resolve_external(&self, at: &Location) -> Result<PathBuf> {

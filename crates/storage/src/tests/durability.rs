@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{Scratch, open, paths};
 use crate::faults::{Faults, PowerCut, Step};
-use crate::{Body, ByteStream, Folder, Managed, StorageError};
+use crate::{Body, ByteStream, Folder, Location, Managed, StorageError};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_sixteen_exactly_one_wins() {
@@ -164,6 +164,41 @@ async fn a_full_disk_says_so_and_leaves_nothing() {
     assert!(folder.list("", true).await.unwrap().is_empty());
     let writable = open(&scratch.storage(), folder.location());
     assert_eq!(writable.sweep(crannog_types::Micros(i64::MAX)).await.unwrap(), 0);
+}
+
+/// A file system that was mounted for reading.
+struct DiskReadOnly;
+
+impl Faults for DiskReadOnly {
+    fn before(&self, _: &Step) -> io::Result<()> {
+        Err(rustix::io::Errno::ROFS.into())
+    }
+}
+
+#[tokio::test]
+async fn a_message_about_a_folder_does_not_tell_where_the_server_keeps_its_data() {
+    let scratch = Scratch::new();
+    let storage = scratch.storage().with_faults(Arc::new(DiskReadOnly));
+    let managed = open(&storage, &storage.managed(Managed::Tables, Uuid::nil()));
+    let hidden = scratch.path().display().to_string();
+    let failures: [Problem; 5] = [
+        managed.put_if_absent("_delta_log/0.json", "x").await.unwrap_err().into(),
+        managed.make_dir("").await.unwrap_err().into(),
+        managed.get("").await.unwrap_err().into(),
+        managed.list("", true).await.err().map_or_else(|| Problem::invalid("an empty list"), Into::into),
+        managed.read_only().put("f", "x").await.unwrap_err().into(),
+    ];
+    for problem in &failures {
+        assert!(!problem.chain().contains(&hidden), "{}", problem.chain());
+    }
+    assert_eq!(
+        failures[0].message(),
+        "the disk is read-only: 'storage/tables/00000000-0000-0000-0000-000000000000' was not written"
+    );
+    // A folder that somebody named is named again.
+    let given = Location::of_path(&scratch.path().join("outside")).unwrap();
+    let problem: Problem = open(&storage, &given).put("f", "x").await.unwrap_err().into();
+    assert_eq!(problem.message(), format!("the disk is read-only: '{given}' was not written"));
 }
 
 #[tokio::test]
