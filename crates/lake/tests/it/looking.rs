@@ -169,6 +169,53 @@ async fn the_audit_shows_everything_to_administrators_and_everybody_their_own() 
 }
 
 #[tokio::test]
+async fn whoever_reads_files_of_a_volume_by_sql_is_in_the_audit() {
+    for kind in Kind::ALL {
+        let world = World::new(kind).await;
+        let location = world.lines(ADMIN, "DESCRIBE VOLUME raw").await[0].split('|').nth(4).unwrap().to_owned();
+        let folder = location.strip_prefix("file://").unwrap();
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(format!("{folder}/in.csv"), "origin\nJFK\n").unwrap();
+        let path = "/Volumes/main/flights/raw/in.csv";
+        for sql in [
+            format!("CREATE VIEW main.flights.arrivals AS SELECT * FROM csv.`{path}`"),
+            "GRANT SELECT ON VIEW main.flights.arrivals TO `ana@example.com`".to_owned(),
+            "GRANT MODIFY ON TABLE main.flights.weather TO `ana@example.com`".to_owned(),
+        ] {
+            world.run(ADMIN, &sql).await.unwrap_or_else(|problem| panic!("{sql}: {}", problem.chain()));
+        }
+        let rows = async |who| {
+            let params = world.column(who, "system.access.audit", "request_params").await;
+            let names = world.column(who, "system.access.audit", "action_name").await;
+            let people = world.column(who, "system.access.audit", "user_identity").await;
+            let all = people.into_iter().zip(names).zip(params);
+            all.filter(|((person, name), _)| name == "getVolume" && person.contains(ANA)).map(|(_, params)| params).collect::<Vec<_>>()
+        };
+        world.run(ANA, "SELECT * FROM main.flights.arrivals").await.unwrap();
+        assert_eq!(rows(ANA).await, Vec::<String>::new(), "the view alone was read, as far as she is told");
+        let through = rows(ADMIN).await;
+        assert!(matches!(through.as_slice(), [one] if one.contains("via_view=main.flights.arrivals")), "{through:?}");
+
+        let refused = world.refusal(ANA, &format!("SELECT * FROM csv.`{path}`")).await;
+        assert!(refused.contains("READ VOLUME"), "{refused}");
+        assert_eq!(rows(ADMIN).await.len(), 1, "what was refused was not read");
+        world.run(ADMIN, "GRANT READ VOLUME ON VOLUME main.flights.raw TO `ana@example.com`").await.unwrap();
+        for sql in [
+            format!("SELECT * FROM csv.`{path}`"),
+            format!("SELECT * FROM read_files('{path}') AS a, read_files('{path}') AS b"),
+            format!("COPY INTO main.flights.weather FROM '{path}' FILEFORMAT = CSV"),
+        ] {
+            let before = rows(ANA).await.len();
+            world.run(ANA, &sql).await.unwrap_or_else(|problem| panic!("{sql}: {}", problem.chain()));
+            let found = rows(ANA).await;
+            assert_eq!(found.len(), before + 1, "{sql}: {found:?}");
+            let told = |text: &str| found.iter().all(|row| row.contains(text));
+            assert!(told("volume_full_name=main.flights.raw") && told(&format!("path={path}")), "{found:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn where_a_volume_lies_is_told_to_those_who_may_open_it() {
     for kind in Kind::ALL {
         let world = World::new(kind).await;

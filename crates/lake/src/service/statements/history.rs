@@ -1,4 +1,5 @@
-//! Who asked what: one row of `system.query.history` for every statement, and an audit row for every table it read.
+//! Who asked what: one row of `system.query.history` for every statement, and an audit row for every table and every path of
+//! a volume that it read.
 //!
 //! Rows are written in batches by a task: a statement does not wait for the disk to be remembered. Whoever reads the
 //! history flushes first.
@@ -10,12 +11,12 @@ use crannog_kit::batches::{Batches, Sink};
 use crannog_kit::{Recorder, Tasks};
 use crannog_security::{Origin, System, Task, Who};
 use crannog_store::{Audit, AuditEvent, Db, StoreError, params};
-use crannog_types::Micros;
+use crannog_types::{FullName, Micros};
 use serde_json::{Value as Json, json};
 
-use super::Touched;
+use super::{FilesRead, TableRead, Touched};
 
-/// The parameter of a `getTable` row that was read with the rights of a view's owner: such rows are for administrators.
+/// The parameter of a `getTable` or `getVolume` row that was read with the rights of a view's owner: such rows are for administrators.
 pub const VIA_VIEW: &str = "via_view";
 
 /// One statement that ended.
@@ -43,7 +44,7 @@ pub struct Ended {
     pub ended_at: Micros,
     /// Rows that it answered.
     pub rows_produced: i64,
-    /// Tables and columns that it read, and tables that it wrote.
+    /// What it read and wrote.
     pub touched: Touched,
 }
 
@@ -59,23 +60,28 @@ impl History {
         Arc::new(History { statements: Batches::start("query history", Table(db), tasks), recorder })
     }
 
-    /// Remembers a statement, and each table that it read.
+    /// Remembers a statement, and what it read.
     pub fn ended(&self, ended: Ended) {
-        for read in &ended.touched.reads {
-            let mut what = Audit::of("unityCatalog", "getTable").with("full_name_arg", read.name.to_string());
-            if let Some(view) = &read.via {
-                what = what.with(VIA_VIEW, view.to_string());
-            }
-            self.recorder.event(AuditEvent {
-                at: ended.started_at,
-                who: Some(ended.who.clone()),
-                origin: Some(Arc::clone(&ended.origin)),
-                what,
-                status: 200,
-                error: None,
-            });
+        for TableRead { name, via, .. } in &ended.touched.reads {
+            let what = Audit::of("unityCatalog", "getTable").with("full_name_arg", name.to_string());
+            self.read(&ended, what, via.as_ref());
+        }
+        for FilesRead { volume, path, via } in &ended.touched.files {
+            let what = Audit::of("unityCatalog", "getVolume").with("volume_full_name", volume.to_string());
+            self.read(&ended, what.with("path", path.as_str()), via.as_ref());
         }
         self.statements.add(ended);
+    }
+
+    fn read(&self, ended: &Ended, what: Audit, via: Option<&FullName>) {
+        self.recorder.event(AuditEvent {
+            at: ended.started_at,
+            who: Some(ended.who.clone()),
+            origin: Some(Arc::clone(&ended.origin)),
+            what: via.into_iter().fold(what, |what, view| what.with(VIA_VIEW, view.to_string())),
+            status: 200,
+            error: None,
+        });
     }
 
     /// Whether the writer hangs: one write has taken longer than this.
@@ -102,7 +108,7 @@ impl Sink for Table {
         let system = System::task(Task::Record);
         let mut tx = self.0.write_unaudited(&system).await?;
         for ended in statements {
-            let Touched { reads, writes } = &ended.touched;
+            let Touched { reads, writes, files: _ } = &ended.touched;
             let reads = reads.iter().map(|read| {
                 let via = read.via.as_ref().map(ToString::to_string);
                 json!({ "table": read.name.to_string(), "columns": read.columns, "via": via })

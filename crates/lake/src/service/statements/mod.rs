@@ -71,12 +71,14 @@ impl Default for Context {
     }
 }
 
-/// The tables that a statement touched.
+/// What a statement touched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Touched {
-    /// Those that it read.
+    /// Tables that it read.
     pub reads: Vec<TableRead>,
-    /// Those that it wrote or changed.
+    /// Files of volumes that it read.
+    pub files: Vec<FilesRead>,
+    /// Tables that it wrote or changed.
     pub writes: Vec<TableWrite>,
 }
 
@@ -102,6 +104,17 @@ pub struct TableRead {
     /// The columns that were read of it; empty until it is planned.
     pub columns: Vec<String>,
     /// The view that the statement named, when it read this with the rights of the view's owner: the reader is not told.
+    pub via: Option<FullName>,
+}
+
+/// A file of a volume that a statement read, or a folder of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilesRead {
+    /// The volume's full name.
+    pub volume: FullName,
+    /// `/Volumes/…`, as the statement names it.
+    pub path: String,
+    /// As of [`TableRead`].
     pub via: Option<FullName>,
 }
 
@@ -163,7 +176,7 @@ impl Run {
         self.statement(statement).await
     }
 
-    /// The tables that it touched so far.
+    /// What it touched so far.
     pub fn touched(&self) -> Arc<Mutex<Touched>> {
         Arc::clone(&self.touched)
     }

@@ -16,7 +16,7 @@ use crannog_storage::{Access, FileMeta, Folder, Location};
 use crannog_types::{Code, FullName, Problem, Result, fold};
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, Query, Value, ValueWithSpan};
 
-use super::{Run, TableRead, information_schema, system};
+use super::{FilesRead, Run, TableRead, information_schema, system};
 use crate::grammar::{self, Name, PATH_SCHEME, Relation as Named};
 use crate::model::state::TableState;
 use crate::ports::{FileFormat, FilesScan, Relation, RelationKey, Relations, TableScan, ViewScan};
@@ -25,7 +25,7 @@ use crate::ports::{FileFormat, FilesScan, Relation, RelationKey, Relations, Tabl
 const VIEW_DEPTH: usize = 32;
 
 /// Whose rights and whose short names a query is resolved with.
-struct Scope<'a> {
+pub(super) struct Scope<'a> {
     caller: &'a Caller,
     catalog: &'a str,
     schema: &'a str,
@@ -37,9 +37,13 @@ struct Scope<'a> {
 impl Run {
     /// Everything that a query of the caller's own reads.
     pub(super) async fn relations(&self, query: &Query) -> Result<Relations> {
-        let (catalog, schema) = (self.session.catalog.clone(), self.session.schema.clone());
-        let scope = Scope { caller: &self.caller, catalog: &catalog, schema: &schema, depth: 0, via: None };
-        self.resolve(&scope, query).await
+        self.resolve(&self.scope(), query).await
+    }
+
+    /// The caller's own rights and names.
+    pub(super) fn scope(&self) -> Scope<'_> {
+        let session = &self.session;
+        Scope { caller: &self.caller, catalog: &session.catalog, schema: &session.schema, depth: 0, via: None }
     }
 
     fn resolve<'a>(
@@ -63,7 +67,7 @@ impl Run {
                             continue;
                         }
                         let key = vec!["read_files()".to_owned(), join(&arguments)];
-                        (key, Relation::Files(self.read_files(scope.caller, &arguments).await?))
+                        (key, Relation::Files(self.read_files(scope, &arguments).await?))
                     }
                 };
                 relations.insert(key, relation);
@@ -86,7 +90,7 @@ impl Run {
                         .hint("csv, json and parquet files of volumes can; a Delta table is read by its name in the catalog"));
                 }
             };
-            return Ok(Relation::Files(self.files(scope.caller, path, format, Vec::new(), |_| true).await?));
+            return Ok(Relation::Files(self.files(scope, path, format, Vec::new(), |_| true).await?));
         }
         let full = complete(name, scope.catalog, scope.schema)?;
         let parts: Vec<String> = full.parts().iter().map(|part| fold(part)).collect();
@@ -168,7 +172,15 @@ impl Run {
         }
     }
 
-    async fn read_files(&self, caller: &Caller, arguments: &[FunctionArg]) -> Result<FilesScan> {
+    fn note_files_read(&self, volume: &FullName, path: &str, via: Option<&FullName>) {
+        let read = FilesRead { volume: volume.clone(), path: path.to_owned(), via: via.cloned() };
+        let files = &mut self.touched.lock().unwrap_or_else(PoisonError::into_inner).files;
+        if !files.contains(&read) {
+            files.push(read);
+        }
+    }
+
+    async fn read_files(&self, scope: &Scope<'_>, arguments: &[FunctionArg]) -> Result<FilesScan> {
         let (mut path, mut format, mut options) = (None, None, Vec::new());
         for argument in arguments {
             match argument {
@@ -185,13 +197,13 @@ impl Run {
         }
         let path = path.ok_or_else(|| Problem::invalid("read_files needs a path").hint("read_files('/Volumes/…')"))?;
         let format = format_of(format.as_deref(), &path)?;
-        self.files(caller, &path, format, options, |_| true).await
+        self.files(scope, &path, format, options, |_| true).await
     }
 
     /// The files below a path of a volume, in the order of their names.
     pub(super) async fn files(
         &self,
-        caller: &Caller,
+        scope: &Scope<'_>,
         path: &str,
         format: FileFormat,
         options: Vec<(String, String)>,
@@ -205,10 +217,11 @@ impl Run {
                 .hint("paths look like /Volumes/<catalog>/<schema>/<volume>/<folders and files>"));
         };
         let name = FullName::of([*catalog, *schema, *volume]);
-        let permit = Arc::new(caller.ask::<volumes::Read>(NameOf::named(name)).await?);
+        let permit = Arc::new(scope.caller.ask::<volumes::Read>(NameOf::named(name)).await?);
+        self.note_files_read(&permit.target().name, path, scope.via);
         // What is behind a view is held by the view alone: its own name may not be told.
-        if caller.who() == self.caller.who() {
-            self.held.add(Lease::of(caller, &permit), None);
+        if scope.caller.who() == self.caller.who() {
+            self.held.add(Lease::of(scope.caller, &permit), None);
         }
         let folder = catalog_volumes::to_read(&self.lake.governance, &permit).await?;
         let below = rest.join("/");

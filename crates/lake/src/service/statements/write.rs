@@ -198,7 +198,7 @@ impl Run {
             (asked.is_empty() || asked.contains(&name.as_str()))
                 && pattern.as_ref().is_none_or(|pattern| matches(pattern, name.as_bytes()))
         };
-        let mut scan = self.files(&self.caller, &path, format, options, wanted).await?;
+        let mut scan = self.files(&self.scope(), &path, format, options, wanted).await?;
         let app_id = |file: &FileMeta| copied_file(&scan.shown_as, file);
         let loaded = |file: &FileMeta| !force && target.state.txns.contains_key(&app_id(file));
         let fresh: Vec<FileMeta> = scan.files.iter().filter(|file| !loaded(file)).cloned().collect();
