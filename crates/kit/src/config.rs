@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::health::Limits;
+use crate::disk::Limits;
 
 /// How the text of an option is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

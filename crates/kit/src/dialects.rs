@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use crannog_types::{Code, Fault, Problem};
 use serde_json::{Map, Value, json};
 
-use crate::endpoint::Dialect;
+use crate::route::Dialect;
 
 /// The HTTP status of a code in a dialect.
 pub fn status(code: Code, dialect: Dialect) -> StatusCode {

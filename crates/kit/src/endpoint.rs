@@ -2,7 +2,7 @@
 //!
 //! An [`Endpoint`] says where it is, what it is about, what must be granted before it runs, and what it does. kit does the
 //! rest, in this order: route, authenticate, read head and JSON, `asks`, decide, `run`, render in the protocol's dialect.
-//! A body that is a stream is not read before the permit is there.
+//! A body that is a stream is not read before the permit is there. Where it is says a [`Route`], what it answers a [`Reply`].
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,217 +10,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body as HttpBody;
-pub use axum::http::StatusCode;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::HeaderMap;
 use bytes::Bytes;
 use crannog_security::{Asks, Caller, Lease, Origin, Who};
 use crannog_types::{Code, Micros, Problem, Result};
 use futures::Stream;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::Serialize;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::bodies::next_part;
+use crate::disk::Disk;
 use crate::fixture::Fixture;
-use crate::health::Disk;
-use crate::http::next_part;
 use crate::lease::Leased;
-
-/// Methods of HTTP that routes use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Method {
-    /// Reads.
-    Get,
-    /// Reads the head of what GET would give.
-    Head,
-    /// Does something.
-    Post,
-    /// Puts something in a place.
-    Put,
-    /// Changes parts of something.
-    Patch,
-    /// Removes.
-    Delete,
-}
-
-impl Method {
-    /// `GET`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Method::Get => "GET",
-            Method::Head => "HEAD",
-            Method::Post => "POST",
-            Method::Put => "PUT",
-            Method::Patch => "PATCH",
-            Method::Delete => "DELETE",
-        }
-    }
-}
-
-/// The family of clients that a route answers: how errors look, which vendor strings are used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Dialect {
-    /// Databricks' REST: `{error_code, message, details}`.
-    Databricks,
-    /// Unity Catalog's, open source and Databricks: the same, with `stack_trace` for old clients.
-    Unity,
-    /// MLflow's REST: `{error_code, message}`, numbers and texts for each other, JSON in several layers.
-    Mlflow,
-    /// SCIM 2.0: `{schemas, detail, status, scimType}`.
-    Scim,
-    /// OAuth 2.0: `{error, error_description}`.
-    OAuth,
-    /// Pages for people.
-    Html,
-}
-
-/// How a request's body is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Body {
-    /// There is none; what is asked stands in the path and the query.
-    None,
-    /// A JSON object, joined with what stands in the path and the query.
-    Json,
-    /// `application/x-www-form-urlencoded`.
-    Form,
-    /// Bytes that the route reads itself, after the permit: [`Cx::body`].
-    Stream,
-}
-
-/// Where a route is.
-#[derive(Clone, Copy, Debug)]
-pub struct Route {
-    /// The method.
-    pub method: Method,
-    /// `/api/2.1/unity-catalog/tables/{full_name}`; `{*path}` takes the rest, slashes included.
-    pub path: &'static str,
-    /// Further places of the same operation: old versions and aliases.
-    pub also: &'static [&'static str],
-    /// Whose clients it answers.
-    pub dialect: Dialect,
-    /// How the body is read.
-    pub body: Body,
-    /// The largest JSON or form body in bytes, where it is not the usual one: 1 MiB, or 64 KiB where anybody may call.
-    pub body_limit: Option<usize>,
-    /// Answered when the disk is full too.
-    pub on_full_disk: bool,
-    /// One sentence for the list of routes and for OpenAPI.
-    pub about: &'static str,
-    /// The answers that are no failures, where they are not the one that the output stands for.
-    pub answers: &'static [Answer],
-    /// Headers that it reads besides those of HTTP and browsers ([`Cx::header`]).
-    pub headers: &'static [Header],
-}
-
-/// A header that a request may bring and that changes what a route answers.
-#[derive(Clone, Copy, Debug)]
-pub struct Header {
-    /// `If-Unmodified-Since`, as documents write it.
-    pub name: &'static str,
-    /// What it does.
-    pub about: &'static str,
-    /// A value that works with the route's example.
-    pub example: &'static str,
-    /// The values that it may have; empty for any text.
-    pub values: &'static [&'static str],
-}
-
-/// Headers that every client, browser or proxy sends by itself. OpenAPI has other places for them, or none.
-const OF_HTTP: [&str; 9] = [
-    "accept",
-    "authorization",
-    "cookie",
-    "forwarded",
-    "host",
-    "origin",
-    "sec-fetch-site",
-    "user-agent",
-    "x-forwarded-for",
-];
-
-/// An answer that is no failure in the protocol's words, for the OpenAPI document.
-#[derive(Clone, Copy, Debug)]
-pub struct Answer {
-    /// 200 and the like.
-    pub status: u16,
-    /// The media type of its body; none for no body.
-    pub media: Option<&'static str>,
-    /// When it is given.
-    pub about: &'static str,
-}
-
-impl Answer {
-    /// With a body.
-    pub const fn of(status: u16, media: &'static str, about: &'static str) -> Self {
-        Answer { status, media: Some(media), about }
-    }
-
-    /// Without a body.
-    pub const fn bare(status: u16, about: &'static str) -> Self {
-        Answer { status, media: None, about }
-    }
-}
-
-impl Route {
-    /// A route whose input stands in path and query, or for POST, PUT and PATCH in a JSON body.
-    pub const fn new(method: Method, path: &'static str, dialect: Dialect, about: &'static str) -> Self {
-        let body = match method {
-            Method::Post | Method::Put | Method::Patch => Body::Json,
-            Method::Get | Method::Head | Method::Delete => Body::None,
-        };
-        let on_full_disk = matches!(method, Method::Get | Method::Head | Method::Delete);
-        Route {
-            method,
-            path,
-            also: &[],
-            dialect,
-            body,
-            body_limit: None,
-            on_full_disk,
-            about,
-            answers: &[],
-            headers: &[],
-        }
-    }
-
-    /// The same operation at further paths.
-    pub const fn also(mut self, paths: &'static [&'static str]) -> Self {
-        self.also = paths;
-        self
-    }
-
-    /// Answered when the disk is full too: it only reads, frees space, or asks [`Cx::writable`] itself. GET, HEAD and DELETE are.
-    pub const fn on_full_disk(mut self) -> Self {
-        self.on_full_disk = true;
-        self
-    }
-
-    /// With these answers in the place of the output's own one.
-    pub const fn answers(mut self, answers: &'static [Answer]) -> Self {
-        self.answers = answers;
-        self
-    }
-
-    /// With these headers of the request: no others are seen by it.
-    pub const fn headers(mut self, headers: &'static [Header]) -> Self {
-        self.headers = headers;
-        self
-    }
-
-    /// With a larger JSON or form body, in bytes: it is in memory, as a whole, for as long as the request runs.
-    pub const fn body_limit(mut self, bytes: usize) -> Self {
-        self.body_limit = Some(bytes);
-        self
-    }
-
-    /// With another way to read the body.
-    pub const fn body(mut self, body: Body) -> Self {
-        self.body = body;
-        self
-    }
-}
+use crate::reply::Output;
+use crate::route::{Header, Route};
 
 /// One operation of a protocol.
 pub trait Endpoint: Send + Sync + 'static {
@@ -266,6 +72,19 @@ pub const SPELLING: Header = Header {
     example: "spaces",
     values: &["spaces", "underscores"],
 };
+
+/// Headers that every client, browser or proxy sends by itself. OpenAPI has other places for them, or none.
+const OF_HTTP: [&str; 9] = [
+    "accept",
+    "authorization",
+    "cookie",
+    "forwarded",
+    "host",
+    "origin",
+    "sec-fetch-site",
+    "user-agent",
+    "x-forwarded-for",
+];
 
 /// What a route runs in.
 pub struct Cx {
@@ -357,132 +176,6 @@ impl Cx {
                 Ok(part.map(|part| (part, held)))
             }
         }))
-    }
-}
-
-/// What a route answers.
-pub struct Reply {
-    /// 200 and the like.
-    pub status: StatusCode,
-    /// Headers besides those that kit sets on every answer.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: ReplyBody,
-}
-
-/// The body of an answer.
-pub enum ReplyBody {
-    /// JSON.
-    Json(Value),
-    /// Bytes in one piece.
-    Bytes(Bytes),
-    /// Bytes as they come.
-    Stream(Pin<Box<dyn Stream<Item = Result<Bytes, std::io::Error>> + Send>>),
-    /// None.
-    Empty,
-}
-
-impl Reply {
-    /// An answer with a status and a body.
-    pub fn new(status: StatusCode, body: ReplyBody) -> Self {
-        Reply { status, headers: HeaderMap::new(), body }
-    }
-
-    /// With a header. A value that no header may hold is left out.
-    #[must_use]
-    pub fn header(mut self, name: &'static str, value: impl AsRef<str>) -> Self {
-        if let Ok(value) = HeaderValue::from_str(value.as_ref()) {
-            self.headers.insert(HeaderName::from_static(name), value);
-        }
-        self
-    }
-
-    /// A page for people.
-    pub fn html(text: String) -> Self {
-        Reply::new(StatusCode::OK, ReplyBody::Bytes(text.into())).header("content-type", "text/html; charset=utf-8")
-    }
-
-    /// To another page.
-    pub fn see_other(to: &str) -> Self {
-        Reply::new(StatusCode::SEE_OTHER, ReplyBody::Empty).header("location", to)
-    }
-}
-
-/// Something that an endpoint answers with.
-pub trait Output: Into<Reply> + Send + 'static {
-    /// The answer that it stands for.
-    const ANSWER: Answer;
-
-    /// Its schema, for OpenAPI; `None` where it is not JSON.
-    fn schema(generator: &mut SchemaGenerator) -> Option<Schema>;
-}
-
-/// An answer in JSON.
-#[derive(Debug)]
-pub struct Json<T>(pub T);
-
-impl<T: Serialize> From<Json<T>> for Reply {
-    fn from(json: Json<T>) -> Self {
-        match serde_json::to_value(json.0) {
-            Ok(value) => Reply::new(StatusCode::OK, ReplyBody::Json(value)),
-            Err(error) => {
-                tracing::error!(%error, "an answer could not be written as JSON");
-                Reply::new(StatusCode::INTERNAL_SERVER_ERROR, ReplyBody::Empty)
-            }
-        }
-    }
-}
-
-impl<T: Serialize + JsonSchema + Send + 'static> Output for Json<T> {
-    const ANSWER: Answer = Answer::of(200, "application/json", "done");
-
-    fn schema(generator: &mut SchemaGenerator) -> Option<Schema> {
-        Some(generator.subschema_for::<T>())
-    }
-}
-
-/// `{}` with 200: what Databricks answers when there is nothing to say.
-#[derive(Debug)]
-pub struct Empty;
-
-impl From<Empty> for Reply {
-    fn from(_: Empty) -> Self {
-        Reply::new(StatusCode::OK, ReplyBody::Json(Value::Object(serde_json::Map::new())))
-    }
-}
-
-impl Output for Empty {
-    const ANSWER: Answer = Answer::of(200, "application/json", "done; there is nothing to say");
-
-    fn schema(_: &mut SchemaGenerator) -> Option<Schema> {
-        Some(schemars::json_schema!({ "type": "object" }))
-    }
-}
-
-/// 204.
-#[derive(Debug)]
-pub struct NoContent;
-
-impl From<NoContent> for Reply {
-    fn from(_: NoContent) -> Self {
-        Reply::new(StatusCode::NO_CONTENT, ReplyBody::Empty)
-    }
-}
-
-impl Output for NoContent {
-    const ANSWER: Answer = Answer::bare(204, "done");
-
-    fn schema(_: &mut SchemaGenerator) -> Option<Schema> {
-        None
-    }
-}
-
-/// Its route declares its answers: [`Route::answers`].
-impl Output for Reply {
-    const ANSWER: Answer = Answer::bare(200, "done");
-
-    fn schema(_: &mut SchemaGenerator) -> Option<Schema> {
-        None
     }
 }
 

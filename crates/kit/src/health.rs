@@ -1,36 +1,33 @@
-//! Whether the server lives, whether it is ready, and how full its disk is.
+//! Whether the server lives, and whether it is ready.
 //!
 //! `/livez` proves progress, not presence: each probe goes through the thing it speaks for (the database's writer, the
 //! writer of the audit, the arbiter of commits) and fails when that takes longer than [`PATIENCE`]; restarting may help.
 //! `/readyz` says whether requests can be served, and gives each cause its own code and next step; restarting does not
 //! help, and the server recovers by itself. Both are public: they name no object, no person and no path.
-//!
-//! [`Disk`] is also what keeps a full disk from losing anything: below [`Limits::refuse_below`] changes are refused before
-//! they begin, and reading goes on.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use crannog_security::{Public, System, Task};
 use crannog_store::{Db, params};
-use crannog_types::{Code, Problem, Result};
+use crannog_types::{Problem, Result};
 use futures::future::join_all;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use crate::endpoint::{Answer, Authenticate, Cx, Dialect, Endpoint, Method, Reply, ReplyBody, Route};
+use crate::disk::Disk;
+use crate::endpoint::{Authenticate, Cx, Endpoint};
 use crate::fixture::Fixture;
 use crate::http::credentials;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
+use crate::reply::{Reply, ReplyBody};
+use crate::route::{Answer, Dialect, Method, Route};
 use crate::tasks::Tasks;
 
 /// A probe that takes longer than this has failed. With [`FRESH`] it keeps a failure from being told later than 10 s.
@@ -38,111 +35,6 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whoever asks within this time of somebody else gets the same answer: the routes are public, the probes write.
 const FRESH: Duration = Duration::from_secs(1);
-
-/// How often the disk is looked at.
-const DISK_EVERY: Duration = Duration::from_secs(1);
-
-/// When a disk is low, and when it is full, in free bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Below this `/readyz` warns.
-    pub warn_below: u64,
-    /// Below this changes are refused.
-    pub refuse_below: u64,
-}
-
-impl Default for Limits {
-    /// 1 GiB and 200 MiB.
-    fn default() -> Self {
-        Limits { warn_below: 1 << 30, refuse_below: 200 << 20 }
-    }
-}
-
-/// How much room is left where the data is. Cheap to clone; asking costs one load.
-#[derive(Clone, Debug)]
-pub struct Disk(Arc<DiskInner>);
-
-#[derive(Debug)]
-struct DiskInner {
-    folder: PathBuf,
-    limits: Limits,
-    free: AtomicU64,
-}
-
-impl Disk {
-    /// Measures the disk that holds a folder.
-    pub fn of(folder: &Path, limits: Limits) -> Self {
-        let disk = Disk(Arc::new(DiskInner { folder: folder.to_owned(), limits, free: AtomicU64::new(u64::MAX) }));
-        disk.measure();
-        disk
-    }
-
-    /// Bytes that are free for us.
-    pub fn free(&self) -> u64 {
-        self.0.free.load(Ordering::Relaxed)
-    }
-
-    /// Whether there is room for a change.
-    ///
-    /// # Errors
-    /// `Unavailable`, reason `DISK_FULL`, which clients try again.
-    pub fn writable(&self) -> Result<()> {
-        let free = self.free();
-        if free >= self.0.limits.refuse_below {
-            return Ok(());
-        }
-        let (free, needed) = (free >> 20, self.0.limits.refuse_below >> 20);
-        Err(Problem::new(
-            Code::Unavailable,
-            format!("the server's disk is full: {free} MiB are free, changes need {needed}"),
-        )
-        .reason("DISK_FULL")
-        .hint("reading goes on; an administrator can make room, and changes are taken again by themselves")
-        .retry_after(Duration::from_secs(10)))
-    }
-
-    fn measure(&self) {
-        // A disk that cannot be asked is not called full: the database and the files will say what is wrong with it.
-        if let Ok(found) = rustix::fs::statvfs(&self.0.folder) {
-            self.0.free.store(found.f_bavail.saturating_mul(found.f_frsize), Ordering::Relaxed);
-        }
-    }
-
-    /// Keeps measuring until told to stop.
-    pub async fn watch(self, pulse: Pulse, stop: CancellationToken) {
-        let mut every = tokio::time::interval(DISK_EVERY);
-        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = every.tick() => {}
-                () = stop.cancelled() => return,
-            }
-            let (disk, was) = (self.clone(), self.writable().is_ok());
-            // A disk that hangs must not take a thread of the event loop with it; the pulse then stays out.
-            if tokio::task::spawn_blocking(move || disk.measure()).await.is_ok() {
-                pulse.beat();
-            }
-            match (was, self.writable()) {
-                (true, Err(problem)) => tracing::error!(free = self.free(), "{problem}: changes are refused"),
-                (false, Ok(())) => tracing::info!(free = self.free(), "the disk has room again: changes are taken"),
-                _ => {}
-            }
-        }
-    }
-
-    fn check(&self) -> Check {
-        let free = self.free();
-        let mut check = Check { name: "disk", state: State::Fine, code: "", message: String::new(), next_step: "" };
-        if free < self.0.limits.warn_below {
-            let full = self.writable().is_err();
-            check.state = if full { State::Failing } else { State::Warning };
-            check.code = if full { "DISK_FULL" } else { "DISK_LOW" };
-            check.message = format!("{} MiB are free on the data folder's disk", free >> 20);
-            check.next_step = "make room on it, or move the data folder to a larger disk";
-        }
-        check
-    }
-}
 
 /// What a failed probe means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -313,7 +205,7 @@ impl Health {
         let ours = probes.iter().filter(|probe| probe.matters == matters);
         let mut checks = join_all(ours.map(|probe| check(probe, self.patience))).await;
         if matters == Matters::Ready {
-            checks.push(self.disk.check());
+            checks.push(check_disk(&self.disk));
         }
         *last = Some((Instant::now(), checks.clone()));
         checks
@@ -336,6 +228,19 @@ async fn check(probe: &Probe, patience: Duration) -> Check {
             ..fine
         },
     }
+}
+
+fn check_disk(disk: &Disk) -> Check {
+    let free = disk.free();
+    let mut check = Check { name: "disk", state: State::Fine, code: "", message: String::new(), next_step: "" };
+    if free < disk.limits().warn_below {
+        let full = disk.writable().is_err();
+        check.state = if full { State::Failing } else { State::Warning };
+        check.code = if full { "DISK_FULL" } else { "DISK_LOW" };
+        check.message = format!("{} MiB are free on the data folder's disk", free >> 20);
+        check.next_step = "make room on it, or move the data folder to a larger disk";
+    }
+    check
 }
 
 async fn try_write(db: &Db) -> Result<(), crannog_store::StoreError> {
@@ -517,7 +422,10 @@ pub fn endpoints(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::disk::Limits;
 
     fn status(checks: &[Check]) -> (StatusCode, Value) {
         let reply = answer(checks);

@@ -13,11 +13,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
-use bytes::Bytes;
 use crannog_security::Origin;
 use crannog_types::{Code, Problem, Result};
 use futures::FutureExt;
-use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
@@ -28,23 +26,18 @@ use tracing::field::Empty;
 use uuid::Uuid;
 
 use crate::authority::Authority;
+use crate::bodies::{discard, json_alone, read_all, read_json};
 use crate::connections::{Connections, Limits, Peer};
 use crate::dialects;
-use crate::endpoint::{Authenticate, Body, Credentials, Cx, Dialect, Method, Reply, ReplyBody};
-use crate::health::Disk;
+use crate::disk::Disk;
+use crate::endpoint::{Authenticate, Credentials, Cx};
 use crate::input;
 use crate::lease::Credential;
 use crate::metrics::Metrics;
-use crate::registry::{AnyEndpoint, Registry, Spec};
+use crate::registry::{AnyEndpoint, Registry};
+use crate::reply::{Reply, ReplyBody};
+use crate::route::{Body, Dialect, Method};
 use crate::tasks::Tasks;
-
-/// The largest JSON or form body, in bytes, of a route that declares no other: of one that anybody may call, and of the others.
-const PUBLIC_BODY: usize = 64 * 1024;
-const BODY: usize = 1024 * 1024;
-
-/// How much of a body that was answered unread is read and thrown away, and for how long.
-const DISCARD: usize = 16 * 1024 * 1024;
-const DISCARD_FOR: Duration = Duration::from_secs(2);
 
 /// How often a request is run again when another change came first.
 const RUNS: u32 = 10;
@@ -271,10 +264,10 @@ impl Server {
                 if spec.route.dialect == Dialect::Mlflow {
                     json_alone(&parts.headers)?;
                 }
-                read_json(&self.read_all(body, spec).await?, spec.route.dialect, &mut found)?;
+                read_json(&read_all(body, spec, &self.config.limits).await?, spec.route.dialect, &mut found)?;
             }
             Body::Form => {
-                let bytes = self.read_all(body, spec).await?;
+                let bytes = read_all(body, spec, &self.config.limits).await?;
                 let form = std::str::from_utf8(&bytes).map_err(|_| Problem::invalid("the form is not UTF-8"))?;
                 input::read_pairs(form, &spec.input, &mut found)?;
             }
@@ -308,24 +301,6 @@ impl Server {
                 outcome => return outcome,
             }
         }
-    }
-
-    /// A JSON or form body, as long as its route takes and within its time.
-    async fn read_all(&self, body: &Mutex<Option<HttpBody>>, spec: &Spec) -> Result<Vec<u8>> {
-        let mut held = body.lock().await;
-        let Some(body) = held.as_mut() else { return Ok(Vec::new()) };
-        let usual = if spec.public { PUBLIC_BODY } else { BODY };
-        let limit = spec.route.body_limit.unwrap_or(usual);
-        let end = Instant::now() + self.config.limits.body;
-        let mut bytes = Vec::new();
-        while let Some(part) = next_part(body, self.config.limits.part, end).await? {
-            if part.len() > limit - bytes.len() {
-                return Err(Problem::new(Code::TooLarge, format!("the body is larger than {limit} bytes"))
-                    .hint("this is what the route takes; files go through /api/2.0/fs/files"));
-            }
-            bytes.extend_from_slice(&part);
-        }
-        Ok(bytes)
     }
 
     /// The host that the client called, if it is one of ours.
@@ -431,72 +406,6 @@ fn same_origin(headers: &HeaderMap, host: &str) -> Result<()> {
     }
     Err(Problem::new(Code::PermissionDenied, "this request comes from another site")
         .hint("send a token instead of a cookie"))
-}
-
-/// The next part of a body: it has `patience`, and all of them have until `end`. `None` after the last.
-pub(crate) async fn next_part(body: &mut HttpBody, patience: Duration, end: Instant) -> Result<Option<Bytes>> {
-    let until = end.min(Instant::now() + patience);
-    loop {
-        match tokio::time::timeout_at(until, body.frame()).await {
-            Ok(Some(Ok(frame))) => {
-                // What is not data is trailers, which nobody asked for.
-                if let Ok(part) = frame.into_data() {
-                    return Ok(Some(part));
-                }
-            }
-            Ok(None) => return Ok(None),
-            Ok(Some(Err(error))) => return Err(Problem::invalid("the body ended early").caused_by(error)),
-            Err(_) => {
-                return Err(Problem::invalid(format!(
-                    "the body stopped coming: nothing for {} s, or not all of it in time",
-                    patience.as_secs()
-                ))
-                .reason("REQUEST_BODY_TIMEOUT")
-                .hint("send it again"));
-            }
-        }
-    }
-}
-
-/// Takes what still comes of a body that nobody wants, for a moment.
-async fn discard(body: &mut HttpBody) {
-    let end = Instant::now() + DISCARD_FOR;
-    let mut left = DISCARD;
-    while let Ok(Some(part)) = next_part(body, DISCARD_FOR, end).await {
-        match left.checked_sub(part.len()) {
-            Some(rest) => left = rest,
-            None => return,
-        }
-    }
-}
-
-/// MLflow's server takes JSON that says it is JSON, so that no form of a foreign page passes for it.
-fn json_alone(headers: &HeaderMap) -> Result<()> {
-    let Some(kind) = text(headers, header::CONTENT_TYPE.as_str()) else {
-        return Err(Problem::invalid("Bad Request. Content-Type header is missing."));
-    };
-    if kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json") {
-        return Ok(());
-    }
-    Err(Problem::invalid("Bad Request. Content-Type must be one of ['application/json']."))
-}
-
-fn read_json(bytes: &[u8], dialect: Dialect, into: &mut Map<String, Value>) -> Result<()> {
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Ok(());
-    }
-    match serde_json::from_slice(bytes) {
-        // Old clients of MLflow put the JSON into a text of JSON.
-        Ok(Value::String(inner)) if dialect == Dialect::Mlflow && !inner.starts_with('"') => {
-            read_json(inner.as_bytes(), dialect, into)
-        }
-        Ok(Value::Object(object)) => {
-            into.extend(object);
-            Ok(())
-        }
-        Ok(_) => Err(Problem::invalid("the body is not a JSON object").reason("MALFORMED_REQUEST")),
-        Err(error) => Err(Problem::invalid(format!("the body is not JSON: {error}")).reason("MALFORMED_REQUEST")),
-    }
 }
 
 fn respond(reply: Reply) -> Response {

@@ -5,10 +5,12 @@
 
 pub mod authority;
 pub mod batches;
+mod bodies;
 pub mod clock;
 pub mod config;
 pub mod connections;
 pub mod dialects;
+pub mod disk;
 pub mod endpoint;
 pub mod fixture;
 pub mod health;
@@ -19,6 +21,8 @@ pub mod metrics;
 pub mod openapi;
 pub mod recorder;
 pub mod registry;
+pub mod reply;
+pub mod route;
 pub mod steps;
 pub mod tasks;
 pub mod telemetry;
@@ -27,13 +31,13 @@ pub mod tls;
 pub use authority::Authority;
 pub use axum::Router;
 pub use axum::http::StatusCode;
-pub use endpoint::{
-    Answer, Authenticate, Body, Credentials, Cx, Dialect, Empty, Endpoint, Header, InForce, Json, Method, NoContent,
-    Output, Reply, ReplyBody, Route, SPELLING, Spelling,
-};
+pub use disk::Disk;
+pub use endpoint::{Authenticate, Credentials, Cx, Endpoint, InForce, SPELLING, Spelling};
 pub use fixture::Fixture;
 pub use lease::Leased;
 pub use recorder::Recorder;
 pub use registry::Registry;
+pub use reply::{Empty, Json, NoContent, Output, Reply, ReplyBody};
+pub use route::{Answer, Body, Dialect, Header, Method, Route};
 pub use steps::Steps;
 pub use tasks::Tasks;

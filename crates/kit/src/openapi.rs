@@ -5,9 +5,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::endpoint::{Answer, Body, Dialect, Header, Method};
 use crate::fixture::Fixture;
 use crate::registry::{AnyEndpoint, Registry, Spec};
+use crate::route::{Answer, Body, Dialect, Header, Method};
 
 /// The whole document, OpenAPI 3.1.
 pub fn document(registry: &Registry) -> Value {

@@ -9,8 +9,10 @@ use crannog_types::{Problem, Result};
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use crate::endpoint::{Answer, Cx, Dialect, Endpoint, Output, Reply, Route};
+use crate::endpoint::{Cx, Endpoint};
 use crate::fixture::Fixture;
+use crate::reply::{Output, Reply};
+use crate::route::{Answer, Dialect, Route};
 
 /// An endpoint behind a pointer.
 pub trait AnyEndpoint: Send + Sync {

@@ -3,8 +3,7 @@
 //! Spark's connector loads every table through it first. An answer of 400 that names `UnsupportedTableFormatException` sends
 //! it to the tables API, whatever the table; a 404 would mean that there is no such table.
 
-use crannog_kit::endpoint::StatusCode;
-use crannog_kit::{Answer, Cx, Dialect, Endpoint, Fixture, Method, Reply, ReplyBody, Route};
+use crannog_kit::{Answer, Cx, Dialect, Endpoint, Fixture, Method, Reply, ReplyBody, Route, StatusCode};
 use crannog_security::actions::metastore;
 use crannog_security::{NameOf, Permit};
 use crannog_types::Result;

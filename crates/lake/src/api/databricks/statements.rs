@@ -11,7 +11,7 @@ use arrow_ipc::writer::StreamWriter;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use crannog_kit::{
-    Answer, Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Registry, Reply, ReplyBody, Route, clock,
+    Answer, Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Registry, Reply, ReplyBody, Route, StatusCode, clock,
 };
 use crannog_security::actions::{metastore, warehouses};
 use crannog_security::{NameOf, Permit, Public};
@@ -424,10 +424,10 @@ impl Endpoint for DownloadChunk {
         let (format, _) = execution_handing_out(&execution);
         if format == Format::JsonArray {
             let rows: Vec<Value> = chunk.iter().flat_map(|chunk| &chunk.batches).flat_map(render::rows).collect();
-            return Ok(Reply::new(http_ok(), ReplyBody::Json(Value::Array(rows))));
+            return Ok(Reply::new(StatusCode::OK, ReplyBody::Json(Value::Array(rows))));
         }
         let bytes = arrow_stream(set, chunk)?;
-        Ok(Reply::new(http_ok(), ReplyBody::Bytes(bytes.into()))
+        Ok(Reply::new(StatusCode::OK, ReplyBody::Bytes(bytes.into()))
             .header("content-type", "application/vnd.apache.arrow.stream"))
     }
 
@@ -439,10 +439,6 @@ impl Endpoint for DownloadChunk {
             "expires": fixture.text("link_expires").parse::<i64>().unwrap_or_default(),
         })
     }
-}
-
-fn http_ok() -> crannog_kit::endpoint::StatusCode {
-    crannog_kit::endpoint::StatusCode::OK
 }
 
 /// What GET gives of a result: as its POST asked for it.
