@@ -1,4 +1,7 @@
 //! What operations answer with: JSON, bytes, streams, pages, nothing.
+//!
+//! What is answered as JSON becomes bytes in one step: a tree of values in between would take many times the memory of a long
+//! list.
 
 use std::pin::Pin;
 
@@ -75,8 +78,10 @@ pub struct Json<T>(pub T);
 
 impl<T: Serialize> From<Json<T>> for Reply {
     fn from(json: Json<T>) -> Self {
-        match serde_json::to_value(json.0) {
-            Ok(value) => Reply::new(StatusCode::OK, ReplyBody::Json(value)),
+        match serde_json::to_vec(&json.0) {
+            Ok(text) => {
+                Reply::new(StatusCode::OK, ReplyBody::Bytes(text.into())).header("content-type", "application/json")
+            }
             Err(error) => {
                 tracing::error!(%error, "an answer could not be written as JSON");
                 Reply::new(StatusCode::INTERNAL_SERVER_ERROR, ReplyBody::Empty)
