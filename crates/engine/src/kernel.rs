@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use arrow::array::{Array, AsArray, MapArray, RecordBatch, StringArray, StructArray};
 use arrow::datatypes::{Int32Type, Int64Type, Schema};
-use crannog_lake::model::actions::{Action, Add, DeletionVector, parse_commit};
+use crannog_lake::model::actions::{Action, Add, DeletionVector};
+use crannog_lake::model::commit_file::parse_commit;
 use crannog_lake::model::state::Loaded;
 use crannog_types::{Code, Micros, Problem, Result};
 use delta_kernel::actions::deletion_vector::DeletionVectorDescriptor;

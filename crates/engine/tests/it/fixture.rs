@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crannog_engine::{DataFusionEngine, Limits, testing};
-use crannog_lake::model::actions::{Action, Add, CommitInfo, Metadata, Protocol, render_commit};
+use crannog_lake::model::actions::{Action, Add, CommitInfo, Metadata, Protocol};
+use crannog_lake::model::commit_file::render_commit;
 use crannog_lake::model::schema::StructType;
 use crannog_lake::model::state::{Loaded, TableState};
 use crannog_lake::ports::WriteSpec;

@@ -361,7 +361,8 @@ fn stamp_after(actions: &mut [Action], previous: Option<(i64, i64)>, was_enabled
 mod tests {
     use super::super::fixtures::{add, metadata, quiet, remove, table};
     use super::*;
-    use crate::model::actions::{commit_info, render_commit};
+    use crate::model::actions::commit_info;
+    use crate::model::commit_file::render_commit;
     use crate::model::conflicts::{Proposal, check};
 
     fn parameters(operation: &Operation) -> String {

@@ -10,7 +10,9 @@
 
 pub mod actions;
 pub mod chunk;
+mod chunk_stats;
 pub mod commit;
+pub mod commit_file;
 pub mod conflicts;
 pub mod features;
 pub mod files;

@@ -264,8 +264,8 @@ impl World {
         let winners = &self.log[(proposal.read_version + 1) as usize..];
         let rebased = check(proposal, winners, self.newest())?;
         validate(self.newest(), &rebased.actions).unwrap();
-        let text = super::actions::render_commit(&rebased.actions).unwrap();
-        let read = super::actions::parse_commit(&text).unwrap();
+        let text = super::commit_file::render_commit(&rebased.actions).unwrap();
+        let read = super::commit_file::parse_commit(&text).unwrap();
         assert_eq!(read, rebased.actions);
         let next = self.newest().advance(rebased.version, &read).unwrap();
         self.versions.push(next);

@@ -9,7 +9,8 @@ use crannog_storage::{Folder, Staged};
 use crannog_types::{Problem, Result};
 
 use crate::model::LogError;
-use crate::model::actions::{Action, parse_commit, parse_notes, render_commit};
+use crate::model::actions::Action;
+use crate::model::commit_file::{parse_commit, parse_notes, render_commit};
 use crate::model::state::{Fault, TableState};
 
 /// From this many bytes on, a commit is not parsed on the threads that serve requests: it takes about a millisecond.

@@ -1,8 +1,9 @@
 //! External tables: the first commit of their log and their row in the catalog are both there in the end, or neither is.
 
 use crannog_governance::service::locations;
-use crannog_lake::model::actions::{Action, Add, CommitInfo, Metadata, render_commit};
+use crannog_lake::model::actions::{Action, Add, CommitInfo, Metadata};
 use crannog_lake::model::commit::{Operation, TableDescription};
+use crannog_lake::model::commit_file::render_commit;
 use crannog_lake::model::features::protocol_for;
 use crannog_lake::model::schema::{DataType, StructField, StructType};
 use crannog_lake::service::arbiter::Author;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crannog_lake::model::actions::{Action, Add, CommitInfo, render_commit};
+use crannog_lake::model::actions::{Action, Add, CommitInfo};
+use crannog_lake::model::commit_file::render_commit;
 use crannog_lake::ports::WriteSpec;
 use crannog_lake::service::arbiter::{Author, append_plan};
 use crannog_lake::service::follow::Follower;

@@ -636,7 +636,7 @@ fn java_date(at: Micros) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::actions::parse_commit;
+    use crate::model::commit_file::parse_commit;
 
     #[test]
     fn dates_are_java_s() {
