@@ -3,41 +3,35 @@
 //! A result is kept in memory for an hour after its statement ended, and for its owner alone. Of very many the oldest go
 //! earlier; looking after them costs the same however many there are.
 
+mod execution;
+mod work;
+
 use std::collections::{HashMap, VecDeque};
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arrow_array::{Array, RecordBatch};
-use arrow_schema::SchemaRef;
 use crannog_kit::metrics::Metrics;
 use crannog_kit::{Tasks, clock};
 use crannog_security::actions::warehouses;
 use crannog_security::{Caller, Lease, Permit};
 use crannog_store::{Audit, AuditEvent, params};
-use crannog_types::{Code, Micros, PrincipalId, Problem, Result};
-use futures::{FutureExt, StreamExt};
+use crannog_types::{Micros, PrincipalId, Problem, Result};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::limits::{Limits, Place, Places, Room, Taken};
-use super::statements::answer::Answer;
+pub use self::execution::{Chunk, Execution, ResultSet, State, not_succeeded};
+use self::work::Work;
+use super::limits::{Limits, Places, Room, Taken};
 use super::statements::held::Held;
-use super::statements::history::Ended;
-use super::statements::{Context, Lake, Run};
+use super::statements::{Context, Lake};
 use crate::grammar::{Parameters, Statement};
-use crate::model::seal;
 
 /// Results are kept for this long, in seconds.
 const KEPT_SECONDS: i64 = 3_600;
 /// Statements that ended and are kept, at most; and people whose groups are remembered.
 const KEPT: usize = 50_000;
-/// A chunk of a result ends when it has this many rows or bytes.
-const CHUNK_ROWS: usize = 50_000;
-const CHUNK_BYTES: usize = 8 * 1024 * 1024;
 
 /// What somebody asks.
 #[derive(Clone, Debug, Default)]
@@ -73,146 +67,6 @@ impl Parsed {
     pub fn writes(&self) -> bool {
         let goes_on = ["Query", "Explain", "Show", "Describe", "ShowGrants", "Use", "Set", "Reset", "Drop", "Revoke"];
         self.statement.as_ref().is_ok_and(|statement| !goes_on.contains(&statement.kind()))
-    }
-}
-
-/// A part of a result.
-#[derive(Clone, Debug)]
-pub struct Chunk {
-    /// Its rows.
-    pub batches: Vec<RecordBatch>,
-    /// The first row's number in the result.
-    pub row_offset: usize,
-    /// How many rows it has.
-    pub rows: usize,
-    /// How much memory it takes.
-    pub bytes: usize,
-}
-
-/// A result.
-#[derive(Clone)]
-pub struct ResultSet {
-    /// Its columns.
-    pub schema: SchemaRef,
-    /// Its rows; none where there are no rows.
-    pub chunks: Vec<Chunk>,
-    /// Whether a limit cut it.
-    pub truncated: bool,
-    /// The memory that it counts for.
-    _taken: Arc<Taken>,
-}
-
-impl ResultSet {
-    /// How many rows it has.
-    pub fn rows(&self) -> usize {
-        self.chunks.iter().map(|chunk| chunk.rows).sum()
-    }
-
-    /// How much memory it takes.
-    pub fn bytes(&self) -> usize {
-        self.chunks.iter().map(|chunk| chunk.bytes).sum()
-    }
-}
-
-/// Where a statement is.
-#[derive(Clone)]
-pub enum State {
-    /// Not begun.
-    Pending,
-    /// Under way.
-    Running,
-    /// Done.
-    Succeeded(Arc<ResultSet>),
-    /// Not done, and why.
-    Failed(Arc<Problem>),
-    /// Stopped.
-    Canceled,
-    /// Done, and the result thrown away.
-    Closed,
-}
-
-impl State {
-    /// Whether nothing more happens to it.
-    pub fn ended(&self) -> bool {
-        !matches!(self, State::Pending | State::Running)
-    }
-}
-
-/// One statement.
-pub struct Execution {
-    /// Its id.
-    pub id: String,
-    /// What links to its result are made with; see [`Execution::link_proof`].
-    secret: [u8; 32],
-    owner: PrincipalId,
-    state: watch::Sender<State>,
-    cancel: CancellationToken,
-    ended_at: Mutex<Option<Micros>>,
-    /// Whether its result is wanted as Arrow, and whether as links.
-    handing_out: Mutex<(bool, bool)>,
-    /// What it was allowed by; whoever fetches the result is held to it too.
-    held: Arc<Held>,
-}
-
-impl Execution {
-    /// The proof in a link to a part of the result, which needs no other: good for this part until then.
-    pub fn link_proof(&self, chunk: i64, expires: i64) -> String {
-        let message = format!("{}/{chunk}/{expires}", self.id);
-        seal::hmac(&self.secret, message.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    /// Asks again for everything that the statement was allowed to use.
-    ///
-    /// # Errors
-    /// What was revoked since.
-    pub async fn renew(&self) -> Result<()> {
-        self.held.renew().await
-    }
-
-    /// How its result is wanted: as Arrow (else JSON), as links (else inline).
-    pub fn handing_out(&self) -> (bool, bool) {
-        *self.handing_out.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Remembers how its result is wanted.
-    pub fn hand_out_as(&self, arrow: bool, links: bool) {
-        *self.handing_out.lock().unwrap_or_else(PoisonError::into_inner) = (arrow, links);
-    }
-
-    /// Where it is now.
-    pub fn state(&self) -> State {
-        self.state.borrow().clone()
-    }
-
-    fn ended_at(&self) -> Option<Micros> {
-        *self.ended_at.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until it ended, or for this long.
-    pub async fn wait(&self, at_most: Duration) -> State {
-        let mut states = self.state.subscribe();
-        let ended = states.wait_for(State::ended);
-        match tokio::time::timeout(at_most, ended).await {
-            Ok(Ok(state)) => state.clone(),
-            Ok(Err(_)) | Err(_) => self.state(),
-        }
-    }
-
-    /// Stops it. What it committed before stays.
-    pub fn cancel(&self) {
-        self.cancel.cancel();
-    }
-
-    /// Throws its result away.
-    pub fn close(&self) {
-        self.cancel.cancel();
-        self.state.send_if_modified(|state| {
-            let done = matches!(state, State::Succeeded(_));
-            if done {
-                *state = State::Closed;
-            }
-            done
-        });
     }
 }
 
@@ -347,16 +201,8 @@ impl Executions {
         let place = self.places.line_up(caller.who().id)?;
         let groups = self.groups(permit, caller).await?;
         let id = Uuid::now_v7().to_string();
-        let execution = Arc::new(Execution {
-            id: id.clone(),
-            secret: secret(),
-            owner: caller.who().id,
-            state: watch::Sender::new(State::Pending),
-            cancel: CancellationToken::new(),
-            ended_at: Mutex::new(None),
-            handing_out: Mutex::default(),
-            held: Held::new(Lease::of(caller, permit)),
-        });
+        let held = Held::new(Lease::of(caller, permit));
+        let execution = Arc::new(Execution::new(id.clone(), caller.who().id, held));
         {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             running.sweep(clock::now());
@@ -477,158 +323,7 @@ impl Executions {
     }
 }
 
-fn secret() -> [u8; 32] {
-    let mut secret = [0; 32];
-    secret[..16].copy_from_slice(Uuid::new_v4().as_bytes());
-    secret[16..].copy_from_slice(Uuid::new_v4().as_bytes());
-    secret
-}
-
 fn no_statement(id: &str) -> Problem {
     Problem::not_found(format!("there is no statement {id}"))
         .hint("statements and their results are kept for an hour, for whoever ran them")
-}
-
-/// What the task of a statement holds.
-struct Work {
-    executions: Arc<Executions>,
-    place: Place,
-    caller: Caller,
-    warehouse: String,
-    groups: Vec<String>,
-    request: Request,
-    execution: Arc<Execution>,
-    stop: CancellationToken,
-    under_way: UnderWay,
-}
-
-impl Work {
-    async fn run(self, statement: Result<Statement>) {
-        let kind = statement.as_ref().ok().map(Statement::kind);
-        let started_at = clock::now();
-        let lake = &self.executions.lake;
-        let context = &self.request.context;
-        let held = Arc::clone(&self.execution.held);
-        let run = Run::new(lake, self.caller.clone(), context, self.groups.clone(), started_at, Arc::clone(&held));
-        let touched = run.touched();
-        let outcome = tokio::select! {
-            biased;
-            () = self.execution.cancel.cancelled() => None,
-            () = self.stop.cancelled() => None,
-            problem = held.lost(self.executions.lease) => Some(Err(problem)),
-            outcome = AssertUnwindSafe(self.result(&run, statement)).catch_unwind() => Some(outcome.unwrap_or_else(|_| {
-                Err(Problem::internal("the statement failed by a fault of the server", "a panic, which the log has"))
-            })),
-        };
-        let (status, error, rows, state) = match outcome {
-            Some(Ok(result)) => ("FINISHED", None, result.rows(), State::Succeeded(Arc::new(result))),
-            Some(Err(problem)) => {
-                if problem.code().fault() == crannog_types::Fault::Us {
-                    tracing::error!(statement = self.execution.id, cause = problem.chain(), "a statement failed");
-                }
-                ("FAILED", Some(problem.full_message()), 0, State::Failed(Arc::new(problem)))
-            }
-            None => ("CANCELED", None, 0, State::Canceled),
-        };
-        let ended_at = clock::now();
-        let figures = &self.under_way.0;
-        match state {
-            State::Succeeded(_) => &figures.finished,
-            State::Failed(_) => &figures.failed,
-            _ => &figures.canceled,
-        }
-        .fetch_add(1, Ordering::Relaxed);
-        let took = u64::try_from(ended_at.0 - started_at.0).unwrap_or_default();
-        figures.micros.fetch_add(took, Ordering::Relaxed);
-        self.executions.lake.history.ended(Ended {
-            id: self.execution.id.clone(),
-            who: self.caller.who().clone(),
-            origin: Arc::clone(self.caller.origin()),
-            warehouse: Some(self.warehouse),
-            kind,
-            text: self.request.text,
-            status,
-            error,
-            started_at,
-            ended_at,
-            rows_produced: i64::try_from(rows).unwrap_or(i64::MAX),
-            touched: touched.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-        });
-        *self.execution.ended_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended_at);
-        self.execution.state.send_replace(state);
-        let mut running = self.executions.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.ended.push_back(Arc::clone(&self.execution));
-    }
-
-    async fn result(&self, run: &Run, statement: Result<Statement>) -> Result<ResultSet> {
-        let _turn = self.place.turn().await;
-        self.execution.state.send_replace(State::Running);
-        let answer = run.parsed(statement?, &self.request.parameters).await?;
-        self.executions.collect(answer, self.request.row_limit, self.request.byte_limit).await
-    }
-}
-
-impl Executions {
-    /// Takes the rows of an answer, cut to limits and into chunks.
-    async fn collect(&self, answer: Answer, row_limit: Option<u64>, byte_limit: Option<u64>) -> Result<ResultSet> {
-        let row_limit = row_limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-        let byte_limit = byte_limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-        let mut taken = self.room.nothing();
-        let (mut chunks, mut truncated): (Vec<Chunk>, bool) = (Vec::new(), false);
-        let (mut rows, mut bytes) = (0, 0);
-        let mut stream = answer.rows;
-        while let Some(batch) = stream.next().await {
-            let mut batch = batch?;
-            if rows + batch.num_rows() > row_limit {
-                batch = batch.slice(0, row_limit - rows);
-                truncated = true;
-            }
-            // What the rows take, not the buffers that a slice shares with others.
-            let size = batch
-                .columns()
-                .iter()
-                .map(|column| column.to_data().get_slice_memory_size().unwrap_or(0))
-                .sum::<usize>();
-            if bytes + size > byte_limit && rows > 0 {
-                truncated = true;
-                break;
-            }
-            if !self.take(&mut taken, size) {
-                let most = self.room.most();
-                return Err(Problem::new(
-                    Code::ResourceExhausted,
-                    format!("the result does not fit: it has more than {bytes} bytes, and all results together {most}"),
-                )
-                .reason("RESULT_SIZE_EXCEEDED")
-                .sql_state("54000")
-                .hint("add a LIMIT, or keep it as a table: CREATE TABLE … AS SELECT …"));
-            }
-            if batch.num_rows() > 0 {
-                let row_offset = rows;
-                (rows, bytes) = (rows + batch.num_rows(), bytes + size);
-                match chunks.last_mut() {
-                    Some(chunk) if chunk.rows < CHUNK_ROWS && chunk.bytes < CHUNK_BYTES => {
-                        (chunk.rows, chunk.bytes) = (chunk.rows + batch.num_rows(), chunk.bytes + size);
-                        chunk.batches.push(batch);
-                    }
-                    _ => chunks.push(Chunk { rows: batch.num_rows(), bytes: size, batches: vec![batch], row_offset }),
-                }
-            }
-            if truncated {
-                break;
-            }
-        }
-        Ok(ResultSet { schema: answer.schema, chunks, truncated, _taken: Arc::new(taken) })
-    }
-}
-
-/// Why no result can be given in a state.
-pub fn not_succeeded(state: &State) -> Problem {
-    let what = match state {
-        State::Pending | State::Running => "the statement has not ended",
-        State::Failed(_) => "the statement failed",
-        State::Canceled => "the statement was cancelled",
-        State::Closed | State::Succeeded(_) => "the statement was closed",
-    };
-    Problem::new(Code::NotFound, format!("{what}, so it has no result"))
 }
