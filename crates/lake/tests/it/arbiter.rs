@@ -12,13 +12,14 @@ use crannog_lake::model::commit::{Operation, TableDescription, WriteMode};
 use crannog_lake::model::conflicts::Reads;
 use crannog_lake::model::features::protocol_for;
 use crannog_lake::model::schema::{DataType as DeltaType, StructField, StructType};
-use crannog_lake::ports::{Engine, WriteSpec};
+use crannog_lake::ports::{Engine, RowStream, WriteSpec};
 use crannog_lake::service::arbiter::{Arbiter, Author, Committed, Plan, append_plan, may_be_committed, txn};
 use crannog_lake::service::table_log::commit_path;
 use crannog_security::{System, Task};
 use crannog_storage::faults::{Faults, Step};
 use crannog_storage::{Access, External, Folder, Managed, Storage};
 use crannog_types::{Code, Micros};
+use futures::FutureExt;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -78,10 +79,16 @@ async fn append(arbiter: &Arc<Arbiter>, folder: &Folder, batch: RecordBatch) -> 
     arbiter.append_rows(folder, read, vec![batch], Author::default()).await
 }
 
+fn spec() -> WriteSpec {
+    WriteSpec { schema: schema(), metadata: metadata(), now: Micros(0) }
+}
+
+fn stream_of(count: i64) -> RowStream {
+    Box::pin(futures::stream::iter([Ok(rows(0, count))]))
+}
+
 async fn files(folder: &Folder, count: i64) -> Vec<crannog_lake::model::Add> {
-    let spec = WriteSpec { schema: schema(), metadata: metadata(), now: Micros(0) };
-    let stream = Box::pin(futures::stream::iter([Ok(rows(0, count))]));
-    FakeEngine::default().write(folder, &spec, stream).await.unwrap()
+    FakeEngine::default().write(folder, &spec(), stream_of(count)).await.unwrap()
 }
 
 /// A disk that answers when it is let.
@@ -366,6 +373,25 @@ impl Faults for NoLog {
             _ => Ok(()),
         }
     }
+}
+
+#[tokio::test]
+async fn data_files_that_no_commit_takes_are_deleted() {
+    let tasks = Tasks::new();
+    let arbiter = Arbiter::new(Arc::new(FakeEngine::default()), tasks.clone());
+    let table = table(&arbiter).await;
+    let dropped = arbiter.write(&table.folder, spec(), stream_of(3)).await.unwrap();
+    let gone = dropped.adds()[0].path.clone();
+    assert!(table.folder.head(&gone).await.unwrap().is_some());
+    drop(dropped);
+    let taken = arbiter.write(&table.folder, spec(), stream_of(3)).await.unwrap().into_commit();
+    let given_up = arbiter.write(&table.folder, spec(), Box::pin(futures::stream::pending()));
+    assert!(given_up.now_or_never().is_none(), "it waits for its rows");
+    // It waits for what deletes them.
+    tasks.stop().await;
+    let left = table.folder.list("", false).await.unwrap().into_iter().filter(|file| !file.is_dir);
+    let left: Vec<String> = left.map(|file| file.path).collect();
+    assert_eq!(left, [taken[0].path.clone()], "{gone} was dropped");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,12 +61,21 @@ impl Engine for FakeEngine {
         Ok(())
     }
 
-    async fn write(&self, _: &Folder, _: &WriteSpec, mut rows: RowStream) -> Result<Vec<Add>> {
+    /// One file, there from the beginning; when the rows fail it is deleted.
+    async fn write(&self, folder: &Folder, _: &WriteSpec, mut rows: RowStream) -> Result<Vec<Add>> {
+        let add = self.invent(0);
+        folder.put(&add.path, "rows").await?;
         let mut count = 0;
         while let Some(batch) = rows.next().await {
-            count += i64::try_from(batch?.num_rows()).unwrap();
+            match batch {
+                Ok(batch) => count += i64::try_from(batch.num_rows()).unwrap(),
+                Err(problem) => {
+                    folder.delete(&add.path).await?;
+                    return Err(problem);
+                }
+            }
         }
-        Ok(vec![self.invent(count)])
+        Ok(vec![Add { stats: Some(FileStats::of_rows(count).render()), ..add }])
     }
 
     /// Refuses a row of [`REFUSED`].

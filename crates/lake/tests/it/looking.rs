@@ -189,7 +189,9 @@ async fn whoever_reads_files_of_a_volume_by_sql_is_in_the_audit() {
             let names = world.column(who, "system.access.audit", "action_name").await;
             let people = world.column(who, "system.access.audit", "user_identity").await;
             let all = people.into_iter().zip(names).zip(params);
-            all.filter(|((person, name), _)| name == "getVolume" && person.contains(ANA)).map(|(_, params)| params).collect::<Vec<_>>()
+            all.filter(|((person, name), _)| name == "getVolume" && person.contains(ANA))
+                .map(|(_, params)| params)
+                .collect::<Vec<_>>()
         };
         world.run(ANA, "SELECT * FROM main.flights.arrivals").await.unwrap();
         assert_eq!(rows(ANA).await, Vec::<String>::new(), "the view alone was read, as far as she is told");

@@ -173,6 +173,32 @@ async fn more_statements_than_one_person_may_have_are_refused_and_others_go_on()
 }
 
 #[tokio::test]
+async fn a_write_that_is_cancelled_leaves_no_data_file() {
+    for kind in Kind::ALL {
+        let rig = Rig::new(kind, quick()).await;
+        let detail = rig.world.lines(ADMIN, "DESCRIBE DETAIL weather").await;
+        let location = detail[0].split('|').nth(4).unwrap().to_owned();
+        let data_files = || {
+            let names = std::fs::read_dir(location.strip_prefix("file://").unwrap()).unwrap();
+            names.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("part-")).count()
+        };
+        assert_eq!(data_files(), 0);
+        let sql = "INSERT OVERWRITE weather SELECT 'for ever' FROM weather";
+        let execution = rig.begin(&rig.world.caller(ADMIN), sql).await.unwrap();
+        let begun = async {
+            while data_files() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, begun).await.expect("it writes");
+        execution.cancel();
+        assert!(matches!(execution.wait(PATIENCE).await, State::Canceled));
+        rig.world.tasks.stop().await;
+        assert_eq!(data_files(), 0, "{kind:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_oldest_results_make_room_for_new_ones() {
     for kind in Kind::ALL {
         let rig = Rig::new(kind, Limits { result_bytes: 6_000, ..quick() }).await;

@@ -13,6 +13,7 @@
 
 mod appends;
 mod desk;
+mod new_files;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,7 @@ use futures::future::try_join_all;
 use uuid::Uuid;
 
 use self::desk::Desk;
+pub use self::new_files::NewFiles;
 use super::table_log::{Published, read_commit, stage_commit};
 use crate::model::actions::{Action, Add, Txn};
 use crate::model::commit::{self, Operation, Provenance, WriteMode};

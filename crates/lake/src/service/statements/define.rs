@@ -26,13 +26,13 @@ use crate::grammar::statement::{
     Alter, Change, ColumnChange, CommentOn, CommentTarget, CreateCatalog, CreateSchema, CreateTable, CreateView,
     CreateVolume, Drop, ObjectKind,
 };
-use crate::model::actions::{Action, Add, Format, Metadata};
+use crate::model::actions::{Action, Format, Metadata};
 use crate::model::commit::{Operation, TableDescription};
 use crate::model::conflicts::Reads;
 use crate::model::features;
 use crate::model::schema::{StructField, StructType};
 use crate::ports::{RowStream, WriteSpec};
-use crate::service::arbiter::{Arbiter, Author, Plan, delete_files, may_be_committed, write_metrics};
+use crate::service::arbiter::{Arbiter, Author, NewFiles, Plan, delete_files, may_be_committed, write_metrics};
 
 /// The property in which a view keeps the names of its columns, when it was made with any.
 pub(super) const VIEW_COLUMNS: &str = "crannog.view.columns";
@@ -98,9 +98,10 @@ impl Run {
         let place = locations::begin_managed(governance, permit, Managed::Tables).await?;
         let outcome = async {
             let folder = governance.storage.open(permit, &place.location, Access::ReadWrite)?;
-            let adds = self.first_files(&folder, &new, rows).await?;
-            write_first(&self.lake.arbiter, &folder, &new, true, &self.author(), &adds).await?;
-            Ok(new.as_select.then(|| rows_of(&adds)))
+            let files = self.first_files(&folder, &new, rows).await?;
+            let written = new.as_select.then(|| rows_of(files.adds()));
+            write_first(&self.lake.arbiter, &folder, &new, true, &self.author(), files).await?;
+            Ok(written)
         };
         let written = match outcome.await {
             Ok(written) => written,
@@ -129,11 +130,11 @@ impl Run {
         folder: &Folder,
         new: &NewDelta,
         rows: Option<RowStream>,
-    ) -> Result<Vec<Add>> {
-        let Some(rows) = rows else { return Ok(Vec::new()) };
+    ) -> Result<NewFiles> {
+        let Some(rows) = rows else { return Ok(self.lake.arbiter.no_files(folder)) };
         let (schema, metadata) = (new.schema.clone(), new.metadata.clone());
         let spec = WriteSpec { schema, metadata, now: crannog_kit::clock::now() };
-        self.lake.engine.write(folder, &spec, rows).await
+        self.lake.arbiter.write(folder, spec, rows).await
     }
 
     /// CREATE OR REPLACE of a table that is there: one more version of its log, with everything new.
@@ -152,7 +153,8 @@ impl Run {
         let as_select = rows.is_some();
         let spec = WriteSpec { schema: schema.clone(), metadata: metadata.clone(), now: crannog_kit::clock::now() };
         let rows = rows.unwrap_or_else(|| Box::pin(stream::empty()));
-        let adds = self.lake.engine.write(&folder, &spec, rows).await?;
+        let files = self.lake.arbiter.write(&folder, spec, rows).await?;
+        let adds = files.adds();
         let protocol = features::upgraded(&state.protocol, &schema, &metadata)?;
         let now = crannog_kit::clock::now().millis();
         let mut actions = vec![Action::Metadata(metadata.clone())];
@@ -166,11 +168,11 @@ impl Run {
             read: state,
             reads: Reads::WholeTable,
             operation: Operation::ReplaceTable { table, or_create: true, as_select },
-            metrics: write_metrics(&adds),
+            metrics: write_metrics(adds),
             actions,
         };
-        let written = rows_of(&adds);
-        self.commit(permit.target().id, &folder, plan, adds, true).await?;
+        let written = rows_of(adds);
+        self.commit(permit.target().id, &folder, plan, files, true).await?;
         self.note_written(&permit.target().name, as_select.then_some(written));
         if as_select { Answer::changed(written, written) } else { Ok(Answer::nothing()) }
     }
@@ -503,7 +505,8 @@ impl Run {
         }
         let metrics = std::collections::BTreeMap::new();
         let plan = Plan { read: Arc::clone(&state), reads: Reads::Nothing, operation, metrics, actions };
-        self.commit(permit.target().id, &folder, plan, Vec::new(), true).await?;
+        let none = self.lake.arbiter.no_files(&folder);
+        self.commit(permit.target().id, &folder, plan, none, true).await?;
         self.note_written(&permit.target().name, None);
         Ok(Answer::nothing())
     }
@@ -537,17 +540,18 @@ pub(super) async fn write_first(
     new: &NewDelta,
     managed: bool,
     author: &Author,
-    adds: &[Add],
+    files: NewFiles,
 ) -> Result<()> {
     let protocol = features::protocol_for(&new.schema, &new.metadata)?;
     let description = TableDescription::of(&new.metadata, managed);
     let operation =
         if new.as_select { Operation::CreateTableAsSelect(description) } else { Operation::CreateTable(description) };
     let mut actions = vec![Action::Protocol(protocol), Action::Metadata(new.metadata.clone())];
+    let adds = files.into_commit();
     actions.extend(adds.iter().cloned().map(Action::Add));
     if let Err(problem) = arbiter.create(folder, &operation, author, actions).await {
         if !may_be_committed(&problem) {
-            delete_files(folder, adds).await;
+            delete_files(folder, &adds).await;
         }
         return Err(problem);
     }

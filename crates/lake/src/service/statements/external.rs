@@ -14,9 +14,8 @@ use crannog_types::{Code, Problem, Result};
 use super::define::{NewDelta, write_first};
 use super::write::rows_of;
 use super::{Lake, Run};
-use crate::model::actions::Add;
 use crate::ports::RowStream;
-use crate::service::arbiter::{Author, delete_files};
+use crate::service::arbiter::{Author, NewFiles};
 use crate::service::begun;
 
 impl Run {
@@ -48,10 +47,10 @@ impl Run {
                     .sql_state("42P01")
                     .hint("name the columns of the table that is to be made there"));
             }
-            let adds = self.first_files(&folder, &new, rows).await?;
-            let written = new.as_select.then(|| rows_of(&adds));
+            let files = self.first_files(&folder, &new, rows).await?;
+            let written = new.as_select.then(|| rows_of(files.adds()));
             let (lake, author) = (self.lake.clone(), self.author());
-            let both = async move { begin(&lake, &permit, &folder, &location, new, &adds, &author).await };
+            let both = async move { begin(&lake, &permit, &folder, &location, new, files, &author).await };
             self.lake.follower.to_its_end(&self.caller, both).await?;
             return Ok(written);
         };
@@ -83,18 +82,12 @@ async fn begin(
     folder: &Folder,
     location: &Location,
     new: NewDelta,
-    adds: &[Add],
+    files: NewFiles,
     author: &Author,
 ) -> Result<()> {
-    let log = match locations::begin_log(&lake.governance, permit, location, new.metadata.id.clone()).await {
-        Ok(log) => log,
-        Err(problem) => {
-            delete_files(folder, adds).await;
-            return Err(problem);
-        }
-    };
+    let log = locations::begin_log(&lake.governance, permit, location, new.metadata.id.clone()).await?;
     let made = async {
-        write_first(&lake.arbiter, folder, &new, false, author, adds).await?;
+        write_first(&lake.arbiter, folder, &new, false, author, files).await?;
         table_verbs::create(&lake.governance.db, permit, new.row(Files::Begun(log.clone()))).await
     };
     let Err(problem) = made.await else { return Ok(()) };

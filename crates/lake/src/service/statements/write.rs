@@ -26,7 +26,9 @@ use crate::model::conflicts::Reads;
 use crate::model::state::TableState;
 use crate::model::stats::num_records;
 use crate::ports::{InsertInto, Relation, RowStream, WriteSpec};
-use crate::service::arbiter::{Committed, Plan, append_plan, delete_files, may_be_committed, txn, write_metrics};
+use crate::service::arbiter::{
+    Committed, NewFiles, Plan, append_plan, delete_files, may_be_committed, txn, write_metrics,
+};
 
 /// An append of at most this many rows and bytes is handed to the arbiter as rows, which it can group with others.
 const SMALL_ROWS: usize = 10_000;
@@ -94,9 +96,10 @@ impl Run {
             }
             if count > SMALL_ROWS || bytes > SMALL_BYTES {
                 let all: RowStream = Box::pin(stream::iter(first.into_iter().map(Ok)).chain(rows));
-                let adds = self.write_files(&target.folder, &target.state, all).await?;
-                let written = rows_of(&adds);
-                self.commit_files(target, append_plan(Arc::clone(&target.state), adds.clone()), adds).await?;
+                let files = self.write_files(&target.folder, &target.state, all).await?;
+                let written = rows_of(files.adds());
+                let plan = append_plan(Arc::clone(&target.state), files.adds().to_vec());
+                self.commit_files(target, plan, files).await?;
                 return Ok(written);
             }
         }
@@ -115,11 +118,12 @@ impl Run {
         rows: RowStream,
         operation: Operation,
     ) -> Result<(i64, usize)> {
-        let adds = self.write_files(&target.folder, &target.state, rows).await?;
+        let files = self.write_files(&target.folder, &target.state, rows).await?;
+        let adds = files.adds();
         let now = crannog_kit::clock::now().millis();
         let removes: Vec<Action> =
             target.state.files.iter().map(|add| Action::Remove(add.to_remove(now, true))).collect();
-        let mut metrics = write_metrics(&adds);
+        let mut metrics = write_metrics(adds);
         let removed = removes.len();
         metrics.insert("numRemovedFiles".to_owned(), i64::try_from(removed).unwrap_or(i64::MAX));
         let plan = Plan {
@@ -129,8 +133,8 @@ impl Run {
             metrics,
             actions: removes.into_iter().chain(adds.iter().cloned().map(Action::Add)).collect(),
         };
-        let written = rows_of(&adds);
-        self.commit_files(target, plan, adds).await?;
+        let written = rows_of(adds);
+        self.commit_files(target, plan, files).await?;
         Ok((written, removed))
     }
 
@@ -143,9 +147,10 @@ impl Run {
                 removes.push(Action::Remove(add.to_remove(now, true)));
             }
         }
-        let adds = self.write_files(&target.folder, &target.state, rows).await?;
-        let written = rows_of(&adds);
-        let mut metrics = write_metrics(&adds);
+        let files = self.write_files(&target.folder, &target.state, rows).await?;
+        let adds = files.adds();
+        let written = rows_of(adds);
+        let mut metrics = write_metrics(adds);
         metrics.insert("numRemovedFiles".to_owned(), i64::try_from(removes.len()).unwrap_or(i64::MAX));
         let predicate = Some(partition::predicate(fixed));
         let partition_by = target.state.metadata.partition_columns.clone();
@@ -156,7 +161,7 @@ impl Run {
             metrics,
             actions: removes.into_iter().chain(adds.iter().cloned().map(Action::Add)).collect(),
         };
-        self.commit_files(target, plan, adds).await?;
+        self.commit_files(target, plan, files).await?;
         Ok(written)
     }
 
@@ -234,32 +239,33 @@ impl Run {
         let key = key_of(&path_name(&path), &self.session.catalog, &self.session.schema)?;
         let relations = [(key, Relation::Files(scan))].into();
         let rows = self.plan(query, relations, Some(into)).await?.run().await?;
-        let adds = self.write_files(&target.folder, &target.state, rows).await?;
-        let written = rows_of(&adds);
+        let files = self.write_files(&target.folder, &target.state, rows).await?;
+        let adds = files.adds();
+        let written = rows_of(adds);
         let plan = Plan {
             read: Arc::clone(&target.state),
             reads: Reads::Nothing,
             operation: Operation::CopyInto,
-            metrics: write_metrics(&adds),
+            metrics: write_metrics(adds),
             actions: txns.into_iter().chain(adds.iter().cloned().map(Action::Add)).collect(),
         };
-        self.commit_files(&target, plan, adds).await?;
+        self.commit_files(&target, plan, files).await?;
         self.note_written(&target.permit.target().name, Some(written));
         Answer::table(&columns, &[vec![written.into(), written.into(), 0.into()]])
     }
 
     /// Writes rows as data files that no commit names yet.
-    pub(super) async fn write_files(&self, folder: &Folder, state: &TableState, rows: RowStream) -> Result<Vec<Add>> {
+    async fn write_files(&self, folder: &Folder, state: &TableState, rows: RowStream) -> Result<NewFiles> {
         let spec = WriteSpec {
             schema: (*state.schema).clone(),
             metadata: (*state.metadata).clone(),
             now: crannog_kit::clock::now(),
         };
-        self.lake.engine.write(folder, &spec, rows).await
+        self.lake.arbiter.write(folder, spec, rows).await
     }
 
-    async fn commit_files(&self, target: &Target, plan: Plan, adds: Vec<Add>) -> Result<Committed> {
-        self.commit(target.permit.target().id, &target.folder, plan, adds, false).await
+    async fn commit_files(&self, target: &Target, plan: Plan, files: NewFiles) -> Result<Committed> {
+        self.commit(target.permit.target().id, &target.folder, plan, files, false).await
     }
 
     /// Commits, in a task that a cancel does not end; when that is refused the data files go. `followed`: the answer waits
@@ -269,11 +275,12 @@ impl Run {
         table: SecurableId,
         folder: &Folder,
         plan: Plan,
-        adds: Vec<Add>,
+        files: NewFiles,
         followed: bool,
     ) -> Result<Committed> {
         let (arbiter, at, author) = (Arc::clone(&self.lake.arbiter), folder.clone(), self.author());
         let work = async move {
+            let adds = files.into_commit();
             let committed = arbiter.commit(&at, plan, &author).await;
             if committed.as_ref().is_err_and(|problem| !may_be_committed(problem)) {
                 delete_files(&at, &adds).await;
