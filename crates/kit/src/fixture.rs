@@ -61,6 +61,11 @@ pub const MORE: &[(&str, &str, &str)] = &[
         "a run in it, with a tag `color`, a metric `accuracy` and a file `notes.txt`",
         "c0ffee00c0ffee00c0ffee00c0ffee00",
     ),
+    (
+        "logged_model",
+        "a logged model in it, with a tag `color` and a file `MLmodel`",
+        "m-feed0123feed0123feed0123feed0123",
+    ),
     ("link_expires", "when that link expires, in seconds since 1970", "1799999999"),
 ];
 

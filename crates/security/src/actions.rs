@@ -156,6 +156,12 @@ actions! {
         /// Log to it, end it, tag it, delete and restore it.
         Edit = "edit": Rule::Holds(Privilege::CanEdit);
     }
+    logged_models on LoggedModel {
+        /// See it, what is said of it, and its files.
+        Read = "read": Rule::Holds(Privilege::CanRead);
+        /// Finalize, tag and delete it, log metrics of it, write its files.
+        Edit = "edit": Rule::Holds(Privilege::CanEdit);
+    }
     securables on Any {
         /// See the grants on an object of any kind.
         ReadGrants = "read_grants": Rule::Visible;

@@ -105,9 +105,13 @@ pub fn not_found(about: &Reference) -> Problem {
         Kind::Schema => "SCHEMA_DOES_NOT_EXIST",
         Kind::Table => "TABLE_DOES_NOT_EXIST",
         Kind::Volume => "VOLUME_DOES_NOT_EXIST",
-        Kind::Metastore | Kind::Warehouse | Kind::SecretScope | Kind::Experiment | Kind::Run | Kind::Any => {
-            "RESOURCE_DOES_NOT_EXIST"
-        }
+        Kind::Metastore
+        | Kind::Warehouse
+        | Kind::SecretScope
+        | Kind::Experiment
+        | Kind::Run
+        | Kind::LoggedModel
+        | Kind::Any => "RESOURCE_DOES_NOT_EXIST",
     };
     let state = if kind == Kind::Schema || kind == Kind::Catalog { "42704" } else { "42P01" };
     Problem::new(Code::NotFound, format!("{} does not exist, or you may not see it", about.as_written()))

@@ -269,6 +269,7 @@ fn missing_gates(facts: &Facts, from: usize) -> Result<Vec<Because>, Vec<Missing
             | Kind::SecretScope
             | Kind::Experiment
             | Kind::Run
+            | Kind::LoggedModel
             | Kind::Any => continue,
         };
         match holds(facts, at, gate) {

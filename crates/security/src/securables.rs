@@ -28,6 +28,8 @@ pub enum Kind {
     Experiment,
     /// A run: a part of its experiment, without grants of its own.
     Run,
+    /// A model that was logged: a part of its experiment, like a run.
+    LoggedModel,
     /// Of any kind, known only when the request is read.
     Any,
 }
@@ -57,6 +59,7 @@ impl Kind {
             Kind::SecretScope => "secret_scope",
             Kind::Experiment => "experiment",
             Kind::Run => "run",
+            Kind::LoggedModel => "logged_model",
             Kind::Any => "securable",
         }
     }
@@ -77,7 +80,7 @@ impl Kind {
     pub fn name_parts(self) -> usize {
         match self {
             Kind::Metastore | Kind::Any => 0,
-            Kind::Catalog | Kind::Warehouse | Kind::SecretScope | Kind::Experiment | Kind::Run => 1,
+            Kind::Catalog | Kind::Warehouse | Kind::SecretScope | Kind::Experiment | Kind::Run | Kind::LoggedModel => 1,
             Kind::Schema => 2,
             Kind::Table | Kind::Volume => 3,
         }
@@ -86,7 +89,7 @@ impl Kind {
     /// The kind whose grants decide about this one: its own, or that of the object which it is a part of.
     pub fn governed(self) -> Kind {
         match self {
-            Kind::Run => Kind::Experiment,
+            Kind::Run | Kind::LoggedModel => Kind::Experiment,
             kind => kind,
         }
     }
@@ -96,7 +99,7 @@ impl Kind {
         match self {
             Kind::Metastore | Kind::Any => None,
             Kind::Catalog | Kind::Warehouse | Kind::SecretScope | Kind::Experiment => Some(Kind::Metastore),
-            Kind::Run => Some(Kind::Experiment),
+            Kind::Run | Kind::LoggedModel => Some(Kind::Experiment),
             Kind::Schema => Some(Kind::Catalog),
             Kind::Table | Kind::Volume => Some(Kind::Schema),
         }
@@ -127,7 +130,7 @@ pub mod kinds {
             impl Securable for $name { const KIND: Kind = Kind::$name; }
         )*};
     }
-    kinds!(Metastore, Catalog, Schema, Table, Volume, Warehouse, SecretScope, Experiment, Run, Any);
+    kinds!(Metastore, Catalog, Schema, Table, Volume, Warehouse, SecretScope, Experiment, Run, LoggedModel, Any);
 }
 
 /// How a component finds the governed object behind a word that is neither its name nor its id: a run's id, a title. Each is

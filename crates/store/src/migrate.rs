@@ -24,6 +24,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("written", include_str!("../migrations/0005_written.sql")),
     ("authorization", include_str!("../migrations/0006_authorization.sql")),
     ("tracking", include_str!("../migrations/0007_tracking.sql")),
+    ("logged_models", include_str!("../migrations/0008_logged_models.sql")),
 ];
 
 /// The newest migration's number: what a database of this version is at.

@@ -1,9 +1,9 @@
-//! Experiment tracking: experiments, runs, metrics, parameters, tags, datasets, files; MLflow's REST.
+//! Experiment tracking: experiments, runs, metrics, parameters, tags, datasets, logged models, files; MLflow's REST.
 //!
 //! Rooms: `model` nouns and their rules; `sql` names and texts; `service` verbs, each of which takes a permit; `api` the doors, a
 //! folder a protocol.
 //!
-//! **Invariants.** Runs and what they log have no grants of their own: a permit on a run is one on its experiment. What was
+//! **Invariants.** Runs, models and what is logged have no grants of their own: a permit on a run is one on its experiment. What was
 //! logged and acknowledged is in the database, durable.
 
 pub mod api;
@@ -24,7 +24,7 @@ pub struct Tracking {
     pub db: Db,
     /// What writes points.
     pub logger: Logger,
-    /// Files of runs.
+    /// Files of runs and models.
     pub artifacts: Artifacts,
 }
 

@@ -121,9 +121,13 @@ pub(crate) fn taken(kind: Kind, name: &FullName) -> Problem {
         Kind::Schema => "SCHEMA_ALREADY_EXISTS",
         Kind::Table => "TABLE_ALREADY_EXISTS",
         Kind::Volume => "VOLUME_ALREADY_EXISTS",
-        Kind::Metastore | Kind::Warehouse | Kind::SecretScope | Kind::Experiment | Kind::Run | Kind::Any => {
-            "RESOURCE_ALREADY_EXISTS"
-        }
+        Kind::Metastore
+        | Kind::Warehouse
+        | Kind::SecretScope
+        | Kind::Experiment
+        | Kind::Run
+        | Kind::LoggedModel
+        | Kind::Any => "RESOURCE_ALREADY_EXISTS",
     };
     let state = if kind == Kind::Schema { "42P06" } else { "42P07" };
     Problem::new(Code::AlreadyExists, format!("{kind} '{name}' already exists"))

@@ -1,15 +1,25 @@
-//! Where files of runs are: `<place of the experiment>/<run>/artifacts/<path>`, as clients write it.
+//! Where files are, as clients write it: `<place of the experiment>/<run>/artifacts/<path>`, those of models
+//! `<place of the experiment>/models/<model>/artifacts/<path>`.
 
 use crannog_types::{Problem, Result};
+
+/// Whose files they are, by its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// A run's.
+    Run(String),
+    /// A logged model's.
+    Model(String),
+}
 
 /// A place below the root of all files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The run's folder, as it was written: `7/<run id>/artifacts`.
+    /// The holder's folder, as it was written: `7/<run id>/artifacts`.
     pub folder: String,
-    /// The run.
-    pub run_id: String,
-    /// The path below the run's folder; empty for the folder itself.
+    /// The run, or the model.
+    pub holder: Holder,
+    /// The path below that folder; empty for the folder itself.
     pub path: String,
 }
 
@@ -48,7 +58,8 @@ pub fn plain(path: &str) -> Result<String> {
 }
 
 impl Place {
-    /// Reads a place: what stands before the first `artifacts` that has two names before it is the run.
+    /// Reads a place: what stands before the first `artifacts` that has two names before it is the run, or after `models` in an
+    /// experiment the model.
     ///
     /// # Errors
     /// `Invalid path` for what is none.
@@ -57,11 +68,13 @@ impl Place {
         let parts: Vec<&str> = text.split('/').collect();
         let at = parts.iter().skip(2).position(|part| *part == "artifacts").map(|at| at + 2);
         let at = at.ok_or_else(|| invalid().hint("files are at <experiment id>/<run id>/artifacts/<path>"))?;
-        let run_id = parts[at - 1].to_owned();
-        Ok(Place { folder: parts[..=at].join("/"), run_id, path: parts[at + 1..].join("/") })
+        let id = parts[at - 1].to_owned();
+        let model = at > 2 && parts[at - 2] == "models" && id.starts_with("m-");
+        let holder = if model { Holder::Model(id) } else { Holder::Run(id) };
+        Ok(Place { folder: parts[..=at].join("/"), holder, path: parts[at + 1..].join("/") })
     }
 
-    /// Whether it is the place of a run whose files are at this address.
+    /// Whether it is the place of somebody whose files are at this address.
     pub fn is_of(&self, artifact_uri: &str) -> bool {
         let path = artifact_uri.strip_prefix(SCHEME).map(|path| match path.strip_prefix("//") {
             // An address with a host: this server, whatever it is called.
@@ -79,13 +92,19 @@ mod tests {
     #[test]
     fn places_are_read_and_nothing_leads_out() {
         let place = Place::parse("7/abc/artifacts/model/MLmodel").unwrap();
-        assert_eq!((place.run_id.as_str(), place.path.as_str()), ("abc", "model/MLmodel"));
+        assert_eq!((place.holder.clone(), place.path.as_str()), (Holder::Run("abc".to_owned()), "model/MLmodel"));
         assert!(place.is_of("mlflow-artifacts:/7/abc/artifacts"));
         assert!(place.is_of("mlflow-artifacts://host:80/7/abc/artifacts"));
         assert!(!place.is_of("mlflow-artifacts:/8/abc/artifacts") && !place.is_of("s3://7/abc/artifacts"));
         assert_eq!(Place::parse("7/abc/artifacts/").unwrap().path, "");
         let deep = Place::parse("team/a/abc/artifacts/x/artifacts/y").unwrap();
-        assert_eq!((deep.run_id.as_str(), deep.path.as_str()), ("abc", "x/artifacts/y"));
+        assert_eq!((deep.holder, deep.path.as_str()), (Holder::Run("abc".to_owned()), "x/artifacts/y"));
+        let model = Place::parse("7/models/m-1/artifacts/MLmodel").unwrap();
+        assert_eq!((model.holder.clone(), model.path.as_str()), (Holder::Model("m-1".to_owned()), "MLmodel"));
+        assert!(model.is_of("mlflow-artifacts:/7/models/m-1/artifacts"));
+        // Experiments whose own place is called so.
+        assert_eq!(Place::parse("models/abc/artifacts").unwrap().holder, Holder::Run("abc".to_owned()));
+        assert_eq!(Place::parse("a/models/abc/artifacts").unwrap().holder, Holder::Run("abc".to_owned()));
         for wrong in [
             "",
             "7",

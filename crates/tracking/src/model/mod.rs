@@ -3,6 +3,7 @@
 pub mod artifacts;
 pub mod experiments;
 pub mod limits;
+pub mod logged_models;
 pub mod points;
 pub mod runs;
 pub mod search;

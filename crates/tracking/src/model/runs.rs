@@ -114,6 +114,25 @@ pub struct Run {
     pub tags: Vec<Tag>,
     /// Its datasets.
     pub inputs: Vec<DatasetInput>,
+    /// The ids of models that it used.
+    pub models_in: Vec<String>,
+    /// The ids of models that it made, each with the step.
+    pub models_out: Vec<(String, i64)>,
+}
+
+impl Run {
+    /// A run that logged nothing.
+    pub fn empty(info: RunInfo) -> Self {
+        Run {
+            info,
+            metrics: Vec::new(),
+            params: Vec::new(),
+            tags: Vec::new(),
+            inputs: Vec::new(),
+            models_in: Vec::new(),
+            models_out: Vec::new(),
+        }
+    }
 }
 
 /// A value as it is kept: infinities as the largest doubles, which is what MLflow's clients get back from its own server.

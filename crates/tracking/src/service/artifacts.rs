@@ -1,24 +1,96 @@
-//! Files of runs. A content is kept once, under its hash; what it is called stands in the database.
+//! Files of runs and models. A content is kept once, under its hash; what it is called stands in the database.
 //!
 //! A file is there when its row is: the content is durable before. What a crash leaves without a row is nobody's.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crannog_security::actions::runs;
-use crannog_security::{Evidence, Lease, Permit, System, Task};
+use crannog_security::actions::{logged_models, runs};
+use crannog_security::{Action, Evidence, Lease, Permit, Securable, System, Task, kinds};
 use crannog_storage::{Access, ByteStream, Folder, Managed, Storage, StorageError};
-use crannog_store::{Audit, Db, params};
+use crannog_store::{Audit, Db, Tx, params};
 use crannog_types::{Micros, Problem, Result, SecurableId};
 use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
 
-use super::{logging, not_active, run_of, runs as run_verbs};
+use super::{logged_models as model_verbs, logging, not_active, part_of, runs as run_verbs};
 use crate::model::experiments::Lifecycle;
 
-/// A file or a folder of a run.
+/// A part of an experiment that has files.
+pub trait Holder: Securable {
+    /// What stands before its id in the database.
+    const ROOT: &'static str;
+    /// What the audit calls its id.
+    const ID: &'static str;
+
+    /// Where its files are, for clients.
+    fn address(db: &Db, evidence: &dyn Evidence, id: &str) -> impl Future<Output = Result<String>> + Send;
+
+    /// Refuses what is deleted, without a transaction: a hint to whoever is about to send a file.
+    fn check(db: &Db, evidence: &dyn Evidence, id: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Refuses what is deleted.
+    fn active(tx: &mut Tx, id: &str) -> impl Future<Output = Result<()>> + Send;
+}
+
+impl Holder for kinds::Run {
+    const ROOT: &'static str = "runs";
+    const ID: &'static str = "runId";
+
+    async fn address(db: &Db, evidence: &dyn Evidence, id: &str) -> Result<String> {
+        Ok(run_verbs::info_of(db, evidence, id).await?.artifact_uri)
+    }
+
+    async fn check(db: &Db, evidence: &dyn Evidence, id: &str) -> Result<()> {
+        match run_verbs::info_of(db, evidence, id).await?.lifecycle {
+            Lifecycle::Active => Ok(()),
+            Lifecycle::Deleted => Err(not_active(db, evidence, id).await),
+        }
+    }
+
+    async fn active(tx: &mut Tx, id: &str) -> Result<()> {
+        logging::active(tx, id).await.map(|_| ())
+    }
+}
+
+impl Holder for kinds::LoggedModel {
+    const ROOT: &'static str = "models";
+    const ID: &'static str = "modelId";
+
+    async fn address(db: &Db, evidence: &dyn Evidence, id: &str) -> Result<String> {
+        Ok(model_verbs::info_of(db, evidence, id).await?.artifact_uri)
+    }
+
+    async fn check(db: &Db, evidence: &dyn Evidence, id: &str) -> Result<()> {
+        match model_verbs::info_of(db, evidence, id).await?.lifecycle {
+            Lifecycle::Active => Ok(()),
+            Lifecycle::Deleted => Err(model_verbs::no_model(id)),
+        }
+    }
+
+    async fn active(tx: &mut Tx, id: &str) -> Result<()> {
+        model_verbs::active(tx, id).await
+    }
+}
+
+/// What has to be granted to read files.
+pub trait Reads: Action<On: Holder> {}
+impl Reads for runs::Read {}
+impl Reads for logged_models::Read {}
+
+/// What has to be granted to write and delete files.
+pub trait Writes: Action<On: Holder> {}
+impl Writes for runs::Edit {}
+impl Writes for logged_models::Edit {}
+
+/// Where the files are of whom a permit is for, for clients.
+pub async fn address<A: Action<On: Holder>>(db: &Db, permit: &Permit<A>) -> Result<String> {
+    A::On::address(db, permit, &part_of(permit)?).await
+}
+
+/// A file or a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Artifact {
-    /// Below the run's folder.
+    /// Below the folder of its run or model.
     pub path: String,
     /// In bytes; none for a folder.
     pub size: Option<i64>,
@@ -36,8 +108,9 @@ pub struct Artifacts {
 /// How often the row of a file is written again when another change came first: its content came once.
 const RUNS: u32 = 10;
 
-fn root(run_id: &str) -> String {
-    format!("runs/{run_id}")
+/// The root of the files of whom a permit is for, as the database has it.
+fn root<A: Action<On: Holder>>(id: &str) -> String {
+    format!("{}/{id}", A::On::ROOT)
 }
 
 impl Artifacts {
@@ -50,16 +123,15 @@ impl Artifacts {
     /// Keeps a file, in place of one of the same name. The lease is asked for once more when all of it was received.
     ///
     /// # Errors
-    /// When the run is deleted; when the body ends early; when a folder has the name, or a file that of a folder on the way.
-    pub async fn put(&self, permit: &Permit<runs::Edit>, lease: &Lease, path: &str, body: ByteStream) -> Result<()> {
+    /// When the run or the model is deleted; when the body ends early; when a folder has the name, or a file that of a folder
+    /// on the way.
+    pub async fn put<A: Writes>(&self, permit: &Permit<A>, lease: &Lease, path: &str, body: ByteStream) -> Result<()> {
         if path.is_empty() {
             return Err(Problem::invalid("Invalid path").hint("name a file"));
         }
-        let run_id = run_of(permit)?;
+        let id = part_of(permit)?;
         // Before the body is read: nobody wants to send a gigabyte to learn this.
-        if run_verbs::get_info(&self.db, permit).await?.lifecycle == Lifecycle::Deleted {
-            return Err(not_active(&self.db, permit, &run_id).await);
-        }
+        A::On::check(&self.db, permit, &id).await?;
         let folder = self.folder(permit, Access::ReadWrite)?;
         let hashed = Arc::new(Mutex::new((Sha256::new(), 0_i64)));
         let hashing = Arc::clone(&hashed);
@@ -76,7 +148,7 @@ impl Artifacts {
         lease.renew().await?;
         received.publish(&hash).await?;
         for run in 1.. {
-            match self.note(permit, &run_id, path, &hash, size).await {
+            match self.note(permit, &id, path, &hash, size).await {
                 Err(problem) if run < RUNS && problem.vendor_reason() == Some("SERIALIZATION_FAILURE") => {}
                 outcome => return outcome,
             }
@@ -84,19 +156,19 @@ impl Artifacts {
         Ok(())
     }
 
-    async fn note(&self, permit: &Permit<runs::Edit>, run_id: &str, path: &str, hash: &str, size: i64) -> Result<()> {
-        let about = Audit::of("mlflowAcledArtifact", "writeArtifact").with("runId", run_id).with("artifactPath", path);
+    async fn note<A: Writes>(&self, permit: &Permit<A>, id: &str, path: &str, hash: &str, size: i64) -> Result<()> {
+        let about = Audit::of("mlflowAcledArtifact", "writeArtifact").with(A::On::ID, id).with("artifactPath", path);
         let mut tx = self.db.write(permit, about.with("size", size)).await?;
-        logging::active(&mut tx, run_id).await?;
+        A::On::active(&mut tx, id).await?;
         let above: Vec<&str> = path.match_indices('/').map(|(at, _)| &path[..at]).collect();
         for folder in above {
             let file = "SELECT 1 FROM artifact WHERE root = $1 AND path = $2";
-            if tx.row(file, params![root(run_id), folder]).await?.is_some() {
+            if tx.row(file, params![root::<A>(id), folder]).await?.is_some() {
                 return Err(Problem::invalid(format!("'{folder}' is a file, so nothing can be in it")));
             }
         }
         let below = "SELECT 1 FROM artifact WHERE root = $1 AND path >= $2 AND path < $3 LIMIT 1";
-        if tx.row(below, params![root(run_id), format!("{path}/"), format!("{path}0")]).await?.is_some() {
+        if tx.row(below, params![root::<A>(id), format!("{path}/"), format!("{path}0")]).await?.is_some() {
             return Err(Problem::invalid(format!("'{path}' is a folder")));
         }
         let now = tx.now();
@@ -104,7 +176,7 @@ impl Artifacts {
             "INSERT INTO artifact (root, path, hash, size, written_at) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (root, path) DO UPDATE SET hash = excluded.hash, size = excluded.size, \
              written_at = excluded.written_at",
-            params![root(run_id), path, hash, size, now],
+            params![root::<A>(id), path, hash, size, now],
         )
         .await?;
         Ok(tx.commit().await?)
@@ -114,10 +186,10 @@ impl Artifacts {
     ///
     /// # Errors
     /// When there is no such file.
-    pub async fn find(&self, permit: &Permit<runs::Read>, path: &str) -> Result<(Folder, String, Micros)> {
-        let run_id = run_of(permit)?;
+    pub async fn find<A: Reads>(&self, permit: &Permit<A>, path: &str) -> Result<(Folder, String, Micros)> {
+        let id = part_of(permit)?;
         let one = "SELECT hash, written_at FROM artifact WHERE root = $1 AND path = $2";
-        let row = self.db.read(permit).row(one, params![root(&run_id), path]).await?;
+        let row = self.db.read(permit).row(one, params![root::<A>(&id), path]).await?;
         let row = row.ok_or_else(|| missing(path))?;
         Ok((self.folder(permit, Access::Read)?, row.text(0)?, row.micros(1)?))
     }
@@ -130,16 +202,16 @@ impl Artifacts {
         Ok(self.folder(&system, Access::ReadWrite)?.sweep(day_ago).await?)
     }
 
-    /// What is directly in a folder of a run, by name; nothing for a file.
-    pub async fn list(&self, permit: &Permit<runs::Read>, path: &str) -> Result<Vec<Artifact>> {
-        let run_id = run_of(permit)?;
+    /// What is directly in a folder, by name; nothing for a file.
+    pub async fn list<A: Reads>(&self, permit: &Permit<A>, path: &str) -> Result<Vec<Artifact>> {
+        let id = part_of(permit)?;
         // Everything below a folder: its name and a slash, up to that with the character after the slash.
         let (from, to) = match path {
             "" => (String::new(), String::from("\u{10ffff}")),
             path => (format!("{path}/"), format!("{path}0")),
         };
         let below = "SELECT path, size FROM artifact WHERE root = $1 AND path >= $2 AND path < $3 ORDER BY path";
-        let rows = self.db.read(permit).rows(below, params![root(&run_id), from.as_str(), to]).await?;
+        let rows = self.db.read(permit).rows(below, params![root::<A>(&id), from.as_str(), to]).await?;
         let mut found: Vec<Artifact> = Vec::new();
         for row in rows {
             let (full, size) = (row.text(0)?, row.int(1)?);
@@ -156,25 +228,22 @@ impl Artifacts {
         Ok(found)
     }
 
-    /// Deletes a file, or a folder with everything in it.
-    ///
-    /// # Errors
-    /// When there is no such thing.
-    pub async fn delete(&self, permit: &Permit<runs::Edit>, path: &str) -> Result<()> {
-        let run_id = run_of(permit)?;
-        let about =
-            Audit::of("mlflowAcledArtifact", "deleteArtifact").with("runId", &*run_id).with("artifactPath", path);
+    /// Deletes a file, or a folder with everything in it, if there is one.
+    pub async fn delete<A: Writes>(&self, permit: &Permit<A>, path: &str) -> Result<()> {
+        let id = part_of(permit)?;
+        let about = Audit::of("mlflowAcledArtifact", "deleteArtifact").with(A::On::ID, &*id).with("artifactPath", path);
         let mut tx = self.db.write(permit, about).await?;
         let gone = match path {
-            "" => tx.run("DELETE FROM artifact WHERE root = $1", params![root(&run_id)]).await?,
+            "" => tx.run("DELETE FROM artifact WHERE root = $1", params![root::<A>(&id)]).await?,
             path => {
                 let below = "DELETE FROM artifact WHERE root = $1 AND ((path >= $2 AND path < $3) OR path = $4)";
-                let values = params![root(&run_id), format!("{path}/"), format!("{path}0"), path];
+                let values = params![root::<A>(&id), format!("{path}/"), format!("{path}0"), path];
                 tx.run(below, values).await?
             }
         };
         if gone == 0 {
-            return Err(missing(path));
+            // Of what is not there nothing is left, as MLflow sees it; and nothing happened that the audit could tell.
+            return Ok(());
         }
         Ok(tx.commit().await?)
     }

@@ -1,12 +1,12 @@
-//! Datasets that runs use.
+//! Datasets and models that runs use, and models that they make.
 
 use crannog_security::Permit;
-use crannog_security::actions::runs;
+use crannog_security::actions::{logged_models as models, runs};
 use crannog_store::{Audit, Db, params};
 use crannog_types::{Problem, Result};
 use serde_json::{Map, Value};
 
-use super::{logging, run_of};
+use super::{logged_models, logging, part_of, run_of};
 use crate::model::experiments::Tag;
 use crate::model::limits;
 use crate::model::runs::DatasetInput;
@@ -14,11 +14,16 @@ use crate::model::runs::DatasetInput;
 /// The tag that says what a dataset was used for.
 const CONTEXT: &str = "mlflow.data.context";
 
-/// Notes datasets that a run used. One that it used already keeps its tags.
+/// Notes datasets and models that a run used. A dataset that it used already keeps its tags.
 ///
 /// # Errors
 /// When the run is deleted.
-pub async fn log(db: &Db, permit: &Permit<runs::Edit>, datasets: &[DatasetInput]) -> Result<()> {
+pub async fn log(
+    db: &Db,
+    permit: &Permit<runs::Edit>,
+    datasets: &[DatasetInput],
+    used: &[Permit<models::Read>],
+) -> Result<()> {
     let run_id = run_of(permit)?;
     limits::check_count("datasets", limits::TAGS, datasets.len())?;
     for dataset in datasets {
@@ -50,6 +55,26 @@ pub async fn log(db: &Db, permit: &Permit<runs::Edit>, datasets: &[DatasetInput]
             params![run, written(&dataset.tags), context, experiment, dataset.name.as_str(), dataset.digest.as_str()],
         )
         .await?;
+    }
+    for model in used {
+        logged_models::link(&mut tx, run, &part_of(model)?, None).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+/// Notes models that a run made, each at a step. One that is noted already keeps its step.
+///
+/// # Errors
+/// When the run is deleted.
+pub async fn log_outputs(db: &Db, permit: &Permit<runs::Edit>, made: &[(Permit<models::Edit>, i64)]) -> Result<()> {
+    let run_id = run_of(permit)?;
+    let ids = made.iter().map(|(model, _)| part_of(model)).collect::<Result<Vec<_>>>()?;
+    let names: Vec<&str> = ids.iter().map(|id| &**id).collect();
+    let about = Audit::of("mlflowExperiment", "logOutputs").with("runId", &*run_id).with("models", names);
+    let mut tx = db.write(permit, about).await?;
+    let (run, _) = logging::active(&mut tx, &run_id).await?;
+    for (model_id, (_, step)) in ids.iter().zip(made) {
+        logged_models::link(&mut tx, run, model_id, Some(*step)).await?;
     }
     Ok(tx.commit().await?)
 }

@@ -15,6 +15,7 @@ use crannog_store::{Audit, AuditEvent, Db, Tx, params};
 use crannog_types::{Code, Problem, Result};
 use tokio::sync::{mpsc, oneshot};
 
+use super::logged_models::{OfModel, put_metrics};
 use super::touched::Touched;
 use super::{no_run, not_active, run_of, runs as run_verbs};
 use crate::model::experiments::{Lifecycle, Tag};
@@ -150,12 +151,20 @@ impl Logger {
     /// # Errors
     /// What MLflow refuses; a parameter that has another value already; a run that is deleted.
     pub async fn batch(&self, permit: &Permit<runs::Edit>, batch: Batch) -> Result<()> {
+        self.batch_about(permit, batch, &[]).await
+    }
+
+    /// [`Logger::batch`], some of whose points are about models, too.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn batch_about(&self, permit: &Permit<runs::Edit>, batch: Batch, models: &[OfModel]) -> Result<()> {
         let run_id = run_of(permit)?;
         let (metrics, params, tags) =
             (checked(batch.metrics)?, checked_params(batch.params)?, checked_tags(batch.tags)?);
         limits::check_batch(metrics.len(), params.len(), tags.len())?;
         unique(&params)?;
-        if params.is_empty() && tags.is_empty() {
+        if params.is_empty() && tags.is_empty() && models.is_empty() {
             return self.write(permit, &run_id, metrics).await;
         }
         let mut tx = self.begin(permit, &run_id).await?;
@@ -168,6 +177,7 @@ impl Logger {
             latest.add(seq, experiment, &metrics);
             latest.put(&mut tx).await?;
         }
+        put_metrics(&mut tx, seq, models).await?;
         for tag in &tags {
             put_run_tag(&mut tx, seq, tag).await?;
         }

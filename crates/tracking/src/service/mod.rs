@@ -1,9 +1,10 @@
-//! Verbs. Each takes a permit; a permit on a run names the run.
+//! Verbs. Each takes a permit; a permit on a run or a model names it.
 
 pub mod artifacts;
 pub mod experiments;
 pub mod history;
 pub mod inputs;
+pub mod logged_models;
 pub mod logging;
 pub mod pages;
 pub mod runs;
@@ -40,8 +41,15 @@ impl Asked<'_> {
 
 /// The run that a permit is for.
 pub(crate) fn run_of<A: Action<On = kinds::Run>>(permit: &Permit<A>) -> Result<Arc<str>> {
+    part_of(permit)
+}
+
+/// The part of an experiment that a permit is for: a run, a model.
+pub(crate) fn part_of<A: Action>(permit: &Permit<A>) -> Result<Arc<str>> {
     let part = permit.target().part.clone();
-    part.ok_or_else(|| Problem::internal("a permit for a run names none", "asked for by another word than a run's id"))
+    part.ok_or_else(|| {
+        Problem::internal("a permit for a part of an experiment names none", "asked for by another word")
+    })
 }
 
 /// The answer about a run that was purged a moment ago.

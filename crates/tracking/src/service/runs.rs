@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crannog_security::actions::{experiments, runs};
 use crannog_security::{Action, Evidence, Kind, Permit, Visible, kinds};
-use crannog_store::query::{Expr, ExprTrait, Order, Query, SelectStatement};
+use crannog_store::query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 use crannog_store::{Audit, Db, Reader, Row, Tx, params};
 use crannog_types::{Problem, Result};
 use uuid::Uuid;
@@ -105,14 +105,18 @@ pub async fn create(db: &Db, permit: &Permit<experiments::Edit>, new: NewRun) ->
     let row = tx.row(ONE, params![run_id.as_str()]).await?.ok_or_else(|| no_run(&run_id))?;
     tx.commit().await?;
     let tags = tags.into_iter().map(|(key, value)| Tag { key, value }).collect();
-    Ok(Run { info: info(&row)?, metrics: Vec::new(), params: Vec::new(), tags, inputs: Vec::new() })
+    Ok(Run { tags, ..Run::empty(info(&row)?) })
 }
 
 /// What is known of a run: any permit on it tells.
 pub async fn get_info<A: Action<On = kinds::Run>>(db: &Db, permit: &Permit<A>) -> Result<RunInfo> {
-    let run_id = run_of(permit)?;
-    let row = db.read(permit).row(ONE, params![&*run_id]).await?;
-    info(&row.ok_or_else(|| no_run(&run_id))?)
+    info_of(db, permit, &run_of(permit)?).await
+}
+
+/// What is known of a run that somebody has a permit on.
+pub(crate) async fn info_of(db: &Db, evidence: &dyn Evidence, run_id: &str) -> Result<RunInfo> {
+    let row = db.read(evidence).row(ONE, params![run_id]).await?;
+    info(&row.ok_or_else(|| no_run(run_id))?)
 }
 
 /// A run with what it logged.
@@ -164,7 +168,6 @@ const PAGE_BYTES: usize = 32 << 20;
 /// What runs logged, in a few reads for many of them. The evidence is what their experiments were asked for with. Gives the
 /// first runs, at least one: those up to the one with which they are larger than so many bytes.
 pub async fn with_data(db: &Db, evidence: &dyn Evidence, infos: Vec<RunInfo>, most: usize) -> Result<Vec<Run>> {
-    let empty = |info| Run { info, metrics: Vec::new(), params: Vec::new(), tags: Vec::new(), inputs: Vec::new() };
     let mut infos = infos.into_iter();
     let reader = db.read(evidence);
     let mut datasets = Datasets::default();
@@ -175,7 +178,7 @@ pub async fn with_data(db: &Db, evidence: &dyn Evidence, infos: Vec<RunInfo>, mo
             0 => FIRST_READ,
             read => ((most - bytes) / (bytes / read).max(1)).clamp(FIRST_READ, RUNS_A_READ),
         };
-        let mut part: Vec<Run> = infos.by_ref().take(size).map(empty).collect();
+        let mut part: Vec<Run> = infos.by_ref().take(size).map(Run::empty).collect();
         let mut used = read_data(&reader, &mut part).await?;
         let all: Vec<i64> = used.iter().flatten().map(|(dataset, _)| *dataset).collect();
         let mut rest = all.as_slice();
@@ -235,13 +238,29 @@ async fn read_data(reader: &Reader<'_>, runs: &mut [Run]) -> Result<Vec<Vec<Used
     let inputs = Query::select()
         .columns(["run", "dataset", "tags"])
         .from("run_dataset")
-        .and_where(Expr::col("run").is_in(seqs))
+        .and_where(Expr::col("run").is_in(seqs.iter().copied()))
         .order_by("run", Order::Asc)
         .order_by("dataset", Order::Asc)
         .to_owned();
     let mut used = vec![Vec::new(); runs.len()];
     for row in reader.select(&inputs).await? {
         used[found(row.int(0)?)].push((row.int(1)?, super::inputs::read_tags(&row.text(2)?)?));
+    }
+    let models = Query::select()
+        .columns([("u", "run"), ("u", "output"), ("m", "model_id"), ("u", "step")])
+        .from_as("run_model", "u")
+        .join_as(JoinType::InnerJoin, "logged_model", "m", Expr::col(("m", "seq")).equals(("u", "model")))
+        .and_where(Expr::col(("u", "run")).is_in(seqs))
+        .order_by(("u", "run"), Order::Asc)
+        .order_by(("u", "output"), Order::Asc)
+        .order_by(("u", "model"), Order::Asc)
+        .to_owned();
+    for row in reader.select(&models).await? {
+        let (run, model_id) = (&mut runs[found(row.int(0)?)], row.text(2)?);
+        match row.flag(1)? {
+            true => run.models_out.push((model_id, row.int(3)?)),
+            false => run.models_in.push(model_id),
+        }
     }
     Ok(used)
 }
@@ -296,7 +315,8 @@ fn size_of_run(run: &Run) -> usize {
         let texts: usize = texts.into_iter().flatten().map(String::len).sum();
         4 * FIELDS + input.name.len() + texts + tags(&input.tags)
     });
-    10 * FIELDS + metrics + tags(&run.params) + tags(&run.tags) + inputs.sum::<usize>()
+    let models = 2 * FIELDS * (run.models_in.len() + run.models_out.len());
+    10 * FIELDS + models + metrics + tags(&run.params) + tags(&run.tags) + inputs.sum::<usize>()
 }
 
 /// What runs logged by keys: the run, the key, and what is added.

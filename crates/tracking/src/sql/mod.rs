@@ -4,6 +4,7 @@ mod compare;
 mod keyset;
 mod rows;
 pub mod search_experiments;
+pub mod search_logged_models;
 pub mod search_runs;
 
 pub(crate) use rows::Rows;

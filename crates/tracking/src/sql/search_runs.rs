@@ -149,7 +149,7 @@ pub(crate) fn distinct(experiments: &[i64]) -> Result<Vec<i64>> {
     experiments.dedup();
     if experiments.len() > EXPERIMENTS {
         return Err(Problem::invalid(format!(
-            "Runs of at most {EXPERIMENTS} experiments can be searched at once, not {}.",
+            "At most {EXPERIMENTS} experiments can be searched at once, not {}.",
             experiments.len()
         )));
     }

@@ -1,6 +1,8 @@
 //! Tests of tracking over a database.
 
 #[cfg(test)]
+mod logged_models;
+#[cfg(test)]
 mod logging;
 #[cfg(test)]
 mod search;

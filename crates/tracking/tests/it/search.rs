@@ -293,7 +293,7 @@ async fn pages_end_before_they_are_too_large() {
             let too_many: Vec<i64> = (1..=10_001).collect();
             let asked = Asked { filter: "", order_by: &[], max_results: 1000, page_token: "" };
             let refused = runs::search(&searched.db, &visible, &too_many, View::All, &asked).await.unwrap_err();
-            assert!(refused.to_string().starts_with("Runs of at most 10000 experiments"), "{refused}");
+            assert!(refused.to_string().starts_with("At most 10000 experiments"), "{refused}");
         }
         tasks.stop().await;
     }

@@ -29,8 +29,8 @@ pub(super) fn least(action: &str) -> Option<Vec<Grant>> {
         "warehouses.view" => vec![Grant::Warehouse("CAN_VIEW")],
         "warehouses.use" => vec![Grant::Warehouse("CAN_USE")],
         "warehouses.manage" => vec![Grant::Warehouse("CAN_MANAGE")],
-        "experiments.read" | "runs.read" => vec![Grant::Experiment("CAN_READ")],
-        "experiments.edit" | "runs.edit" => vec![Grant::Experiment("CAN_EDIT")],
+        "experiments.read" | "runs.read" | "logged_models.read" => vec![Grant::Experiment("CAN_READ")],
+        "experiments.edit" | "runs.edit" | "logged_models.edit" => vec![Grant::Experiment("CAN_EDIT")],
         "experiments.manage" => vec![Grant::Experiment("CAN_MANAGE")],
         "secret_scopes.read" => vec![Grant::Scope("READ")],
         "secret_scopes.write" => vec![Grant::Scope("WRITE")],
@@ -52,6 +52,11 @@ pub(super) const ASKS: &[(&str, &[&str])] = &[
     ("SearchExperiments", &["experiments.read"]),
     ("SearchExperimentsByGet", &["experiments.read"]),
     ("SearchRuns", &["experiments.read"]),
+    ("SearchLoggedModels", &["experiments.read"]),
+    ("PutArtifact", &["runs.edit"]),
+    ("GetArtifact", &["runs.read"]),
+    ("DeleteArtifact", &["runs.edit"]),
+    ("ListArtifactsBelow", &["runs.read"]),
 ];
 
 /// Routes that answer 200 with less to whoever is granted less: the text that is there only for those who may.
@@ -65,6 +70,7 @@ pub(super) const SHOWN: &[(&str, &str)] = &[
     ("ListScopes", "vendor-keys"),
     ("SearchExperiments", "late-flights"),
     ("SearchExperimentsByGet", "late-flights"),
+    ("SearchLoggedModels", "m-feed0123feed0123feed0123feed0123"),
     ("SearchRuns", "c0ffee00c0ffee00c0ffee00c0ffee00"),
     ("TableExists", "\"table_exists\":true"),
 ];
@@ -87,5 +93,6 @@ pub(super) const NOT_ONE_ROW: &[(&str, usize, &str)] = &[
     ("PatchGroup", 2, "the same"),
     ("SearchExperiments", 0, "a search changes nothing; MLflow's clients send it by POST"),
     ("SearchRuns", 0, "the same"),
+    ("SearchLoggedModels", 0, "the same"),
     ("ExecuteStatement", 0, "a statement is a row of system.query.history; what it changes has rows of its own"),
 ];

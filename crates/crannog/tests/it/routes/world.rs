@@ -341,7 +341,7 @@ impl World {
         if any(&["statement", "link_secret", "link_expires"]) {
             self.statement(&mut places, &values).await;
         }
-        if any(&["experiment", "experiment_name", "deleted_experiment", "run"]) {
+        if any(&["experiment", "experiment_name", "deleted_experiment", "run", "logged_model"]) {
             self.experiment(&mut places, &values, n).await;
         }
         if any(&["external_location"]) {
@@ -392,6 +392,10 @@ impl World {
         self.post(&mlflow("runs/log-metric"), point).await;
         let file = format!("/api/2.0/mlflow-artifacts/artifacts/{id}/{run}/artifacts/notes.txt");
         self.call(&self.admin, "PUT", &file, json!("notes")).await.ok("file");
+        let model = json!({ "experiment_id": id, "name": "late", "source_run_id": run, "tags": tag });
+        let model = text(&self.post(&mlflow("logged-models"), model).await["model"]["info"]["model_id"]);
+        let file = format!("/api/2.0/mlflow-artifacts/artifacts/{id}/models/{model}/artifacts/MLmodel");
+        self.call(&self.admin, "PUT", &file, json!("flavors")).await.ok("file");
         let deleted = json!({ "name": format!("deleted-{name}") });
         let deleted = text(&self.post(&mlflow("experiments/create"), deleted).await["experiment_id"]);
         self.post(&mlflow("experiments/delete"), json!({ "experiment_id": deleted })).await;
@@ -399,6 +403,7 @@ impl World {
         places.put(values["experiment_name"], name);
         places.put(values["deleted_experiment"], deleted);
         places.put(values["run"], run);
+        places.put(values["logged_model"], model);
     }
 
     async fn scope(&self, places: &mut Places, values: &BTreeMap<&str, &str>, n: usize) {

@@ -1,21 +1,21 @@
-//! `/mlflow-artifacts` and `/artifacts`: files of runs, through the server.
+//! `/mlflow-artifacts` and `/artifacts`: files of runs and models, through the server.
 
 use crannog_governance::api::files::serving::{RANGED, SERVED, received, serve};
 use crannog_kit::{Body, Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Registry, Reply, Route};
-use crannog_security::actions::runs as actions;
-use crannog_security::{Lease, NameOf, Permit};
+use crannog_security::actions::{logged_models as model_actions, runs as actions};
+use crannog_security::{Action, Either, Lease, NameOf, Permit, kinds};
 use crannog_types::{Problem, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::inputs::inputs;
+use super::logged_models::model;
 use super::route;
 use super::runs::run;
 use crate::Tracking;
-use crate::model::artifacts::{Place, plain};
-use crate::service::artifacts::{Artifact, missing, unreadable};
-use crate::service::runs;
+use crate::model::artifacts::{Holder, Place, plain};
+use crate::service::artifacts::{self, Artifact, Reads, Writes, missing, unreadable};
 
 pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
     registry.add(PutArtifact(tracking.clone()));
@@ -29,7 +29,7 @@ pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
 /// A path.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct PathIn {
-    /// `<experiment id>/<run id>/artifacts/…`
+    /// `<experiment id>/<run id>/artifacts/…`, or `<experiment id>/models/<model id>/artifacts/…`
     path: String,
 }
 
@@ -87,13 +87,22 @@ const fn proxied(method: Method, about: &'static str) -> Route {
         .also(&["/ajax-api/2.0/mlflow-artifacts/artifacts/{*path}"])
 }
 
-/// A place, where the files of its run have to be.
-async fn place<A>(tracking: &Tracking, permit: &Permit<A>, text: &str) -> Result<Place>
+/// Whose files a path is about.
+fn whose<R, M>(path: &str) -> Result<Either<NameOf<R>, NameOf<M>>>
 where
-    A: crannog_security::Action<On = crannog_security::kinds::Run>,
+    R: Action<On = kinds::Run>,
+    M: Action<On = kinds::LoggedModel>,
 {
+    Ok(match Place::parse(path)?.holder {
+        Holder::Run(id) => Either::Left(run(&id, "")),
+        Holder::Model(id) => Either::Right(model(&id)),
+    })
+}
+
+/// A place, where the files of its run or model have to be.
+async fn place<A: Action<On: artifacts::Holder>>(tracking: &Tracking, permit: &Permit<A>, text: &str) -> Result<Place> {
     let place = Place::parse(text)?;
-    match place.is_of(&runs::get_info(&tracking.db, permit).await?.artifact_uri) {
+    match place.is_of(&artifacts::address(&tracking.db, permit).await?) {
         true => Ok(place),
         false => Err(missing(text)),
     }
@@ -101,22 +110,36 @@ where
 
 struct PutArtifact(Tracking);
 
+impl PutArtifact {
+    async fn put<A: Writes>(&self, cx: &Cx, permit: &Permit<A>, path: &str) -> Result<Empty> {
+        let place = place(&self.0, permit, path).await?;
+        let lease = Lease::of(cx.caller()?, permit);
+        let body = received(cx, lease.clone());
+        self.0.artifacts.put(permit, &lease, &place.path, body).await?;
+        Ok(Empty)
+    }
+}
+
 impl Endpoint for PutArtifact {
-    type Asks = actions::Edit;
+    type Asks = Either<actions::Edit, model_actions::Edit>;
     type In = PathIn;
     type Out = Empty;
-    const ROUTE: Route = proxied(Method::Put, "Upload a file of a run.").body(Body::Stream);
+    const ROUTE: Route = proxied(Method::Put, "Upload a file of a run or a model.").body(Body::Stream);
 
-    fn asks(&self, input: &PathIn) -> Result<NameOf<actions::Edit>> {
-        Ok(run(&Place::parse(&input.path)?.run_id, ""))
+    fn asks(&self, input: &PathIn) -> Result<Either<NameOf<actions::Edit>, NameOf<model_actions::Edit>>> {
+        whose(&input.path)
     }
 
-    async fn run(&self, cx: &Cx, permit: Permit<actions::Edit>, input: PathIn) -> Result<Empty> {
-        let place = place(&self.0, &permit, &input.path).await?;
-        let lease = Lease::of(cx.caller()?, &permit);
-        let body = received(cx, lease.clone());
-        self.0.artifacts.put(&permit, &lease, &place.path, body).await?;
-        Ok(Empty)
+    async fn run(
+        &self,
+        cx: &Cx,
+        permit: Either<Permit<actions::Edit>, Permit<model_actions::Edit>>,
+        input: PathIn,
+    ) -> Result<Empty> {
+        match permit {
+            Either::Left(permit) => self.put(cx, &permit, &input.path).await,
+            Either::Right(permit) => self.put(cx, &permit, &input.path).await,
+        }
     }
 
     fn example(fixture: &Fixture) -> Value {
@@ -126,19 +149,33 @@ impl Endpoint for PutArtifact {
 
 struct GetArtifact(Tracking);
 
+impl GetArtifact {
+    async fn get<A: Reads>(&self, cx: &Cx, permit: &Permit<A>, path: &str) -> Result<Reply> {
+        let place = place(&self.0, permit, path).await?;
+        download(&self.0, cx, permit, &place.path).await
+    }
+}
+
 impl Endpoint for GetArtifact {
-    type Asks = actions::Read;
+    type Asks = Either<actions::Read, model_actions::Read>;
     type In = PathIn;
     type Out = Reply;
-    const ROUTE: Route = proxied(Method::Get, "Download a file of a run.").answers(SERVED).headers(RANGED);
+    const ROUTE: Route = proxied(Method::Get, "Download a file of a run or a model.").answers(SERVED).headers(RANGED);
 
-    fn asks(&self, input: &PathIn) -> Result<NameOf<actions::Read>> {
-        Ok(run(&Place::parse(&input.path)?.run_id, ""))
+    fn asks(&self, input: &PathIn) -> Result<Either<NameOf<actions::Read>, NameOf<model_actions::Read>>> {
+        whose(&input.path)
     }
 
-    async fn run(&self, cx: &Cx, permit: Permit<actions::Read>, input: PathIn) -> Result<Reply> {
-        let place = place(&self.0, &permit, &input.path).await?;
-        download(&self.0, cx, &permit, &place.path).await
+    async fn run(
+        &self,
+        cx: &Cx,
+        permit: Either<Permit<actions::Read>, Permit<model_actions::Read>>,
+        input: PathIn,
+    ) -> Result<Reply> {
+        match permit {
+            Either::Left(permit) => self.get(cx, &permit, &input.path).await,
+            Either::Right(permit) => self.get(cx, &permit, &input.path).await,
+        }
     }
 
     fn example(fixture: &Fixture) -> Value {
@@ -146,7 +183,8 @@ impl Endpoint for GetArtifact {
     }
 }
 
-async fn download(tracking: &Tracking, cx: &Cx, permit: &Permit<actions::Read>, path: &str) -> Result<Reply> {
+/// A file, in whole or in part.
+pub(super) async fn download<A: Reads>(tracking: &Tracking, cx: &Cx, permit: &Permit<A>, path: &str) -> Result<Reply> {
     let (folder, name, written_at) = tracking.artifacts.find(permit, path).await?;
     let meta = folder.head(&name).await.map_err(|error| unreadable(path, error))?;
     let meta = meta.ok_or_else(|| Problem::internal(format!("the content of '{path}' is gone"), name.clone()))?;
@@ -156,20 +194,34 @@ async fn download(tracking: &Tracking, cx: &Cx, permit: &Permit<actions::Read>, 
 
 struct DeleteArtifact(Tracking);
 
+impl DeleteArtifact {
+    async fn delete<A: Writes>(&self, permit: &Permit<A>, path: &str) -> Result<Empty> {
+        let place = place(&self.0, permit, path).await?;
+        self.0.artifacts.delete(permit, &place.path).await?;
+        Ok(Empty)
+    }
+}
+
 impl Endpoint for DeleteArtifact {
-    type Asks = actions::Edit;
+    type Asks = Either<actions::Edit, model_actions::Edit>;
     type In = PathIn;
     type Out = Empty;
-    const ROUTE: Route = proxied(Method::Delete, "Delete a file or a folder of a run.");
+    const ROUTE: Route = proxied(Method::Delete, "Delete a file or a folder of a run or a model.");
 
-    fn asks(&self, input: &PathIn) -> Result<NameOf<actions::Edit>> {
-        Ok(run(&Place::parse(&input.path)?.run_id, ""))
+    fn asks(&self, input: &PathIn) -> Result<Either<NameOf<actions::Edit>, NameOf<model_actions::Edit>>> {
+        whose(&input.path)
     }
 
-    async fn run(&self, _: &Cx, permit: Permit<actions::Edit>, input: PathIn) -> Result<Empty> {
-        let place = place(&self.0, &permit, &input.path).await?;
-        self.0.artifacts.delete(&permit, &place.path).await?;
-        Ok(Empty)
+    async fn run(
+        &self,
+        _: &Cx,
+        permit: Either<Permit<actions::Edit>, Permit<model_actions::Edit>>,
+        input: PathIn,
+    ) -> Result<Empty> {
+        match permit {
+            Either::Left(permit) => self.delete(&permit, &input.path).await,
+            Either::Right(permit) => self.delete(&permit, &input.path).await,
+        }
     }
 
     fn example(fixture: &Fixture) -> Value {
@@ -179,35 +231,57 @@ impl Endpoint for DeleteArtifact {
 
 struct ListArtifactsBelow(Tracking);
 
-impl Endpoint for ListArtifactsBelow {
-    type Asks = actions::Read;
-    type In = PathIn;
-    type Out = Json<FilesOut>;
-    const ROUTE: Route = Route::new(
-        Method::Get,
-        "/api/2.0/mlflow-artifacts/artifacts",
-        Dialect::Mlflow,
-        "List files of a run; paths are names in the folder that is asked about.",
-    )
-    .also(&["/ajax-api/2.0/mlflow-artifacts/artifacts"]);
-
-    fn asks(&self, input: &PathIn) -> Result<NameOf<actions::Read>> {
-        Ok(run(&Place::parse(&input.path)?.run_id, ""))
-    }
-
-    async fn run(&self, _: &Cx, permit: Permit<actions::Read>, input: PathIn) -> Result<Json<FilesOut>> {
-        let place = place(&self.0, &permit, &input.path).await?;
-        let found = self.0.artifacts.list(&permit, &place.path).await?;
+impl ListArtifactsBelow {
+    async fn list<A: Reads>(&self, permit: &Permit<A>, path: &str) -> Result<Json<FilesOut>> {
+        let place = place(&self.0, permit, path).await?;
+        let found = self.0.artifacts.list(permit, &place.path).await?;
         let named = |artifact: Artifact| {
             let name = artifact.path.rsplit('/').next().unwrap_or_default().to_owned();
             FileInfoOut::from(Artifact { path: name, ..artifact })
         };
         Ok(Json(FilesOut { root_uri: None, files: found.into_iter().map(named).collect() }))
     }
+}
+
+impl Endpoint for ListArtifactsBelow {
+    type Asks = Either<actions::Read, model_actions::Read>;
+    type In = PathIn;
+    type Out = Json<FilesOut>;
+    const ROUTE: Route = Route::new(
+        Method::Get,
+        "/api/2.0/mlflow-artifacts/artifacts",
+        Dialect::Mlflow,
+        "List files of a run or a model; paths are names in the folder that is asked about.",
+    )
+    .also(&["/ajax-api/2.0/mlflow-artifacts/artifacts"]);
+
+    fn asks(&self, input: &PathIn) -> Result<Either<NameOf<actions::Read>, NameOf<model_actions::Read>>> {
+        whose(&input.path)
+    }
+
+    async fn run(
+        &self,
+        _: &Cx,
+        permit: Either<Permit<actions::Read>, Permit<model_actions::Read>>,
+        input: PathIn,
+    ) -> Result<Json<FilesOut>> {
+        match permit {
+            Either::Left(permit) => self.list(&permit, &input.path).await,
+            Either::Right(permit) => self.list(&permit, &input.path).await,
+        }
+    }
 
     fn example(fixture: &Fixture) -> Value {
         json!({ "path": format!("{}/{}/artifacts", fixture.text("experiment"), fixture.text("run")) })
     }
+}
+
+/// What is in a folder, with where the folders of whom a permit is for are.
+pub(super) async fn listed<A: Reads>(tracking: &Tracking, permit: &Permit<A>, path: &str) -> Result<Json<FilesOut>> {
+    let path = plain(path)?;
+    let root_uri = Some(artifacts::address(&tracking.db, permit).await?);
+    let found = tracking.artifacts.list(permit, &path).await?;
+    Ok(Json(FilesOut { root_uri, files: found.into_iter().map(FileInfoOut::from).collect() }))
 }
 
 struct ListArtifacts(Tracking);
@@ -223,11 +297,7 @@ impl Endpoint for ListArtifacts {
     }
 
     async fn run(&self, _: &Cx, permit: Permit<actions::Read>, input: ListArtifactsIn) -> Result<Json<FilesOut>> {
-        let path = plain(&input.path)?;
-        let info = runs::get_info(&self.0.db, &permit).await?;
-        let found = self.0.artifacts.list(&permit, &path).await?;
-        let files = found.into_iter().map(FileInfoOut::from).collect();
-        Ok(Json(FilesOut { root_uri: Some(info.artifact_uri), files }))
+        listed(&self.0, &permit, &input.path).await
     }
 
     fn example(fixture: &Fixture) -> Value {

@@ -3,6 +3,8 @@
 mod artifacts;
 mod experiments;
 pub(crate) mod inputs;
+mod links;
+mod logged_models;
 mod metrics;
 mod runs;
 mod server;
@@ -29,7 +31,9 @@ pub(crate) use route;
 pub(crate) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
     experiments::endpoints(registry, tracking);
     runs::endpoints(registry, tracking);
+    links::endpoints(registry, tracking);
     metrics::endpoints(registry, tracking);
+    logged_models::endpoints(registry, tracking);
     artifacts::endpoints(registry, tracking);
     server::endpoints(registry);
 }

@@ -1,5 +1,7 @@
 //! `/runs`
 
+use std::collections::BTreeMap;
+
 use crannog_kit::{Cx, Empty, Endpoint, Fixture, Json, Registry, Route};
 use crannog_security::actions::{experiments, runs as actions};
 use crannog_security::{Action, List, NameOf, Permit, ScopeOf, Visible, kinds};
@@ -9,16 +11,17 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::experiments::by_id;
-use super::inputs::{Field, Item, inputs};
+use super::inputs::{Field, inputs};
+use super::logged_models::editable;
 use super::route;
 use super::wire::{RunInfoOut, RunOut, TagIn, ViewIn, tags};
 use crate::Tracking;
 use crate::model::experiments::{Lifecycle, Tag, experiment_id};
 use crate::model::limits;
-use crate::model::runs::{DatasetInput, Metric, Status};
+use crate::model::logged_models::ModelMetric;
+use crate::model::runs::{Metric, Status};
 use crate::model::search::tracking_max_results;
 use crate::service::Asked;
-use crate::service::inputs as dataset_verbs;
 use crate::service::logging::Batch;
 use crate::service::runs::{self, NewRun, OF_RUN, RunChange};
 
@@ -33,8 +36,6 @@ pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
     registry.add(SetTag(tracking.clone()));
     registry.add(DeleteTag(tracking.clone()));
     registry.add(LogBatch(tracking.clone()));
-    registry.add(LogModel(tracking.clone()));
-    registry.add(LogInputs(tracking.clone()));
     registry.add(SearchRuns(tracking.clone()));
 }
 
@@ -128,6 +129,12 @@ inputs! {
         timestamp: Option<i64> = required,
         /// Its step.
         step: Option<i64>,
+        /// The model that it is about, too.
+        model_id: String,
+        /// The dataset that the model was measured on.
+        dataset_name: String,
+        /// Which state of it.
+        dataset_digest: String,
     }
     /// A point of a batch.
     pub(super) struct MetricIn {
@@ -139,6 +146,12 @@ inputs! {
         timestamp: Option<i64>,
         /// Its step.
         step: Option<i64>,
+        /// The model that it is about, too.
+        model_id: String,
+        /// The dataset that the model was measured on.
+        dataset_name: String,
+        /// Which state of it.
+        dataset_digest: String,
     }
     /// A parameter.
     pub(super) struct LogParamIn {
@@ -184,56 +197,6 @@ inputs! {
         /// `next_page_token` of the page before.
         page_token: String,
     }
-    /// A model, as clients before MLflow 3 log it.
-    pub(super) struct LogModelIn {
-        /// The run's id.
-        run_id: String = required,
-        /// The model's description, JSON in a text.
-        model_json: String = required,
-    }
-    /// A dataset.
-    pub(super) struct DatasetIn {
-        /// Its name.
-        name: String,
-        /// Its digest.
-        digest: String,
-        /// What kind of source.
-        source_type: String,
-        /// Where it comes from, JSON in a text.
-        source: String,
-        /// Its columns, JSON in a text.
-        schema: Option<String>,
-        /// Its size, JSON in a text.
-        profile: Option<String>,
-    }
-    /// A dataset and what it is used for.
-    pub(super) struct DatasetInputIn {
-        /// What for: `mlflow.data.context`.
-        tags: Vec<TagIn>,
-        /// The dataset.
-        dataset: DatasetField,
-    }
-    /// Datasets that a run uses.
-    pub(super) struct LogInputsIn {
-        /// The run's id.
-        run_id: String = required,
-        /// The datasets.
-        datasets: Vec<DatasetInputIn>,
-    }
-}
-
-/// A message in a message.
-#[derive(Clone, Debug, Default, JsonSchema)]
-#[schemars(transparent)]
-pub(super) struct DatasetField(Option<DatasetIn>);
-
-impl Field for DatasetField {
-    fn unset() -> Self {
-        DatasetField(None)
-    }
-    fn read(value: &Value) -> Option<Self> {
-        DatasetIn::read(value).map(|dataset| DatasetField(Some(dataset)))
-    }
 }
 
 /// A run.
@@ -261,8 +224,9 @@ impl Endpoint for CreateRun {
     }
 
     async fn run(&self, _: &Cx, permit: Permit<experiments::Edit>, input: CreateRunIn) -> Result<Json<OneRunOut>> {
-        let new =
-            NewRun { name: input.run_name, user_id: input.user_id, start_ms: input.start_time, tags: tags(input.tags) };
+        // protobuf's number that nobody gave.
+        let start_ms = Some(input.start_time.unwrap_or_default());
+        let new = NewRun { name: input.run_name, user_id: input.user_id, start_ms, tags: tags(input.tags) };
         Ok(Json(OneRunOut { run: RunOut::begun(runs::create(&self.0.db, &permit, new).await?) }))
     }
 
@@ -372,14 +336,23 @@ impl Endpoint for LogMetric {
         Ok(run(&input.run_id, &input.run_uuid))
     }
 
-    async fn run(&self, _: &Cx, permit: Permit<actions::Edit>, input: LogMetricIn) -> Result<Empty> {
+    async fn run(&self, cx: &Cx, permit: Permit<actions::Edit>, input: LogMetricIn) -> Result<Empty> {
         let metric = Metric {
             key: input.key,
             value: input.value.unwrap_or_default(),
             time_ms: input.timestamp.unwrap_or_default(),
             step: input.step.unwrap_or_default(),
         };
-        self.0.logger.metrics(&permit, vec![metric]).await?;
+        check_dataset(&input.dataset_name, &input.dataset_digest)?;
+        if input.model_id.is_empty() {
+            self.0.logger.metrics(&permit, vec![metric]).await?;
+            return Ok(Empty);
+        }
+        let (dataset_name, dataset_digest) = (input.dataset_name, input.dataset_digest);
+        let point = ModelMetric { metric: metric.clone(), dataset_name, dataset_digest };
+        let models = editable(cx, BTreeMap::from([(input.model_id, vec![point])])).await?;
+        let batch = Batch { metrics: vec![metric], ..Batch::default() };
+        self.0.logger.batch_about(&permit, batch, &models).await?;
         Ok(Empty)
     }
 
@@ -468,17 +441,25 @@ impl Endpoint for LogBatch {
         Ok(run(&input.run_id, ""))
     }
 
-    async fn run(&self, _: &Cx, permit: Permit<actions::Edit>, input: LogBatchIn) -> Result<Empty> {
+    async fn run(&self, cx: &Cx, permit: Permit<actions::Edit>, input: LogBatchIn) -> Result<Empty> {
+        let mut about: BTreeMap<String, Vec<ModelMetric>> = BTreeMap::new();
         let metrics = input.metrics.into_iter().enumerate().map(|(at, metric)| {
             present("metrics", at, "key", !metric.key.is_empty())?;
             present("metrics", at, "value", metric.value.is_some())?;
             present("metrics", at, "timestamp", metric.timestamp.is_some())?;
-            Ok(Metric {
+            let point = Metric {
                 key: metric.key,
                 value: metric.value.unwrap_or_default(),
                 time_ms: metric.timestamp.unwrap_or_default(),
                 step: metric.step.unwrap_or_default(),
-            })
+            };
+            check_dataset(&metric.dataset_name, &metric.dataset_digest)?;
+            if !metric.model_id.is_empty() {
+                let (dataset_name, dataset_digest) = (metric.dataset_name, metric.dataset_digest);
+                let point = ModelMetric { metric: point.clone(), dataset_name, dataset_digest };
+                about.entry(metric.model_id).or_default().push(point);
+            }
+            Ok(point)
         });
         let metrics = metrics.collect::<Result<Vec<_>>>()?;
         for (list, tags) in [("params", &input.params), ("tags", &input.tags)] {
@@ -487,7 +468,8 @@ impl Endpoint for LogBatch {
             }
         }
         let batch = Batch { metrics, params: tags(input.params), tags: tags(input.tags) };
-        self.0.logger.batch(&permit, batch).await?;
+        let models = editable(cx, about).await?;
+        self.0.logger.batch_about(&permit, batch, &models).await?;
         Ok(Empty)
     }
 
@@ -501,6 +483,13 @@ impl Endpoint for LogBatch {
     }
 }
 
+fn check_dataset(name: &str, digest: &str) -> Result<()> {
+    if name.is_empty() == digest.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::invalid("Both dataset_name and dataset_digest must be provided if one is provided"))
+}
+
 fn present(list: &str, at: usize, field: &str, there: bool) -> Result<()> {
     if there {
         return Ok(());
@@ -509,89 +498,6 @@ fn present(list: &str, at: usize, field: &str, there: bool) -> Result<()> {
         "Missing value for required parameter '{list}[{at}].{field}'. See the API docs for more information about request \
          parameters."
     )))
-}
-
-struct LogModel(Tracking);
-
-impl Endpoint for LogModel {
-    type Asks = actions::Edit;
-    type In = LogModelIn;
-    type Out = Empty;
-    const ROUTE: Route = route!(Post "runs/log-model", "Note a model that a client before MLflow 3 logs.");
-
-    fn asks(&self, input: &LogModelIn) -> Result<NameOf<actions::Edit>> {
-        Ok(run(&input.run_id, ""))
-    }
-
-    async fn run(&self, _: &Cx, permit: Permit<actions::Edit>, input: LogModelIn) -> Result<Empty> {
-        let model: Value = serde_json::from_str(&input.model_json).map_err(|_| {
-            Problem::invalid(format!("Malformed model info. \n {} \n is not a valid JSON.", input.model_json))
-        })?;
-        let missing: Vec<String> = ["artifact_path", "flavors", "run_id", "utc_time_created"]
-            .into_iter()
-            .filter(|field| model.get(field).is_none())
-            .map(|field| format!("'{field}'"))
-            .collect();
-        if !missing.is_empty() {
-            let missing = missing.join(", ");
-            return Err(Problem::invalid(format!("Model json is missing mandatory fields: {{{missing}}}")));
-        }
-        self.0.logger.old_model(&permit, model).await?;
-        Ok(Empty)
-    }
-
-    fn example(fixture: &Fixture) -> Value {
-        let run_id = fixture.text("run");
-        let model =
-            json!({ "run_id": run_id, "artifact_path": "model", "flavors": {}, "utc_time_created": "2024-01-01" });
-        json!({ "run_id": run_id, "model_json": model.to_string() })
-    }
-}
-
-struct LogInputs(Tracking);
-
-impl Endpoint for LogInputs {
-    type Asks = actions::Edit;
-    type In = LogInputsIn;
-    type Out = Empty;
-    const ROUTE: Route = route!(Post "runs/log-inputs", "Note datasets that a run uses.");
-
-    fn asks(&self, input: &LogInputsIn) -> Result<NameOf<actions::Edit>> {
-        limits::check_run_id(&input.run_id)?;
-        Ok(run(&input.run_id, ""))
-    }
-
-    async fn run(&self, _: &Cx, permit: Permit<actions::Edit>, input: LogInputsIn) -> Result<Empty> {
-        let datasets: Vec<DatasetInput> = input.datasets.into_iter().map(DatasetInput::from).collect();
-        dataset_verbs::log(&self.0.db, &permit, &datasets).await?;
-        Ok(Empty)
-    }
-
-    fn example(fixture: &Fixture) -> Value {
-        json!({
-            "run_id": fixture.text("run"),
-            "datasets": [{
-                "tags": [{ "key": "mlflow.data.context", "value": "training" }],
-                "dataset": { "name": "flights", "digest": "0a1b2c3d", "source_type": "delta_table", "source": "{}" },
-            }],
-        })
-    }
-}
-
-impl From<DatasetInputIn> for DatasetInput {
-    fn from(input: DatasetInputIn) -> Self {
-        let tags = tags(input.tags);
-        let Some(dataset) = input.dataset.0 else { return DatasetInput { tags, ..DatasetInput::default() } };
-        DatasetInput {
-            name: dataset.name,
-            digest: dataset.digest,
-            source_type: dataset.source_type,
-            source: dataset.source,
-            schema: dataset.schema,
-            profile: dataset.profile,
-            tags,
-        }
-    }
 }
 
 /// A page of runs.

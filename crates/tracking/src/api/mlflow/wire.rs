@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::inputs::{Field, inputs};
 use crate::model::experiments::{Experiment, Tag, View};
+use crate::model::logged_models::{LoggedModel, ModelMetric};
 use crate::model::points::Point;
 use crate::model::runs::{DatasetInput, Metric, Run, RunInfo};
 
@@ -90,7 +91,7 @@ impl From<Tag> for TagOut {
     }
 }
 
-fn all<A, B: From<A>>(list: Vec<A>) -> Vec<B> {
+pub(super) fn all<A, B: From<A>>(list: Vec<A>) -> Vec<B> {
     list.into_iter().map(B::from).collect()
 }
 
@@ -178,12 +179,27 @@ pub(super) struct MetricOut {
     step: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     run_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dataset_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dataset_digest: Option<String>,
 }
 
 impl From<Metric> for MetricOut {
     fn from(metric: Metric) -> Self {
         let Metric { key, value, time_ms, step } = metric;
-        MetricOut { key, value, timestamp: time_ms, step, run_id: None }
+        MetricOut {
+            key,
+            value,
+            timestamp: time_ms,
+            step,
+            run_id: None,
+            model_id: None,
+            dataset_name: None,
+            dataset_digest: None,
+        }
     }
 }
 
@@ -191,7 +207,20 @@ impl MetricOut {
     /// A point of a history, with its run where there are several.
     pub(super) fn of(key: &str, point: Point, run_id: Option<&str>) -> Self {
         let Point { time_ms, step, value } = point;
-        MetricOut { key: key.to_owned(), value, timestamp: time_ms, step, run_id: run_id.map(str::to_owned) }
+        let metric = Metric { key: key.to_owned(), value, time_ms, step };
+        MetricOut { run_id: run_id.map(str::to_owned), ..MetricOut::from(metric) }
+    }
+
+    /// With its model, its dataset and the run that measured it.
+    pub(super) fn about(point: ModelMetric, model_id: &str, run_id: &str) -> Self {
+        let some = |text: String| Some(text).filter(|text| !text.is_empty());
+        MetricOut {
+            run_id: Some(run_id.to_owned()),
+            model_id: Some(model_id.to_owned()),
+            dataset_name: some(point.dataset_name),
+            dataset_digest: some(point.dataset_digest),
+            ..MetricOut::from(point.metric)
+        }
     }
 }
 
@@ -257,6 +286,21 @@ impl From<DatasetInput> for DatasetInputOut {
 pub(super) struct RunInputsOut {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     dataset_inputs: Vec<DatasetInputOut>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    model_inputs: Vec<ModelInputOut>,
+}
+
+/// A model that a run used.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ModelInputOut {
+    model_id: String,
+}
+
+/// A model that a run made, and the step at which it did.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ModelOutputOut {
+    model_id: String,
+    step: i64,
 }
 
 /// A run.
@@ -271,7 +315,10 @@ pub(super) struct RunOut {
 
 /// What a run made.
 #[derive(Debug, Default, Serialize, JsonSchema)]
-pub(super) struct RunOutputsOut {}
+pub(super) struct RunOutputsOut {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    model_outputs: Vec<ModelOutputOut>,
+}
 
 impl RunOut {
     /// A run that has just begun, of which nothing is said that it made.
@@ -285,8 +332,75 @@ impl From<Run> for RunOut {
         RunOut {
             info: run.info.into(),
             data: RunDataOut { metrics: all(run.metrics), params: all(run.params), tags: all(run.tags) },
-            inputs: RunInputsOut { dataset_inputs: all(run.inputs) },
-            outputs: Some(RunOutputsOut::default()),
+            inputs: RunInputsOut {
+                dataset_inputs: all(run.inputs),
+                model_inputs: run.models_in.into_iter().map(|model_id| ModelInputOut { model_id }).collect(),
+            },
+            outputs: Some(RunOutputsOut {
+                model_outputs: run
+                    .models_out
+                    .into_iter()
+                    .map(|(model_id, step)| ModelOutputOut { model_id, step })
+                    .collect(),
+            }),
+        }
+    }
+}
+
+/// What is known of a model.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct LoggedModelInfoOut {
+    model_id: String,
+    experiment_id: String,
+    name: String,
+    creation_timestamp_ms: i64,
+    last_updated_timestamp_ms: i64,
+    artifact_uri: String,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_message: Option<String>,
+    model_type: String,
+    source_run_id: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<TagOut>,
+}
+
+/// What was logged about a model.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct LoggedModelDataOut {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    params: Vec<TagOut>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    metrics: Vec<MetricOut>,
+}
+
+/// A logged model.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct LoggedModelOut {
+    info: LoggedModelInfoOut,
+    data: LoggedModelDataOut,
+}
+
+impl From<LoggedModel> for LoggedModelOut {
+    fn from(model: LoggedModel) -> Self {
+        let info = model.info;
+        let metrics = model.metrics.into_iter();
+        let metrics = metrics.map(|(point, run_id)| MetricOut::about(point, &info.model_id, &run_id)).collect();
+        LoggedModelOut {
+            info: LoggedModelInfoOut {
+                model_id: info.model_id,
+                experiment_id: info.experiment.to_string(),
+                name: info.name,
+                creation_timestamp_ms: info.created_ms,
+                last_updated_timestamp_ms: info.updated_ms,
+                artifact_uri: info.artifact_uri,
+                status: info.status.on_wire(),
+                status_message: info.status_message,
+                model_type: info.model_type,
+                source_run_id: info.source_run_id,
+                tags: all(model.tags),
+            },
+            data: LoggedModelDataOut { params: all(model.params), metrics },
         }
     }
 }

@@ -10,7 +10,7 @@ mod comparators;
 mod group;
 mod order;
 mod parse;
-mod python;
+pub(crate) mod python;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -18,8 +18,8 @@ mod tokens;
 mod values;
 
 pub use order::{
-    ModelOrder, Order, experiments_order, logged_models_order, model_versions_order, registered_models_order,
-    runs_order,
+    ModelOrder, Order, check_count, experiments_order, logged_models_order, model_versions_order,
+    registered_models_order, runs_order,
 };
 pub use token::{KeyValue, PageToken, at_most, tracking_max_results};
 

@@ -135,12 +135,12 @@ pub fn model_versions_order(clauses: &[String]) -> Result<Vec<Order>> {
 /// # Errors
 /// In MLflow's words, what it cannot be.
 pub fn logged_models_order(
-    field: Option<&str>,
+    field: &str,
     ascending: bool,
     dataset_name: Option<&str>,
     dataset_digest: Option<&str>,
 ) -> Result<ModelOrder> {
-    let field = field.ok_or_else(|| Problem::invalid("`field_name` in the `order_by` clause must be specified."))?;
+    check_length("A field of order_by", field)?;
     let key = match field.split_once('.') {
         Some(("metrics", name)) => Key::Metric(name.to_owned()),
         Some(_) => {
@@ -154,9 +154,6 @@ pub fn logged_models_order(
             Key::Attribute(named(name, &LOGGED_ATTRIBUTES))
         }
     };
-    if dataset_digest.is_some() && dataset_name.is_none() {
-        return Err(Problem::invalid("`dataset_digest` can only be specified if `dataset_name` is also specified."));
-    }
     Ok(ModelOrder {
         order: Order { key, ascending },
         dataset_name: dataset_name.map(str::to_owned),
@@ -167,7 +164,11 @@ pub fn logged_models_order(
 /// Each key may be a table more in the query, of which SQLite joins 64 at most.
 const MAX_CLAUSES: usize = 16;
 
-fn check_count(clauses: &[String]) -> Result<()> {
+/// Refuses an order of too many keys.
+///
+/// # Errors
+/// When there are more than 16.
+pub fn check_count<T>(clauses: &[T]) -> Result<()> {
     if clauses.len() > MAX_CLAUSES {
         return Err(Problem::invalid(format!(
             "`order_by` has {} clauses; at most {MAX_CLAUSES} can be ordered by at once.",

@@ -2,7 +2,7 @@
 //! readers of its standard library that filters and orders go through.
 
 /// A text as Python shows it: in single quotes, unless only double ones spare it an escape.
-pub(super) fn repr(text: &str) -> String {
+pub(crate) fn repr(text: &str) -> String {
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     let mut out = String::from(quote);
     for c in text.chars() {
@@ -43,7 +43,7 @@ pub(super) fn set(names: &[&str]) -> String {
 }
 
 /// A list of texts.
-pub(super) fn list(texts: &[impl AsRef<str>]) -> String {
+pub(crate) fn list(texts: &[impl AsRef<str>]) -> String {
     format!("[{}]", joined(texts))
 }
 
