@@ -16,6 +16,7 @@ use crannog_security::{Asks, Caller, Lease, Origin, Who};
 use crannog_types::{Code, Micros, Problem, Result};
 use futures::Stream;
 use schemars::JsonSchema;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -54,6 +55,10 @@ pub trait Endpoint: Send + Sync + 'static {
     /// An input that works on the objects of the fixture, for the tests that are generated for every route.
     fn example(fixture: &Fixture) -> Value;
 }
+
+/// The input of an operation that is told nothing.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Nothing {}
 
 /// How privileges and kinds are written to this client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,13 +15,11 @@ use crannog_security::{Public, System, Task};
 use crannog_store::{Db, params};
 use crannog_types::{Problem, Result};
 use futures::future::join_all;
-use schemars::JsonSchema;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::disk::Disk;
-use crate::endpoint::{Authenticate, Cx, Endpoint};
+use crate::endpoint::{Authenticate, Cx, Endpoint, Nothing};
 use crate::fixture::Fixture;
 use crate::http::credentials;
 use crate::metrics::Metrics;
@@ -325,10 +323,6 @@ fn answer(checks: &[Check]) -> Reply {
     Reply::new(status, ReplyBody::Json(json!({ "status": word(worst), "checks": listed })))
         .header("cache-control", "no-store")
 }
-
-/// Nothing is asked of these routes.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub struct Nothing {}
 
 macro_rules! health_route {
     ($name:ident, $path:literal, $matters:ident, $about:literal) => {

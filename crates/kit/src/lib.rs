@@ -32,7 +32,7 @@ pub use authority::Authority;
 pub use axum::Router;
 pub use axum::http::StatusCode;
 pub use disk::Disk;
-pub use endpoint::{Authenticate, Credentials, Cx, Endpoint, InForce, SPELLING, Spelling};
+pub use endpoint::{Authenticate, Credentials, Cx, Endpoint, InForce, Nothing, SPELLING, Spelling};
 pub use fixture::Fixture;
 pub use lease::Leased;
 pub use recorder::Recorder;

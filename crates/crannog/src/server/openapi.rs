@@ -3,11 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use crannog_kit::{Answer, Cx, Dialect, Endpoint, Fixture, Method, Registry, Reply, ReplyBody, Route, StatusCode};
+use crannog_kit::{
+    Answer, Cx, Dialect, Endpoint, Fixture, Method, Nothing, Registry, Reply, ReplyBody, Route, StatusCode,
+};
 use crannog_security::Public;
 use crannog_types::Result;
-use schemars::JsonSchema;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// The routes, once all are there, and their document, once somebody asked for it.
@@ -34,10 +34,6 @@ impl Described {
 
 /// The OpenAPI document. Public: it is the same for every installation of a version.
 pub(super) struct OpenApi(pub(super) Arc<Described>);
-
-/// Nothing is asked.
-#[derive(Deserialize, JsonSchema)]
-pub(super) struct Nothing {}
 
 impl Endpoint for OpenApi {
     type Asks = Public;

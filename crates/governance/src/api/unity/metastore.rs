@@ -1,11 +1,11 @@
 //! The metastore, and lists of what this server keeps none of yet but clients ask for in passing.
 
-use crannog_kit::{Cx, Dialect, Endpoint, Fixture, Json, Method, Route};
+use crannog_kit::{Cx, Dialect, Endpoint, Fixture, Json, Method, Nothing, Route};
 use crannog_security::actions::metastore;
 use crannog_security::{NameOf, Permit};
 use crannog_types::{Result, SecurableId};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::Governance;
@@ -13,10 +13,6 @@ use crate::service::metastore as service;
 
 /// The catalog that short names are completed with where a client does not say.
 const DEFAULT_CATALOG: &str = "main";
-
-/// No input.
-#[derive(Deserialize, JsonSchema)]
-pub(crate) struct Nothing {}
 
 /// Says what this metastore is.
 pub(crate) struct GetMetastoreSummary(pub(super) Governance);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use crannog_kit::{Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Registry, Route};
+use crannog_kit::{Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Nothing, Registry, Route};
 use crannog_security::actions::metastore::Work;
 use crannog_security::actions::secret_scopes::{Manage, Read, Write};
 use crannog_security::{List, NameOf, Permit, ScopeOf, Visible};
@@ -110,10 +110,6 @@ impl Endpoint for DeleteScope {
 }
 
 struct ListScopes(Arc<Identity>);
-
-/// Nothing.
-#[derive(Debug, Deserialize, JsonSchema)]
-struct Nothing {}
 
 /// A scope.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -5,11 +5,9 @@
 
 use std::sync::Arc;
 
-use crannog_kit::{Answer, Cx, Dialect, Endpoint, Fixture, Method, Registry, Reply, Route};
+use crannog_kit::{Answer, Cx, Dialect, Endpoint, Fixture, Method, Nothing, Registry, Reply, Route};
 use crannog_security::Public;
 use crannog_types::{Problem, Result};
-use schemars::JsonSchema;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::pages::{clients, escape, page};
@@ -21,10 +19,6 @@ pub(super) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
 }
 
 struct Home(Arc<Identity>);
-
-/// Nothing.
-#[derive(Debug, Deserialize, JsonSchema)]
-struct Nothing {}
 
 /// Whether an Accept header names HTML. `*/*`, which every HTTP library sends, does not.
 fn wants_a_page(accept: Option<&str>) -> bool {

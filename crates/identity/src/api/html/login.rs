@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crannog_kit::{Answer, Body, Cx, Dialect, Endpoint, Fixture, Method, Registry, Reply, Route, StatusCode};
+use crannog_kit::{Answer, Body, Cx, Dialect, Endpoint, Fixture, Method, Nothing, Registry, Reply, Route, StatusCode};
 use crannog_security::Public;
 use crannog_types::{Code, Result};
 use schemars::JsonSchema;
@@ -140,10 +140,6 @@ impl Endpoint for Login {
 }
 
 struct Logout(Arc<Identity>);
-
-/// Nothing.
-#[derive(Debug, Deserialize, JsonSchema)]
-struct Nothing {}
 
 impl Endpoint for Logout {
     type Asks = Public;

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use crannog_kit::{Cx, Dialect, Endpoint, Fixture, Json, Method, Registry, Route};
+use crannog_kit::{Cx, Dialect, Endpoint, Fixture, Json, Method, Nothing, Registry, Route};
 use crannog_security::Public;
 use crannog_types::Result;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::Identity;
@@ -16,10 +16,6 @@ pub(super) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
     registry.add(GetDatabricksConfig(Arc::clone(identity)));
     registry.add(GetAuthorizationServer);
 }
-
-/// Nothing.
-#[derive(Debug, Deserialize, JsonSchema)]
-struct Nothing {}
 
 struct GetDatabricksConfig(Arc<Identity>);
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crannog_kit::{Cx, Dialect, Endpoint, Fixture, Method, NoContent, Registry, Route};
+use crannog_kit::{Cx, Dialect, Endpoint, Fixture, Method, NoContent, Nothing, Registry, Route};
 use crannog_security::actions::metastore::{Administer, Read};
 use crannog_security::{NameOf, Permit};
 use crannog_types::{Problem, Result};
@@ -104,10 +104,6 @@ async fn answer(identity: &Identity, permit: &Permit<Administer>, principal: &Pr
 }
 
 struct GetMe(Arc<Identity>);
-
-/// Nothing.
-#[derive(Debug, Deserialize, JsonSchema)]
-struct Nothing {}
 
 impl Endpoint for GetMe {
     type Asks = Read;

@@ -1,6 +1,6 @@
 //! `/api/2.0/sql/warehouses`.
 
-use crannog_kit::{Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Registry, Route};
+use crannog_kit::{Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Nothing, Registry, Route};
 use crannog_security::actions::{metastore, warehouses as verbs};
 use crannog_security::{List, NameOf, Permit, ScopeOf, Visible};
 use crannog_store::Db;
@@ -87,9 +87,6 @@ fn info(cx: &Cx, warehouse: Warehouse) -> WarehouseInfo {
         settings,
     }
 }
-
-#[derive(Deserialize, JsonSchema)]
-struct Nothing {}
 
 #[derive(Deserialize, JsonSchema)]
 struct ById {

@@ -1,12 +1,12 @@
 //! What clients ask of a server before anything else: its version, and what it has.
 
 use crannog_kit::{
-    Answer, Cx, Dialect, Endpoint, Fixture, Json, Method, Registry, Reply, ReplyBody, Route, StatusCode,
+    Answer, Cx, Dialect, Endpoint, Fixture, Json, Method, Nothing, Registry, Reply, ReplyBody, Route, StatusCode,
 };
 use crannog_security::Public;
 use crannog_types::Result;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// The version of MLflow's protocol that is spoken here. Clients compare it with what they need.
@@ -18,10 +18,6 @@ pub(super) fn endpoints(registry: &mut Registry) {
     registry.add(GetServerInfo);
 }
 
-/// Nothing.
-#[derive(Deserialize, JsonSchema)]
-pub(super) struct NothingIn {}
-
 fn plain(text: &'static str) -> Reply {
     Reply::new(StatusCode::OK, ReplyBody::Bytes(text.into())).header("content-type", "text/plain; charset=utf-8")
 }
@@ -30,17 +26,17 @@ struct GetMlflowVersion;
 
 impl Endpoint for GetMlflowVersion {
     type Asks = Public;
-    type In = NothingIn;
+    type In = Nothing;
     type Out = Reply;
     const ROUTE: Route =
         Route::new(Method::Get, "/version", Dialect::Mlflow, "Tell the version of MLflow's protocol that is spoken.")
             .answers(&[Answer::of(200, "text/plain", "the version")]);
 
-    fn asks(&self, _: &NothingIn) -> Result<()> {
+    fn asks(&self, _: &Nothing) -> Result<()> {
         Ok(())
     }
 
-    async fn run(&self, _: &Cx, (): (), _: NothingIn) -> Result<Reply> {
+    async fn run(&self, _: &Cx, (): (), _: Nothing) -> Result<Reply> {
         Ok(plain(VERSION))
     }
 
@@ -53,16 +49,16 @@ struct GetMlflowHealth;
 
 impl Endpoint for GetMlflowHealth {
     type Asks = Public;
-    type In = NothingIn;
+    type In = Nothing;
     type Out = Reply;
     const ROUTE: Route = Route::new(Method::Get, "/health", Dialect::Mlflow, "Say that MLflow's clients are served.")
         .answers(&[Answer::of(200, "text/plain", "`OK`")]);
 
-    fn asks(&self, _: &NothingIn) -> Result<()> {
+    fn asks(&self, _: &Nothing) -> Result<()> {
         Ok(())
     }
 
-    async fn run(&self, _: &Cx, (): (), _: NothingIn) -> Result<Reply> {
+    async fn run(&self, _: &Cx, (): (), _: Nothing) -> Result<Reply> {
         Ok(plain("OK"))
     }
 
@@ -94,7 +90,7 @@ struct GetServerInfo;
 
 impl Endpoint for GetServerInfo {
     type Asks = Public;
-    type In = NothingIn;
+    type In = Nothing;
     type Out = Json<ServerInfoOut>;
     const ROUTE: Route = Route::new(
         Method::Get,
@@ -104,11 +100,11 @@ impl Endpoint for GetServerInfo {
     )
     .also(&["/ajax-api/3.0/mlflow/server-info"]);
 
-    fn asks(&self, _: &NothingIn) -> Result<()> {
+    fn asks(&self, _: &Nothing) -> Result<()> {
         Ok(())
     }
 
-    async fn run(&self, _: &Cx, (): (), _: NothingIn) -> Result<Json<ServerInfoOut>> {
+    async fn run(&self, _: &Cx, (): (), _: Nothing) -> Result<Json<ServerInfoOut>> {
         Ok(Json(ServerInfoOut {
             store_type: "SqlStore",
             workspaces_enabled: false,
