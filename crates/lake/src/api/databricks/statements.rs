@@ -7,9 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_ipc::writer::StreamWriter;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use crannog_kit::{
     Answer, Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Registry, Reply, ReplyBody, Route, StatusCode, clock,
 };
@@ -18,19 +15,16 @@ use crannog_security::{NameOf, Permit, Public};
 use crannog_types::{Code, FullName, Problem, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::answers::{ChunkAnswer, StatementAnswer};
+use super::answers::{
+    ChunkAnswer, Disposition, Format, LINK_SECONDS, StatementAnswer, answer, arrow_stream, handing_out, part,
+};
 use crate::grammar::{DataType, Parameter, Parameters};
 use crate::render;
-use crate::service::executions::{Chunk, Execution, Executions, Request, ResultSet, State, not_succeeded};
+use crate::service::executions::{Executions, Request, State, not_succeeded};
 use crate::service::statements::{Context, check_time_zone};
 use crate::service::warehouses as warehouse_verbs;
-
-/// What one inline answer may hold.
-const INLINE_BYTES: usize = 25 * 1024 * 1024;
-/// Links are good for this long, in seconds.
-const LINK_SECONDS: i64 = 900;
 
 pub(in crate::api) fn endpoints(registry: &mut Registry, executions: &Arc<Executions>) {
     registry.add(ExecuteStatement(Arc::clone(executions)));
@@ -83,19 +77,6 @@ struct Execute {
     wait_timeout: Option<String>,
     /// Then `CONTINUE`, the default, or `CANCEL`.
     on_wait_timeout: Option<String>,
-}
-
-/// How a result is handed out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    JsonArray,
-    ArrowStream,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Disposition {
-    Inline,
-    Links,
 }
 
 impl Execute {
@@ -263,7 +244,7 @@ impl Endpoint for GetStatement {
 
     async fn run(&self, cx: &Cx, _: Permit<metastore::Work>, input: ById) -> Result<Json<StatementAnswer>> {
         let execution = self.0.get(&input.statement_id, cx.caller()?)?;
-        let (format, disposition) = execution_handing_out(&execution);
+        let (format, disposition) = handing_out(&execution);
         let state = execution.state();
         if matches!(state, State::Succeeded(_)) {
             execution.renew().await?;
@@ -359,7 +340,7 @@ impl Endpoint for GetChunk {
 
     async fn run(&self, cx: &Cx, _: Permit<metastore::Work>, input: OfChunk) -> Result<Json<ChunkAnswer>> {
         let execution = self.0.get(&input.statement_id, cx.caller()?)?;
-        let (format, disposition) = execution_handing_out(&execution);
+        let (format, disposition) = handing_out(&execution);
         let state = execution.state();
         let State::Succeeded(set) = &state else { return Err(not_succeeded(&state)) };
         execution.renew().await?;
@@ -421,7 +402,7 @@ impl Endpoint for DownloadChunk {
         execution.renew().await?;
         let at = usize::try_from(input.chunk_index).unwrap_or(usize::MAX);
         let chunk = set.chunks.get(at);
-        let (format, _) = execution_handing_out(&execution);
+        let (format, _) = handing_out(&execution);
         if format == Format::JsonArray {
             let rows: Vec<Value> = chunk.iter().flat_map(|chunk| &chunk.batches).flat_map(render::rows).collect();
             return Ok(Reply::new(StatusCode::OK, ReplyBody::Json(Value::Array(rows))));
@@ -439,185 +420,4 @@ impl Endpoint for DownloadChunk {
             "expires": fixture.text("link_expires").parse::<i64>().unwrap_or_default(),
         })
     }
-}
-
-/// What GET gives of a result: as its POST asked for it.
-fn execution_handing_out(execution: &Execution) -> (Format, Disposition) {
-    let (arrow, links) = execution.handing_out();
-    (
-        if arrow { Format::ArrowStream } else { Format::JsonArray },
-        if links { Disposition::Links } else { Disposition::Inline },
-    )
-}
-
-/// The whole answer about a statement.
-fn answer(cx: &Cx, execution: &Execution, state: &State, format: Format, disposition: Disposition) -> Result<Value> {
-    execution.hand_out_as(format == Format::ArrowStream, disposition == Disposition::Links);
-    let mut status = Map::new();
-    let word = match state {
-        State::Pending => "PENDING",
-        State::Running => "RUNNING",
-        State::Succeeded(_) => "SUCCEEDED",
-        State::Failed(_) => "FAILED",
-        State::Canceled => "CANCELED",
-        State::Closed => "CLOSED",
-    };
-    status.insert("state".to_owned(), json!(word));
-    if let State::Failed(problem) = state {
-        status.insert(
-            "error".to_owned(),
-            json!({ "error_code": service_error(problem), "message": sql_message(problem) }),
-        );
-        if let Some(state) = problem.state() {
-            status.insert("sql_state".to_owned(), json!(state));
-        }
-    }
-    let mut answer = json!({ "statement_id": execution.id, "status": status });
-    if let State::Succeeded(set) = state {
-        let inline = set.bytes();
-        if disposition == Disposition::Inline && inline > INLINE_BYTES {
-            let message = format!("the result has {inline} bytes, more than the {INLINE_BYTES} of an inline answer");
-            let hint = "ask for it with disposition EXTERNAL_LINKS and format ARROW_STREAM, or with a LIMIT";
-            answer["status"] = json!({ "state": "FAILED", "error": { "error_code": "BAD_REQUEST", "message": format!("{message}; {hint}") } });
-            return Ok(answer);
-        }
-        answer["manifest"] = manifest(set, format, disposition);
-        answer["result"] = part(cx, execution, set, 0, format, disposition)?;
-    }
-    Ok(answer)
-}
-
-/// The Statement Execution API's own error codes.
-fn service_error(problem: &Problem) -> &'static str {
-    match problem.code() {
-        Code::Internal | Code::DataLoss => "INTERNAL_ERROR",
-        Code::Unavailable => "TEMPORARILY_UNAVAILABLE",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::Cancelled => "CANCELLED",
-        Code::Aborted => "ABORTED",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::NotFound => "NOT_FOUND",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-        Code::InvalidArgument
-        | Code::TooLarge
-        | Code::PermissionDenied
-        | Code::FailedPrecondition
-        | Code::Unimplemented => "BAD_REQUEST",
-    }
-}
-
-/// `[TABLE_OR_VIEW_NOT_FOUND] …`: clients look for Spark's condition in brackets.
-fn sql_message(problem: &Problem) -> String {
-    let text = problem.full_message();
-    if text.starts_with('[') {
-        return text;
-    }
-    let condition = match (problem.code(), problem.vendor_reason()) {
-        (Code::PermissionDenied, _) => "INSUFFICIENT_PERMISSIONS",
-        (_, Some("TABLE_DOES_NOT_EXIST")) => "TABLE_OR_VIEW_NOT_FOUND",
-        (_, Some("SCHEMA_DOES_NOT_EXIST")) => "SCHEMA_NOT_FOUND",
-        (_, Some("CATALOG_DOES_NOT_EXIST")) => "CATALOG_NOT_FOUND",
-        (_, Some("TABLE_ALREADY_EXISTS")) => "TABLE_OR_VIEW_ALREADY_EXISTS",
-        (_, Some(reason)) => reason,
-        (code, None) => crannog_kit::dialects::vendor_string(code),
-    };
-    format!("[{condition}] {text}")
-}
-
-fn manifest(set: &ResultSet, format: Format, disposition: Disposition) -> Value {
-    let columns: Vec<Value> = set
-        .schema
-        .fields()
-        .iter()
-        .enumerate()
-        .map(|(position, field)| {
-            let kind = render::column_type(field.data_type());
-            let mut column =
-                json!({ "name": field.name(), "position": position, "type_name": kind.name, "type_text": kind.text });
-            if let (Some(precision), Some(scale)) = (kind.precision, kind.scale) {
-                column["type_precision"] = json!(precision);
-                column["type_scale"] = json!(scale);
-            }
-            column
-        })
-        .collect();
-    let mut chunks: Vec<Value> = set
-        .chunks
-        .iter()
-        .enumerate()
-        .map(|(at, chunk)| {
-            json!({ "chunk_index": at, "row_offset": chunk.row_offset, "row_count": chunk.rows, "byte_count": chunk.bytes })
-        })
-        .collect();
-    if chunks.is_empty() && disposition == Disposition::Links && !set.schema.fields().is_empty() {
-        chunks.push(json!({ "chunk_index": 0, "row_offset": 0, "row_count": 0, "byte_count": 0 }));
-    }
-    json!({
-        "format": if format == Format::ArrowStream { "ARROW_STREAM" } else { "JSON_ARRAY" },
-        "schema": { "column_count": columns.len(), "columns": columns },
-        "total_chunk_count": chunks.len(),
-        "chunks": chunks,
-        "total_row_count": set.rows(),
-        "total_byte_count": set.bytes(),
-        "truncated": set.truncated,
-    })
-}
-
-/// One chunk, or the link to it.
-fn part(
-    cx: &Cx,
-    execution: &Execution,
-    set: &ResultSet,
-    at: usize,
-    format: Format,
-    disposition: Disposition,
-) -> Result<Value> {
-    // A result without rows has one part all the same where it is handed out by links: clients take its columns from there.
-    let empty = Chunk { batches: Vec::new(), row_offset: 0, rows: 0, bytes: 0 };
-    let chunk = match (set.chunks.get(at), disposition) {
-        (Some(chunk), _) => chunk,
-        (None, Disposition::Links) if at == 0 && !set.schema.fields().is_empty() => &empty,
-        (None, Disposition::Links) => return Ok(json!({ "external_links": [] })),
-        (None, Disposition::Inline) => return Ok(json!({ "data_array": [] })),
-    };
-    let next = (at + 1 < set.chunks.len()).then_some(at + 1);
-    let mut place = json!({ "chunk_index": at, "row_offset": chunk.row_offset, "row_count": chunk.rows, "byte_count": chunk.bytes });
-    if let Some(next) = next {
-        place["next_chunk_index"] = json!(next);
-        place["next_chunk_internal_link"] =
-            json!(format!("/api/2.0/sql/statements/{}/result/chunks/{next}", execution.id));
-    }
-    match (disposition, format) {
-        (Disposition::Links, _) => {
-            let expires = clock::now().plus_seconds(LINK_SECONDS);
-            let link = format!(
-                "{}/api/2.0/sql/results/{}/{at}/{}/{}",
-                cx.base_url(),
-                execution.id,
-                execution.link_proof(i64::try_from(at).unwrap_or(i64::MAX), expires.seconds()),
-                expires.seconds()
-            );
-            place["external_link"] = json!(link);
-            place["expiration"] = json!(expires.to_string());
-            Ok(json!({ "external_links": [place] }))
-        }
-        (Disposition::Inline, Format::JsonArray) => {
-            place["data_array"] = Value::Array(chunk.batches.iter().flat_map(render::rows).collect());
-            Ok(place)
-        }
-        (Disposition::Inline, Format::ArrowStream) => {
-            place["attachment"] = json!(STANDARD.encode(arrow_stream(set, Some(chunk))?));
-            Ok(place)
-        }
-    }
-}
-
-fn arrow_stream(set: &ResultSet, chunk: Option<&Chunk>) -> Result<Vec<u8>> {
-    let failed = |error| Problem::internal("the result cannot be written as Arrow", error);
-    let mut writer = StreamWriter::try_new(Vec::new(), &set.schema).map_err(failed)?;
-    for batch in chunk.iter().flat_map(|chunk| &chunk.batches) {
-        writer.write(batch).map_err(failed)?;
-    }
-    writer.into_inner().map_err(failed)
 }

@@ -11,7 +11,7 @@ use crannog_security::{NameOf, Permit};
 use crannog_storage::{Access, Folder, Location};
 use crannog_types::{Code, Problem, Result};
 
-use super::define::{NewDelta, write_first};
+use super::create::{NewDelta, write_first};
 use super::write::rows_of;
 use super::{Lake, Run};
 use crate::ports::RowStream;

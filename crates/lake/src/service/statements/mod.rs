@@ -4,14 +4,16 @@
 //! only then is it planned or done. Nothing here reads a table without a permit, because nothing can.
 
 mod access;
+mod alter;
 pub mod answer;
 mod column_types;
-mod define;
+mod create;
 mod describe;
 mod external;
 pub mod held;
 pub mod history;
 mod information_schema;
+mod known;
 mod partition;
 mod query;
 mod resolve;

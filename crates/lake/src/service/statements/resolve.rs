@@ -129,7 +129,7 @@ impl Run {
         let relations =
             self.resolve(&inner, &query).await.map_err(|problem| in_view(&permit.target().name, problem))?;
         let columns =
-            table.properties.get(super::define::VIEW_COLUMNS).and_then(|text| serde_json::from_str(text).ok());
+            table.properties.get(super::create::VIEW_COLUMNS).and_then(|text| serde_json::from_str(text).ok());
         let (catalog, schema) = (view.catalog.clone(), view.schema.clone());
         Ok(Relation::View(Box::new(ViewScan { permit, query, columns, catalog, schema, relations })))
     }

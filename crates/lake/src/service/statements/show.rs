@@ -14,7 +14,7 @@ use crannog_types::{Code, FullName, Page, Problem, Result, fold};
 use serde_json::Value as Json;
 
 use super::answer::{Answer, Cell, Type};
-use super::describe::Known;
+use super::known::Known;
 use super::{Run, information_schema, system};
 use crate::grammar::Name;
 use crate::grammar::statement::{FunctionScope, Show};
