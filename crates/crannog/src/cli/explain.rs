@@ -15,7 +15,7 @@ pub(super) struct Args {
     principal: Option<String>,
     /// A privilege (SELECT, USE_CATALOG) or an action (tables.select).
     action: String,
-    /// catalog, schema, table, volume, warehouse or metastore.
+    /// metastore, catalog, schema, table, volume, warehouse, secret_scope or experiment.
     kind: String,
     /// The object's full name; none for the metastore.
     name: Option<String>,

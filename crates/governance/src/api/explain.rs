@@ -98,7 +98,7 @@ fn reference(input: &ExplainIn) -> Result<Reference> {
     let word = &input.securable_type;
     let kind = Kind::of_word(word).ok_or_else(|| {
         Problem::invalid(format!("there are no objects of type {word:?} here"))
-            .hint("use metastore, catalog, schema, table, volume or warehouse")
+            .hint(format!("kinds are {}", Kind::ALL.map(Kind::word).join(", ")))
     })?;
     match kind {
         Kind::Metastore => Ok(Reference::Root),

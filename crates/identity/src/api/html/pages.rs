@@ -60,10 +60,8 @@ pub(super) fn clients(base_url: &str, token: Option<&str>) -> String {
          <h3>polars</h3>\n\
          <pre>import polars as pl\n\n\
          catalog = pl.Catalog(\"{host}\", bearer_token=\"{token}\"{polars})\nprint(catalog.list_catalogs())</pre>\n\
-         <h3>mlflow <span class=\"tag\">from the next release</span></h3>\n\
-         <p>This release does not serve tracking yet, so mlflow's calls end in 404. Once it does, this connects it, \
-         with the variables above:</p>\n\
-         <pre>import mlflow\n\nmlflow.set_tracking_uri(\"databricks\")</pre>"
+         <h3>mlflow</h3>\n\
+         <pre>export MLFLOW_TRACKING_URI={host}\nexport MLFLOW_TRACKING_TOKEN={token}</pre>"
     )
 }
 
