@@ -16,7 +16,7 @@ use crannog_store::params;
 use crannog_store::testing::Kind;
 use crannog_types::FullName;
 
-use crate::world::{ADMIN, World};
+use crate::world::{ADMIN, World, given_up_after};
 
 #[expect(clippy::disallowed_methods, reason = "a test looks for itself")]
 fn system() -> System {
@@ -61,16 +61,8 @@ async fn a_table_whose_maker_goes_away_is_in_log_and_catalog_or_in_neither() {
         for number in 0..20 {
             let at = world.outside(&format!("t{number}"));
             let sql = format!("CREATE TABLE t{number} (n INT) LOCATION '{at}'");
-            // Given up after so many polls: before, between and after the two.
-            let mut statement = Box::pin(world.run(ADMIN, &sql));
-            for _ in 0..number * 4 {
-                let waker = futures::task::noop_waker();
-                let mut cx = std::task::Context::from_waker(&waker);
-                if statement.as_mut().poll(&mut cx).is_ready() {
-                    break;
-                }
-                tokio::task::yield_now().await;
-            }
+            // Before, between and after the two.
+            given_up_after(number * 4, world.run(ADMIN, &sql)).await;
         }
         world.lake.follower.flush().await;
         let tables = world.lines(ADMIN, "SHOW TABLES IN main.flights").await;

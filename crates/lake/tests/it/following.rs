@@ -14,7 +14,7 @@ use crannog_store::testing::Kind;
 use crannog_types::FullName;
 use futures::stream;
 
-use crate::world::{ADMIN, ANA, World};
+use crate::world::{ADMIN, ANA, World, given_up_after};
 
 /// The folder of a table, as somebody who may write it has it.
 async fn folder(world: &World, table: &str) -> Folder {
@@ -170,16 +170,8 @@ async fn a_change_whose_caller_goes_away_is_in_log_and_catalog_or_in_neither() {
         let world = World::new(kind).await;
         for at in 0..20 {
             let sql = format!("ALTER TABLE weather SET TBLPROPERTIES ('k{at}' = 'v')");
-            // Given up after so many polls: before, in and after the commit.
-            let mut statement = Box::pin(world.run(ADMIN, &sql));
-            for _ in 0..at * 3 {
-                let waker = futures::task::noop_waker();
-                let mut cx = std::task::Context::from_waker(&waker);
-                if statement.as_mut().poll(&mut cx).is_ready() {
-                    break;
-                }
-                tokio::task::yield_now().await;
-            }
+            // Before, in and after the commit.
+            given_up_after(at * 3, world.run(ADMIN, &sql)).await;
         }
         world.lake.follower.flush().await;
         let folder = folder(&world, "weather").await;
