@@ -25,8 +25,14 @@ impl LakeEngine {
     /// # Errors
     /// When the spill folder cannot be used, or no thread can be started.
     pub fn new(queries: &QueryLimits, writes: Limits) -> Result<Self> {
-        let compute = Compute::new(queries.partitions)?;
+        let compute = Compute::new(queries.partitions, queries.take_priority)?;
         Ok(LakeEngine { tables: DataFusionEngine::new(writes), planner: Planner::new(queries)?, compute })
+    }
+
+    /// Queries and writes of which something still computes, whether somebody waits for it or not.
+    #[must_use]
+    pub fn busy(&self) -> usize {
+        self.compute.busy()
     }
 }
 

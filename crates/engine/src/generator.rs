@@ -97,7 +97,7 @@ struct Parts {
 }
 
 #[derive(Debug)]
-struct GenerateExec {
+pub(crate) struct GenerateExec {
     parts: Arc<Parts>,
     input: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,

@@ -25,7 +25,9 @@ use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{BinaryExpr, Case, Expr, ExprSchemable, Filter, LogicalPlan, Operator};
+use datafusion::logical_expr::{
+    BinaryExpr, Case, Expr, ExprSchemable, Filter, Join as LogicalJoin, LogicalPlan, Operator,
+};
 use datafusion::physical_expr::projection::{ProjectionExpr, update_expr};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr, create_physical_expr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -36,6 +38,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 
 use crate::bind::{field, plain};
 use crate::generator::Generate;
+use crate::interrupts::Interrupts;
 use crate::spark::kernel;
 
 /// How the parts of a condition make one.
@@ -71,8 +74,8 @@ pub(crate) fn plan(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(plan.transform_up_with_subqueries(node)?.data)
 }
 
-/// The plan, not optimized yet, in which the FILTER of an aggregate guards its arguments. The optimizer would compute
-/// beforehand, for all rows, what two aggregates have in common.
+/// The plan, not optimized yet, in which the FILTER of an aggregate guards its arguments, and the conditions of a join its
+/// keys. The optimizer would compute beforehand, for all rows, what two aggregates have in common, and the keys.
 pub(crate) fn filtered(plan: LogicalPlan) -> Result<LogicalPlan> {
     let guard = |expr: Expr| {
         let Expr::AggregateFunction(mut call) = expr else { return Ok(Transformed::no(expr)) };
@@ -84,8 +87,13 @@ pub(crate) fn filtered(plan: LogicalPlan) -> Result<LogicalPlan> {
         Ok(Transformed::yes(Expr::AggregateFunction(call)))
     };
     let aggregates = |node: LogicalPlan| {
-        if !matches!(node, LogicalPlan::Aggregate(_)) {
-            return Ok(Transformed::no(node));
+        match node {
+            LogicalPlan::Join(join) if join.filter.as_ref().is_some_and(may_fail) => return guarded_join(join),
+            LogicalPlan::Filter(filter) if may_fail(&filter.predicate) && filter.predicate.contains_outer() => {
+                return guarded_filter(filter);
+            }
+            LogicalPlan::Aggregate(_) => {}
+            node => return Ok(Transformed::no(node)),
         }
         let names = NamePreserver::new(&node);
         node.map_expressions(|expr| {
@@ -94,6 +102,45 @@ pub(crate) fn filtered(plan: LogicalPlan) -> Result<LogicalPlan> {
         })
     };
     Ok(plan.transform_up_with_subqueries(aggregates)?.data)
+}
+
+/// The join whose keys that may fail are NULL, which matches nothing, where a condition left of them about the same side
+/// does not hold.
+fn guarded_join(mut join: LogicalJoin) -> Result<Transformed<LogicalPlan>> {
+    let sides = [Arc::clone(join.left.schema()), Arc::clone(join.right.schema())];
+    let side = |expr: &Expr| {
+        let columns = expr.column_refs();
+        let of = |side: &Arc<DFSchema>| columns.iter().all(|column| side.has_column(column));
+        if columns.is_empty() || expr.contains_outer() { None } else { sides.iter().position(of) }
+    };
+    join.filter = join.filter.take().and_then(|filter| conjunction(with_guarded_keys(filter, side)));
+    Ok(Transformed::yes(LogicalPlan::Join(join)))
+}
+
+/// The same of a subquery's condition, which becomes that of a join with the query around it.
+fn guarded_filter(filter: Filter) -> Result<Transformed<LogicalPlan>> {
+    let side = |expr: &Expr| (expr.contains_outer() && expr.column_refs().is_empty()).then_some(0);
+    let predicate = conjunction(with_guarded_keys(filter.predicate.clone(), side));
+    let predicate = predicate.ok_or_else(|| crate::spark::error::unsupported("an empty condition"))?;
+    Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(predicate, filter.input)?)))
+}
+
+fn with_guarded_keys(condition: Expr, side: impl Fn(&Expr) -> Option<usize>) -> Vec<Expr> {
+    let parts = split_conjunction_owned(condition);
+    let guarded = |key: &Expr, before: &[Expr]| {
+        let own = side(key).filter(|_| may_fail(key))?;
+        let holds = before.iter().filter(|part| !may_fail(part) && side(part) == Some(own)).cloned();
+        let case = vec![(Box::new(conjunction(holds)?), Box::new(key.clone()))];
+        Some(Expr::Case(Case::new(None, case, None)))
+    };
+    let one = |(at, part): (usize, &Expr)| match part {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            let key = |key: &Expr| Box::new(guarded(key, &parts[..at]).unwrap_or_else(|| key.clone()));
+            Expr::BinaryExpr(BinaryExpr::new(key(left), Operator::Eq, key(right)))
+        }
+        other => other.clone(),
+    };
+    parts.iter().enumerate().map(one).collect()
 }
 
 fn node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
@@ -276,7 +323,8 @@ fn run(
     Ok(Arc::new(BooleanArray::from(out)))
 }
 
-/// DataFusion's physical rules; before them [`Generate`], and [`AboveFilters`] after each that moves projections.
+/// DataFusion's physical rules; before them [`Generate`], [`AboveFilters`] after each that moves projections, last
+/// [`Interrupts`].
 pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(Generate)];
     for rule in PhysicalOptimizer::new().rules {
@@ -286,6 +334,7 @@ pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
             rules.push(Arc::new(AboveFilters));
         }
     }
+    rules.push(Arc::new(Interrupts));
     rules
 }
 

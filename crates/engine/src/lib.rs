@@ -11,7 +11,8 @@
 //! - `lazily`: what can fail runs only where the conditions left of it let it
 //! - `generator`: many rows of one
 //! - `write`, `bounds`: rows into data files, with statistics
-//! - `compute`: the threads that all of it computes on
+//! - `compute`, `crews`: the threads that all of it computes on, own ones for each query
+//! - `interrupts`: what would compute on and on is given up when nobody waits for it
 //! - `errors`: what went wrong, in the caller's words
 
 mod bind;
@@ -19,11 +20,13 @@ mod bounds;
 mod checkpoint;
 mod compute;
 mod constant;
+mod crews;
 mod engine;
 mod errors;
 mod files;
 mod footers;
 mod generator;
+mod interrupts;
 mod kernel;
 mod lazily;
 mod mapping;
@@ -50,6 +53,7 @@ use datafusion::catalog::TableProvider;
 
 use footers::{Footers, Readers};
 
+pub use crews::TakePriority;
 pub use engine::LakeEngine;
 pub use plan::Planner;
 pub use session::QueryLimits;

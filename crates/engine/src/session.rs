@@ -14,6 +14,8 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionConfig;
 
+use crate::crews::TakePriority;
+
 /// What queries may use.
 #[derive(Clone, Debug)]
 pub struct QueryLimits {
@@ -25,11 +27,13 @@ pub struct QueryLimits {
     pub spill_bytes: u64,
     /// Threads that one query uses.
     pub partitions: usize,
+    /// How a thread that computed for long is put behind the others; `None`: it is not.
+    pub take_priority: Option<TakePriority>,
 }
 
 impl Default for QueryLimits {
     fn default() -> Self {
-        QueryLimits { memory: 512 << 20, spill_folder: None, spill_bytes: 20 << 30, partitions: 2 }
+        QueryLimits { memory: 512 << 20, spill_folder: None, spill_bytes: 20 << 30, partitions: 2, take_priority: None }
     }
 }
 

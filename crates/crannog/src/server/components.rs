@@ -24,7 +24,7 @@ use crannog_store::Db;
 use crannog_tracking::Tracking;
 use crannog_tracking::service::Logger;
 use crannog_tracking::service::artifacts::Artifacts;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
 
 use super::folder::{DataFolder, hostname};
 use super::openapi::{Described, OpenApi};
@@ -78,9 +78,16 @@ fn engine(config: &Config, folder: &DataFolder) -> Result<LakeEngine, Failure> {
         memory: usize::try_from(config.query_memory).unwrap_or(usize::MAX),
         partitions: std::thread::available_parallelism().map_or(2, usize::from),
         spill_folder: Some(spill),
+        take_priority: Some(take_priority),
         ..QueryLimits::default()
     };
     Ok(LakeEngine::new(&queries, EngineLimits::default())?)
+}
+
+/// A tenth of the processors that others get, where there are not enough for all.
+fn take_priority(thread: i32) {
+    // A thread keeps what it has where this is not allowed: queries are as right, but beside each other.
+    let _ = setpriority_process(Pid::from_raw(thread), 10);
 }
 
 /// What connections may take. Half of the files that this process may have open are for them, the rest for data; so it

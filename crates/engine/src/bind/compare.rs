@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{ScalarValue, Spans};
 use datafusion::functions_aggregate as fa;
 use datafusion::logical_expr::expr::{InList, InSubquery};
-use datafusion::logical_expr::{Case, Expr, LogicalPlan, LogicalPlanBuilder, Operator, Subquery};
+use datafusion::logical_expr::{BinaryExpr, Case, Expr, LogicalPlan, LogicalPlanBuilder, Operator, Subquery};
 use datafusion::sql::sqlparser::ast;
 
 use super::expr::{Cx, binary};
@@ -189,6 +189,43 @@ impl Binder {
             (Box::new(unknown), truth(None)),
         ];
         Ok(Bound::new(Expr::Case(Case::new(None, cases, Some(truth(Some(false))))), DataType::Boolean, name))
+    }
+
+    /// A condition of WHERE in which `NOT IN (SELECT …)` knows three truths wherever it makes a difference. As one of the
+    /// conjuncts it is an anti join that knows NULL; `IN` below AND and OR is a semi join, because false and NULL are alike
+    /// there. All others are values. `alone`: the expression is one of the conjuncts.
+    pub(super) fn three_valued(&self, condition: Expr, alone: bool, cx: &Cx<'_>) -> Result<Expr> {
+        match condition {
+            Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
+                let alone = alone && op == Operator::And;
+                Ok(binary(self.three_valued(*left, alone, cx)?, op, self.three_valued(*right, alone, cx)?))
+            }
+            Expr::InSubquery(one) if alone || !one.negated => Ok(Expr::InSubquery(one)),
+            Expr::Not(inner) if alone && matches!(*inner, Expr::InSubquery(_)) => Ok(Expr::Not(inner)),
+            other => {
+                let values = other.transform_down(|node| match &node {
+                    Expr::InSubquery(one) => Ok(match self.membership_of(one, cx)? {
+                        Some(value) => Transformed::new(value, true, TreeNodeRecursion::Jump),
+                        None => Transformed::no(node),
+                    }),
+                    _ => Ok(Transformed::no(node)),
+                })?;
+                Ok(values.data)
+            }
+        }
+    }
+
+    fn membership_of(&self, one: &InSubquery, cx: &Cx<'_>) -> Result<Option<Expr>> {
+        let plan = one.subquery.subquery.as_ref().clone();
+        let (columns, types) = (plan.schema().columns(), plan.schema().fields());
+        let ([column], [field]) = (columns.as_slice(), types.as_ref()) else { return Ok(None) };
+        if matches!(field.data_type(), DataType::Struct(_)) {
+            return Ok(None);
+        }
+        let right = Bound::new(Expr::Column(column.clone()), field.data_type().clone(), column.name.clone());
+        let Some(left) = seen_from_inside(one.expr.as_ref().clone(), cx) else { return Ok(None) };
+        let value = self.membership(Rel { plan, columns: Vec::new() }, left, right, "")?;
+        Ok(Some(if one.negated { Expr::Not(Box::new(value.expr)) } else { value.expr }))
     }
 
     /// `EXISTS (SELECT …)` as a value.

@@ -47,8 +47,10 @@ impl Binder {
         let columns = rel.columns.clone();
         let scope = Scope { columns: &columns, outer };
         if let Some(condition) = &select.selection {
-            let condition = self.condition(condition, &Cx::new(scope, env, "WHERE"), "WHERE")?;
-            rel.plan = LogicalPlanBuilder::from(rel.plan).filter(condition.expr)?.build()?;
+            let cx = Cx::new(scope, env, "WHERE");
+            let condition = self.condition(condition, &cx, "WHERE")?;
+            let condition = self.three_valued(condition.expr, true, &cx)?;
+            rel.plan = LogicalPlanBuilder::from(rel.plan).filter(condition)?.build()?;
         }
 
         let aggregates = RefCell::new(Aggregates::default());

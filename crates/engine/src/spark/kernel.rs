@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 
 use super::error::Result;
 use super::functions::room::repeatable;
+use crate::crews::wanted;
 
 /// From arrays of equal length to an array of that length. The second argument is the number of rows.
 pub(crate) type Body = Arc<dyn Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync>;
@@ -73,6 +74,7 @@ impl ScalarUDFImpl for Kernel {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        wanted()?;
         let scalar = self.signature.volatility == Volatility::Immutable
             && args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let rows = if scalar { 1 } else { args.number_rows };
@@ -103,8 +105,11 @@ const TOTAL: &[&str] = &[
     "btrim",
     "char_length",
     "character_length",
+    "concat",
+    "concat_ws",
     "constant",
     "contains",
+    "date_part",
     "day",
     "dayofmonth",
     "dayofweek",
@@ -116,13 +121,16 @@ const TOTAL: &[&str] = &[
     "grouping_bits",
     "hash",
     "hour",
+    "hex",
     "initcap",
     "instr",
+    "last_day",
     "lcase",
     "least",
     "left",
     "len",
     "length",
+    "levenshtein",
     "locate",
     "logical_names",
     "lower",
@@ -141,10 +149,13 @@ const TOTAL: &[&str] = &[
     "right",
     "rtrim",
     "second",
+    "seconds",
+    "soundex",
     "startswith",
     "struct",
     "substr",
     "substring",
+    "substring_index",
     "translate",
     "trim",
     "ucase",
@@ -158,10 +169,16 @@ const TOTAL: &[&str] = &[
     "yearofweek",
 ];
 
-/// Whether a call can fail on some row. Of functions that are not ours nothing is known.
+/// The same, of functions that are not ours.
+const TOTAL_ELSEWHERE: &[&str] = &["crc32", "md5", "sha1", "sha2"];
+
+/// Whether a call can fail on some row.
 pub(crate) fn may_fail(function: &ScalarUDF) -> bool {
     let inner: &dyn std::any::Any = function.inner().as_ref();
-    !inner.downcast_ref::<Kernel>().is_some_and(|kernel| kernel.total)
+    match inner.downcast_ref::<Kernel>() {
+        Some(kernel) => !kernel.total,
+        None => !TOTAL_ELSEWHERE.contains(&function.name()),
+    }
 }
 
 fn build(name: &str, key: String, returns: DataType, volatility: Volatility, args: Vec<Expr>, body: Body) -> Expr {
@@ -192,6 +209,22 @@ where
     F: Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync + 'static,
 {
     build(name, key.into(), returns, Volatility::Immutable, args, Arc::new(body))
+}
+
+/// A call of a pure function. `total`: with these arguments it gives a value for every row.
+pub(crate) fn pure_if<F>(
+    total: bool,
+    name: &str,
+    key: impl Into<String>,
+    returns: DataType,
+    args: Vec<Expr>,
+    body: F,
+) -> Expr
+where
+    F: Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync + 'static,
+{
+    let total = total || TOTAL.contains(&name);
+    built(total, name, key.into(), returns, Volatility::Immutable, args, Arc::new(body))
 }
 
 /// A cast. `total`: it gives a value for every row.

@@ -1,13 +1,15 @@
 //! A Delta table in a folder of its own, with commits made by hand.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crannog_engine::{DataFusionEngine, Limits, testing};
+use crannog_lake::grammar::{self, Statement};
 use crannog_lake::model::actions::{Action, Add, CommitInfo, Metadata, Protocol};
 use crannog_lake::model::commit_file::render_commit;
 use crannog_lake::model::schema::StructType;
 use crannog_lake::model::state::{Loaded, TableState};
-use crannog_lake::ports::WriteSpec;
+use crannog_lake::ports::{BoundQuery, Session, WriteSpec};
 use crannog_security::{System, Task};
 use crannog_storage::{Access, External, Folder, Managed, Storage};
 use crannog_types::{Micros, Result};
@@ -24,6 +26,24 @@ pub(crate) struct Table {
     pub(crate) folder: Folder,
     pub(crate) engine: DataFusionEngine,
     next: i64,
+}
+
+/// Whose query it is: root's, in UTC.
+pub(crate) fn session() -> Session {
+    Session {
+        catalog: "main".into(),
+        schema: "default".into(),
+        time_zone: "UTC".into(),
+        user: "root".into(),
+        groups: Vec::new(),
+        now: NOW,
+    }
+}
+
+/// A query over no table.
+pub(crate) fn bound(sql: &str) -> BoundQuery {
+    let Ok(Statement::Query(query)) = grammar::parse(sql) else { panic!("{sql} is no query") };
+    BoundQuery { query: *query, relations: HashMap::new(), session: session(), into: None }
 }
 
 /// What a query gave.

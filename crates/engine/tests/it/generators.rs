@@ -1,28 +1,15 @@
 //! Generators that make very many rows of one do so in bounded memory.
 
-use std::collections::HashMap;
-
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use crannog_engine::{Planner, QueryLimits};
-use crannog_lake::grammar::{self, Statement};
-use crannog_lake::ports::{BoundQuery, Session};
-use crannog_types::{Micros, Problem};
+use crannog_types::Problem;
 use futures::StreamExt;
+
+use crate::fixture::bound;
 
 /// Less than what the lists of a batch of rows would take.
 const MEMORY: usize = 48 << 20;
-
-fn session() -> Session {
-    Session {
-        catalog: "main".into(),
-        schema: "default".into(),
-        time_zone: "UTC".into(),
-        user: "root".into(),
-        groups: Vec::new(),
-        now: Micros(1_700_000_000_000_000),
-    }
-}
 
 struct Ran {
     rows: usize,
@@ -34,9 +21,7 @@ struct Ran {
 
 async fn run(sql: &str) -> Result<Ran, Problem> {
     let planner = Planner::new(&QueryLimits { memory: MEMORY, ..QueryLimits::default() }).unwrap();
-    let Ok(Statement::Query(query)) = grammar::parse(sql) else { panic!("{sql} is no query") };
-    let bound = BoundQuery { query: *query, relations: HashMap::new(), session: session(), into: None };
-    let mut stream = planner.prepare(bound).await?.run().await?;
+    let mut stream = planner.prepare(bound(sql)).await?.run().await?;
     let mut ran = Ran { rows: 0, first: None, most_rows: 0 };
     while let Some(batch) = stream.next().await {
         let batch = batch?;

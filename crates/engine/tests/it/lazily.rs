@@ -6,24 +6,13 @@ use std::sync::Arc;
 use crannog_engine::{Planner, QueryLimits, testing};
 use crannog_lake::grammar::{self, Statement};
 use crannog_lake::model::schema::{DataType, StructField, StructType};
-use crannog_lake::ports::{ExplainMode, Session};
+use crannog_lake::ports::ExplainMode;
 use crannog_types::Problem;
 use datafusion::arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use futures::StreamExt;
 
-use crate::fixture::{NOW, Table, plain};
-
-fn session() -> Session {
-    Session {
-        catalog: "main".into(),
-        schema: "default".into(),
-        time_zone: "UTC".into(),
-        user: "root".into(),
-        groups: Vec::new(),
-        now: NOW,
-    }
-}
+use crate::fixture::{Table, plain, session};
 
 /// Two files: one whose `a` is 0, with texts, and one with divisors and numbers.
 async fn table(name: &str) -> Table {
@@ -77,6 +66,15 @@ async fn conditions_hold_below_a_scan() {
         ("SELECT a, a <> 0 AND 10 / a > 2 FROM t WHERE s IN ('x', '3') ORDER BY a", "0 false; 1 true"),
         ("SELECT count(*), sum(10 / a) FILTER (WHERE a <> 0) FROM t", "7 7.0"),
         ("SELECT l.b, r.a FROM t l LEFT JOIN t r ON r.a <> 0 AND l.b = 10 / r.a WHERE l.b > 4", "5 2"),
+        (
+            "SELECT l.a, r.b FROM t l LEFT JOIN t r ON l.a > 0 AND 10 / l.a = r.b ORDER BY l.a, l.b",
+            "-1; 0; 0; 0; 1; 2 5; 5",
+        ),
+        ("SELECT count(l.a), count(r.b) FROM t l FULL JOIN t r ON l.a > 0 AND 10 / l.a = r.b AND r.a > 0", "7 7"),
+        (
+            "SELECT a FROM t l WHERE NOT EXISTS (SELECT 1 FROM t r WHERE l.a > 0 AND 10 / l.a = r.b) ORDER BY a",
+            "-1; 0; 0; 0; 1; 5",
+        ),
     ] {
         let ran = run(&table, sql).await.map(|(rows, _)| rows);
         let ran = ran.unwrap_or_else(|problem| panic!("{sql}: {}", problem.chain()));

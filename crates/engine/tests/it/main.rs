@@ -9,9 +9,13 @@ mod generators;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod heavy;
+#[cfg(test)]
 mod lazily;
 #[cfg(test)]
 mod many_files;
+#[cfg(test)]
+mod pushdown;
 #[cfg(test)]
 mod subqueries;
 #[cfg(test)]

@@ -1,31 +1,18 @@
 //! `IN (SELECT …)` and `EXISTS` as values. Spark gives false where SQL's three-valued logic gives NULL, so these answers are
 //! not among the golden ones: they are those of the logic.
 
-use std::collections::HashMap;
-
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use crannog_engine::{Planner, QueryLimits};
-use crannog_lake::grammar::{self, Statement};
-use crannog_lake::ports::{BoundQuery, Session};
-use crannog_types::Micros;
 use futures::StreamExt;
+
+use crate::fixture::bound;
 
 const LEFT: &str = "VALUES (1, 'a'), (2, 'b'), (9, 'c'), (NULL, 'd') AS l(k, v)";
 
 /// The rows, each as its cells with blanks between them.
 async fn run(sql: &str) -> Vec<String> {
     let planner = Planner::new(&QueryLimits::default()).unwrap();
-    let Ok(Statement::Query(query)) = grammar::parse(sql) else { panic!("{sql} is no query") };
-    let session = Session {
-        catalog: "main".into(),
-        schema: "default".into(),
-        time_zone: "UTC".into(),
-        user: "root".into(),
-        groups: Vec::new(),
-        now: Micros(1_700_000_000_000_000),
-    };
-    let bound = BoundQuery { query: *query, relations: HashMap::new(), session, into: None };
-    let prepared = planner.prepare(bound).await.unwrap_or_else(|problem| panic!("{sql}: {}", problem.chain()));
+    let prepared = planner.prepare(bound(sql)).await.unwrap_or_else(|problem| panic!("{sql}: {}", problem.chain()));
     let mut stream = prepared.run().await.unwrap();
     let mut rows = Vec::new();
     while let Some(batch) = stream.next().await {
@@ -58,6 +45,30 @@ async fn in_as_a_value_knows_three_truths() {
     }
     assert_eq!(run("SELECT 1 IN (SELECT 2), NULL IN (SELECT 1), 1 NOT IN (SELECT NULL)").await, ["false NULL NULL"]);
     assert_eq!(run("SELECT CASE WHEN 3 IN (SELECT 1 UNION ALL SELECT NULL) THEN 'in' ELSE 'not' END").await, ["not"]);
+}
+
+/// What is unknown is not true, whatever stands around it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn not_in_below_other_conditions_knows_null() {
+    let nulls = "SELECT 1 UNION ALL SELECT NULL";
+    for (condition, wanted) in [
+        (format!("k NOT IN ({nulls}) OR v = 'b'"), vec!["b"]),
+        ("k NOT IN (SELECT 1) OR v = 'a'".to_owned(), vec!["a", "b", "c"]),
+        ("k NOT IN (SELECT 1 WHERE false) OR v = 'x'".to_owned(), vec!["a", "b", "c", "d"]),
+        (format!("NOT (k IN ({nulls}) AND v < 'c')"), vec!["c", "d"]),
+        (format!("NOT (k IN ({nulls}) OR v = 'x')"), vec![]),
+        (format!("(k IN ({nulls})) IS NULL"), vec!["b", "c", "d"]),
+        (format!("CASE WHEN k NOT IN ({nulls}) THEN true ELSE v = 'd' END"), vec!["d"]),
+        (format!("k IN ({nulls}) OR v = 'd'"), vec!["a", "d"]),
+        (
+            "k NOT IN (SELECT x FROM VALUES (2, 'b'), (NULL, 'c') AS r(x, y) WHERE y = v) OR v = 'x'".to_owned(),
+            vec!["a", "d"],
+        ),
+        (format!("k NOT IN ({nulls}) AND v > 'a'"), vec![]),
+        ("v > 'a' AND NOT k IN (SELECT 1)".to_owned(), vec!["b", "c"]),
+    ] {
+        assert_eq!(run(&format!("SELECT v FROM {LEFT} WHERE {condition} ORDER BY v")).await, wanted, "{condition}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

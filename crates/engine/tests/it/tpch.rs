@@ -94,7 +94,7 @@ fn table(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_from_iter(columns).unwrap()
 }
 
-fn tables() -> Vec<(&'static str, RecordBatch)> {
+pub(crate) fn tables() -> Vec<(&'static str, RecordBatch)> {
     let mut c = Chance(42);
     let mut all = Vec::new();
     let regions = ["AFRICA", "AMERICA", "ASIA", "EUROPE", "MIDDLE EAST"];
@@ -245,6 +245,13 @@ fn tables() -> Vec<(&'static str, RecordBatch)> {
     all
 }
 
+pub(crate) fn queries() -> Vec<&'static str> {
+    let text = include_str!("../../../../tests/bench/tpch.sql");
+    let queries: Vec<&str> = text.split("\n-- q").skip(1).map(|part| part.split_once('\n').unwrap().1).collect();
+    assert_eq!(queries.len(), 22);
+    queries
+}
+
 /// A row with numbers as doubles and the rest as text.
 #[derive(Debug, Clone, PartialEq, PartialOrd)]
 enum Cell {
@@ -294,9 +301,7 @@ async fn queries_of_tpch_give_what_datafusion_gives() {
         let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]]).unwrap();
         bare.register_table(*name, Arc::new(table)).unwrap();
     }
-    let text = include_str!("../../../../tests/bench/tpch.sql");
-    let queries: Vec<&str> = text.split("\n-- q").skip(1).map(|part| part.split_once('\n').unwrap().1).collect();
-    assert_eq!(queries.len(), 22);
+    let queries = queries();
     let mut empty = Vec::new();
     for (at, sql) in queries.iter().enumerate() {
         let relations: Relations = tables

@@ -10,7 +10,7 @@ use arrow::compute::binary as over_both;
 use arrow::datatypes::{DataType, Decimal128Type, Int64Type, i256};
 use datafusion::logical_expr::Expr;
 
-use super::{Op, each, mismatch, remainder_by_zero};
+use super::{Op, divides_safely, each, mismatch, remainder_by_zero};
 use crate::bind::{Binder, Bound};
 use crate::spark::casts::{Mode, rescale};
 use crate::spark::error::{Result, divide_by_zero, overflow, spark_hint};
@@ -172,6 +172,7 @@ pub(super) fn decimal(binder: &Binder, op: Op, left: Bound, right: Bound, mode: 
     let (Some(a), Some(b)) = (decimal_type_of(&left), decimal_type_of(&right)) else {
         return Err(mismatch(&name, &left.ty, &right.ty));
     };
+    let safe = divides_safely(op, &right.expr, mode);
     let left = binder.cast(left, &DataType::Decimal128(a.0, a.1))?;
     let right = binder.cast(right, &DataType::Decimal128(b.0, b.1))?;
     let ((precision, scale), holds_all) = decimal_result(op, a, b);
@@ -198,7 +199,8 @@ pub(super) fn decimal(binder: &Binder, op: Op, left: Bound, right: Bound, mode: 
     // The result has room for every digit, so nothing can go wrong and nothing is checked.
     let plain = if holds_all { powers } else { None };
     let key = format!("{op:?} {a:?} {b:?} {mode:?}");
-    let expr = kernel::pure(op.sign(), key, ty.clone(), vec![left.expr, right.expr], move |columns, _| {
+    let total = mode == Mode::Try || plain.is_some() && (matches!(op, Op::Add | Op::Subtract | Op::Multiply) || safe);
+    let expr = kernel::pure_if(total, op.sign(), key, ty.clone(), vec![left.expr, right.expr], move |columns, _| {
         if op == Op::Div {
             let out = each::<Decimal128Type, Decimal128Type, Int64Type>(&columns[0], &columns[1], mode, |x, y| {
                 i64::try_from(compute(x, y)?).map_err(|_| overflow("long"))

@@ -282,8 +282,25 @@ fn word_of(ty: &DataType) -> &'static str {
     }
 }
 
+/// Whether the operator gives a value for every row, as long as nothing overflows: it divides by no 0.
+fn divides_safely(op: Op, by: &Expr, mode: Mode) -> bool {
+    if mode == Mode::Try {
+        return true;
+    }
+    let Expr::Literal(by, _) = by else { return false };
+    let zero = ScalarValue::new_zero(&by.data_type()).is_ok_and(|zero| zero == *by);
+    // The least number divided by -1 is one more than the largest.
+    let minus_one = ScalarValue::new_negative_one(&by.data_type()).is_ok_and(|minus_one| minus_one == *by);
+    match op {
+        Op::Divide | Op::Div => !by.is_null() && !zero && !minus_one,
+        Op::Modulo | Op::Pmod => !by.is_null() && !zero,
+        Op::Add | Op::Subtract | Op::Multiply => false,
+    }
+}
+
 fn integers(op: Op, left: Expr, right: Expr, ty: &DataType, mode: Mode) -> Expr {
-    kernel::pure(op.sign(), format!("{op:?} {mode:?}"), ty.clone(), vec![left, right], move |columns, _| {
+    let total = divides_safely(op, &right, mode);
+    kernel::pure_if(total, op.sign(), format!("{op:?} {mode:?}"), ty.clone(), vec![left, right], move |columns, _| {
         let (left, right) = (&columns[0], &columns[1]);
         // Arrow's kernels check a whole column at once.
         let checked = match (mode, op) {
@@ -318,7 +335,8 @@ fn floating(op: Op, left: Expr, right: Expr, ty: &DataType, mode: Mode) -> Expr 
     if let Some(operator) = operator {
         return binary(left, operator, right);
     }
-    kernel::pure(op.sign(), format!("{op:?} {mode:?}"), ty.clone(), vec![left, right], move |columns, _| {
+    let total = divides_safely(op, &right, mode);
+    kernel::pure_if(total, op.sign(), format!("{op:?} {mode:?}"), ty.clone(), vec![left, right], move |columns, _| {
         macro_rules! run {
             ($arrow:ty) => {{
                 let out = each::<$arrow, $arrow, $arrow>(&columns[0], &columns[1], mode, |a, b| {

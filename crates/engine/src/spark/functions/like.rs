@@ -127,7 +127,9 @@ impl Binder {
             let like = Like::new(false, Box::new(value.expr), Box::new(pattern.expr), None, insensitive);
             return Ok(Bound::new(Expr::Like(like), DataType::Boolean, name));
         }
-        let expr = kernel::pure(
+        let total = pattern.as_text().is_some_and(|text| like_regex(text, escape, insensitive).is_ok());
+        let expr = kernel::pure_if(
+            total,
             "like",
             format!("{escape} {insensitive}"),
             DataType::Boolean,
@@ -212,7 +214,8 @@ pub(crate) fn rlike(binder: &Binder, value: Bound, pattern: Bound, function: &st
     let name = format!("{}({}, {})", function, value.name, pattern.name);
     let value = binder.implicit(value, &DataType::Utf8, "RLIKE")?;
     let pattern = binder.implicit(pattern, &DataType::Utf8, "RLIKE")?;
-    let expr = kernel::pure("rlike", "", DataType::Boolean, vec![value.expr, pattern.expr], |columns, _| {
+    let total = pattern.as_text().is_some_and(|text| java_regex(text, "rlike").is_ok());
+    let expr = kernel::pure_if(total, "rlike", "", DataType::Boolean, vec![value.expr, pattern.expr], |columns, _| {
         let (values, patterns) = (columns[0].as_string::<i32>(), columns[1].as_string::<i32>());
         let mut cache = Patterns::default();
         let mut out = Vec::with_capacity(values.len());
