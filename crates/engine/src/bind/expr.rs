@@ -215,6 +215,14 @@ impl Binder {
                 }
                 self.function_call("substring", arguments, cx)
             }
+            // Spark has the characters first here, and the text last in `btrim`.
+            E::Trim { trim_where: None, trim_what: None, expr, trim_characters: Some(texts) } => {
+                let mut arguments = vec![self.expr(expr, cx)?];
+                for text in texts {
+                    arguments.push(self.expr(text, cx)?);
+                }
+                self.function_call("trim", arguments, cx)
+            }
             E::Trim { trim_where, trim_what, expr, trim_characters: None } => {
                 let value = self.expr(expr, cx)?;
                 let (function, side) = match trim_where {

@@ -69,6 +69,12 @@ impl Dialect for SparkSql {
     fn supports_pipe_operator(&self) -> bool {
         true
     }
+    fn supports_comma_separated_trim(&self) -> bool {
+        true
+    }
+    fn supports_struct_literal(&self) -> bool {
+        true
+    }
     fn supports_bitwise_shift_operators(&self) -> bool {
         true
     }

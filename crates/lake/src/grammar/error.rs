@@ -15,6 +15,10 @@ pub enum SyntaxErrorKind {
     TooComplex,
     /// A parameter marker has no value, or a value has no marker.
     Parameter,
+    /// A number with a suffix is not one of the suffix's type.
+    NumberRange,
+    /// There is no type of that name.
+    DataType,
 }
 
 impl SyntaxErrorKind {
@@ -24,6 +28,8 @@ impl SyntaxErrorKind {
             Self::Unsupported => "UNSUPPORTED_FEATURE",
             Self::TooComplex => "STATEMENT_TOO_COMPLEX",
             Self::Parameter => "UNBOUND_SQL_PARAMETER",
+            Self::NumberRange => "INVALID_NUMERIC_LITERAL_RANGE",
+            Self::DataType => "UNSUPPORTED_DATATYPE",
         }
     }
 }
@@ -43,11 +49,13 @@ pub struct SyntaxError {
 }
 
 impl SyntaxError {
-    /// The SQLSTATE: `42601` syntax, `0A000` unsupported feature, `54001` statement too complex, `42P02` parameter.
+    /// The SQLSTATE: `42601` syntax, `0A000` unsupported feature or type, `54001` statement too complex, `42P02` parameter,
+    /// `22003` number out of range.
     pub fn sqlstate(&self) -> &'static str {
         match self.kind {
             SyntaxErrorKind::Syntax => "42601",
-            SyntaxErrorKind::Unsupported => "0A000",
+            SyntaxErrorKind::Unsupported | SyntaxErrorKind::DataType => "0A000",
+            SyntaxErrorKind::NumberRange => "22003",
             SyntaxErrorKind::TooComplex => "54001",
             SyntaxErrorKind::Parameter => "42P02",
         }

@@ -20,7 +20,7 @@ use sqlparser::ast::{
 use super::{
     cursor::{Result, parse_name},
     dialect::call,
-    error::SyntaxError,
+    error::{SyntaxError, SyntaxErrorKind},
     strict::{Visit, refuse},
     types::DataType,
 };
@@ -216,8 +216,10 @@ fn suffixed_number(text: &str, negative: bool) -> Result<Option<Expr>> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let suffix = text[digits.len()..].to_ascii_uppercase();
     let signed = if negative { format!("-{digits}") } else { digits.to_owned() };
-    let out_of_range =
-        |name: &str| SyntaxError::syntax(format!("number {signed}{suffix} is out of the range of {name}"));
+    let out_of_range = |name: &str| {
+        let message = format!("number {signed}{suffix} is out of the range of {name}");
+        SyntaxError::new(SyntaxErrorKind::NumberRange, message)
+    };
     let whole = |low: i64, high: i64, data_type: DataType| {
         let in_range = signed.parse().is_ok_and(|value: i64| (low..=high).contains(&value));
         if !in_range {

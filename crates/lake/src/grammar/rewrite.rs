@@ -1,7 +1,8 @@
 //! What sqlparser's grammar cannot read is given to it in other tokens.
 //!
 //! Nested types after AS and `::` become one quoted word, which `types` reads back; intervals of several units become
-//! one string; the path in COPY INTO's query becomes a name. Each new token keeps the place of those that it replaces.
+//! one string; the path in COPY INTO's query becomes a name; `TABLE t` as a query becomes `SELECT * FROM t`; TRIM(BOTH FROM
+//! x) loses its FROM. Each new token keeps the place of those that it replaces.
 
 use std::ops::Range;
 
@@ -78,6 +79,30 @@ impl Rewriter {
             self.put(Token::make_word(&data_type.to_string(), Some('`')), next..next + length);
             return Ok(next + length);
         }
+        if self.is(position, "TABLE") && self.query_begins(position) && matches!(self.token(next), Token::Word(_)) {
+            for token in [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")] {
+                self.put(token, position..next);
+            }
+            return Ok(next);
+        }
+        if let Token::Word(word) = self.token(position)
+            && self.is(position, "STRUCT")
+            && !matches!(self.token(next), Token::LParen | Token::Lt)
+        {
+            // A name like any other.
+            self.put(Token::make_word(&word.value.clone(), Some('`')), position..next);
+            return Ok(next);
+        }
+        let side = ["BOTH", "LEADING", "TRAILING"].iter().any(|side| self.is(position, side));
+        if side
+            && self.is(next, "FROM")
+            && position > 1
+            && *self.token(position - 1) == Token::LParen
+            && self.is(position - 2, "TRIM")
+        {
+            self.copy(position);
+            return Ok(next + 1);
+        }
         if self.is(position, "TIMESTAMP_LTZ") && self.is_string(next) {
             self.put(Token::make_word("TIMESTAMP", None), position..next);
             return Ok(next);
@@ -110,6 +135,15 @@ impl Rewriter {
         }
         self.copy(position);
         Ok(next)
+    }
+
+    /// Whether a query may begin here: at the start, in parentheses, after a set operator or EXPLAIN.
+    fn query_begins(&self, position: usize) -> bool {
+        const BEFORE: &[&str] = &["UNION", "EXCEPT", "MINUS", "INTERSECT", "ALL", "DISTINCT", "EXPLAIN", "EXTENDED"];
+        match position.checked_sub(1) {
+            None => true,
+            Some(before) => *self.token(before) == Token::LParen || BEFORE.iter().any(|word| self.is(before, word)),
+        }
     }
 
     /// Where a list of at least two `value unit` ends; `from` itself if there is none.

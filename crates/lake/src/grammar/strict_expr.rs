@@ -111,8 +111,10 @@ impl Strict<'_> {
                 self.boxed(substring_for)
             }
             Expr::Trim { trim_where: _, trim_what, expr, trim_characters } => {
-                absent(trim_characters.is_some(), "TRIM with a comma", "write TRIM(BOTH characters FROM text)")?;
+                let texts = trim_characters.as_mut().map_or(&mut [][..], Vec::as_mut_slice);
+                absent(texts.len() > 1, "TRIM of three arguments", "write TRIM(BOTH characters FROM text)")?;
                 self.boxed(trim_what)?;
+                texts.iter_mut().try_for_each(|text| self.expr(text))?;
                 self.expr(expr)
             }
             Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
@@ -133,6 +135,12 @@ impl Strict<'_> {
                 sets.iter_mut().try_for_each(|set| self.exprs(set))
             }
             Expr::Tuple(parts) => self.exprs(parts),
+            Expr::Struct { values, fields } if fields.is_empty() => {
+                values.iter_mut().try_for_each(|value| match value {
+                    Expr::Named { expr, name: _ } => self.expr(expr),
+                    value => self.expr(value),
+                })
+            }
             Expr::Interval(interval) => self.interval(interval),
             Expr::Lambda(lambda) => self.lambda(lambda),
             other => refused(other),
@@ -340,7 +348,10 @@ fn refused(expr: &Expr) -> Result<()> {
         Expr::InUnnest { .. } => ("IN UNNEST", "use array_contains(array, value)"),
         Expr::SimilarTo { .. } => ("SIMILAR TO", "write RLIKE"),
         Expr::AnyOp { .. } => ("a comparison with ANY or SOME", "write IN or EXISTS"),
-        Expr::AllOp { .. } => ("a comparison with ALL", "compare with max(…) or min(…)"),
+        Expr::AllOp { .. } => {
+            let error = SyntaxError::syntax("syntax error at or near 'ALL': expected an expression");
+            return Err(error.with_hint("compare with max(…) or min(…)"));
+        }
         Expr::Convert { .. } => ("CONVERT", "write CAST"),
         Expr::AtTimeZone { .. } => ("AT TIME ZONE", "use from_utc_timestamp or convert_timezone"),
         Expr::Collate { .. } => ("COLLATE", "compare with lower(…)"),

@@ -79,7 +79,11 @@ fn every_refused_feature_in_the_list_says_what_to_do_and_where_it_stands() {
     for (_, sql) in listed() {
         let Err(error) = parse(sql) else { continue };
         assert!(error.line >= 1 && error.column >= 1, "{sql}: {error}");
-        let code = if error.kind == SyntaxErrorKind::Unsupported { "0A000" } else { "42601" };
+        let code = match error.kind {
+            SyntaxErrorKind::Unsupported | SyntaxErrorKind::DataType => "0A000",
+            SyntaxErrorKind::NumberRange => "22003",
+            _ => "42601",
+        };
         assert_eq!(error.sqlstate(), code, "{sql}: {error}");
         if error.kind == SyntaxErrorKind::Unsupported {
             assert!(error.hint.is_some_and(|hint| !hint.is_empty()), "{sql}");

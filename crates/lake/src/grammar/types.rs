@@ -14,7 +14,7 @@ use sqlparser::{
 };
 
 use super::{
-    error::SyntaxError,
+    error::{SyntaxError, SyntaxErrorKind},
     statement::quote_if_needed,
     tokens::{Tokens, tokenize, too_complex},
 };
@@ -221,7 +221,7 @@ fn struct_field_to_ast(field: &StructField) -> Result<ast::StructField, SyntaxEr
 }
 
 fn unknown_type(name: impl fmt::Display) -> SyntaxError {
-    SyntaxError::unsupported(format!("data type {name}"), KNOWN_TYPES)
+    SyntaxError::new(SyntaxErrorKind::DataType, format!("data type {name} is not supported")).with_hint(KNOWN_TYPES)
 }
 
 const KNOWN_TYPES: &str = "types are BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, FLOAT, DOUBLE, DECIMAL(p,s), STRING, CHAR(n), \
