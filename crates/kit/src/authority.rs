@@ -132,7 +132,9 @@ impl Authority {
         if word.contains('\0') {
             return Ok(None);
         }
-        let Some(row) = self.db.read(&system()).row(finder.sql, params![word]).await? else { return Ok(None) };
+        let Some(row) = self.db.read(&system()).row(finder.sql, params![(finder.key)(word)]).await? else {
+            return Ok(None);
+        };
         let id = row.securable(0)?;
         if part {
             let mut parts = self.parts.write().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -66,6 +66,18 @@ pub const MORE: &[(&str, &str, &str)] = &[
         "a logged model in it, with a tag `color` and a file `MLmodel`",
         "m-feed0123feed0123feed0123feed0123",
     ),
+    (
+        "model",
+        "a registered model in the schema, with tags `color`, the alias `champion`, a version 1 with the file `MLmodel`, and a \
+         version 2 whose files are to come",
+        "delays",
+    ),
+    ("model_upload", "the secret of an address to send a file of version 2 to", "a1d0c6e85f3b4c72a1d0c6e85f3b4c72"),
+    (
+        "model_download",
+        "the secret of an address to fetch a file of version 1 from",
+        "b2e1d7f96a4c5d83b2e1d7f96a4c5d83",
+    ),
     ("link_expires", "when that link expires, in seconds since 1970", "1799999999"),
 ];
 

@@ -101,6 +101,8 @@ actions! {
         CreateTable = "create_table": Rule::Holds(Privilege::CreateTable);
         /// Make a volume in it.
         CreateVolume = "create_volume": Rule::Holds(Privilege::CreateVolume);
+        /// Register a model in it.
+        CreateModel = "create_model": Rule::Holds(Privilege::CreateModel);
         /// Alter, drop, transfer, grant.
         Manage = "manage": Rule::Manages;
     }
@@ -124,6 +126,18 @@ actions! {
         /// Write and delete its files.
         Write = "write": Rule::Holds(Privilege::WriteVolume);
         /// Alter, drop, transfer, grant.
+        Manage = "manage": Rule::Manages;
+    }
+    models on Model {
+        /// See that it is there, its versions and aliases.
+        ReadMetadata = "read_metadata": Rule::Visible;
+        /// Load it: read the files of its versions.
+        Execute = "execute": Rule::Holds(Privilege::Execute);
+        /// Make a version, and write its files until it is ready.
+        CreateVersion = "create_version": Rule::Holds(Privilege::CreateModelVersion);
+        /// Set and delete tags, of it and of its versions.
+        Tag = "tag": Rule::Holds(Privilege::ApplyTag);
+        /// Alter, drop, transfer, grant; move aliases; change and delete versions.
         Manage = "manage": Rule::Manages;
     }
     warehouses on Warehouse {

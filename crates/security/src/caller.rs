@@ -106,6 +106,7 @@ pub fn not_found(about: &Reference) -> Problem {
         Kind::Table => "TABLE_DOES_NOT_EXIST",
         Kind::Volume => "VOLUME_DOES_NOT_EXIST",
         Kind::Metastore
+        | Kind::Model
         | Kind::Warehouse
         | Kind::SecretScope
         | Kind::Experiment

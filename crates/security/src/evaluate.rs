@@ -96,6 +96,7 @@ impl Missing {
         let privilege = self.privilege?;
         let on = match self.kind {
             Kind::Metastore => "METASTORE".to_owned(),
+            Kind::Model => format!("MODEL {}", self.on.quoted()),
             kind => format!("{} {}", kind.word().to_uppercase(), self.on.quoted()),
         };
         Some(format!("GRANT {privilege} ON {on} TO `{to}`"))
@@ -265,6 +266,7 @@ fn missing_gates(facts: &Facts, from: usize) -> Result<Vec<Because>, Vec<Missing
             Kind::Metastore
             | Kind::Table
             | Kind::Volume
+            | Kind::Model
             | Kind::Warehouse
             | Kind::SecretScope
             | Kind::Experiment

@@ -34,8 +34,8 @@ macro_rules! privileges {
 }
 
 privileges! {
-    AllPrivileges = "ALL PRIVILEGES" on Catalog | Schema | Table | Volume;
-    Manage = "MANAGE" on Catalog | Schema | Table | Volume;
+    AllPrivileges = "ALL PRIVILEGES" on Catalog | Schema | Table | Volume | Model;
+    Manage = "MANAGE" on Catalog | Schema | Table | Volume | Model;
     Browse = "BROWSE" on Catalog;
     UseCatalog = "USE CATALOG" on Catalog;
     UseSchema = "USE SCHEMA" on Catalog | Schema;
@@ -49,8 +49,9 @@ privileges! {
     Modify = "MODIFY" on Catalog | Schema | Table;
     ReadVolume = "READ VOLUME" on Catalog | Schema | Volume;
     WriteVolume = "WRITE VOLUME" on Catalog | Schema | Volume;
-    Execute = "EXECUTE" on Catalog | Schema;
-    ApplyTag = "APPLY TAG" on Catalog | Schema | Table | Volume;
+    Execute = "EXECUTE" on Catalog | Schema | Model;
+    CreateModelVersion = "CREATE MODEL VERSION" on Catalog | Schema | Model;
+    ApplyTag = "APPLY TAG" on Catalog | Schema | Table | Volume | Model;
     ExternalUseSchema = "EXTERNAL USE SCHEMA" on Catalog | Schema;
     CanView = "CAN_VIEW" on Warehouse;
     CanUse = "CAN_USE" on Warehouse;

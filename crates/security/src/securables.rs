@@ -20,6 +20,8 @@ pub enum Kind {
     Table,
     /// A volume of files.
     Volume,
+    /// A registered model, with its versions.
+    Model,
     /// An SQL warehouse.
     Warehouse,
     /// A scope of secrets.
@@ -36,12 +38,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind that objects with grants have.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Metastore,
         Kind::Catalog,
         Kind::Schema,
         Kind::Table,
         Kind::Volume,
+        Kind::Model,
         Kind::Warehouse,
         Kind::SecretScope,
         Kind::Experiment,
@@ -55,6 +58,7 @@ impl Kind {
             Kind::Schema => "schema",
             Kind::Table => "table",
             Kind::Volume => "volume",
+            Kind::Model => "registered_model",
             Kind::Warehouse => "warehouse",
             Kind::SecretScope => "secret_scope",
             Kind::Experiment => "experiment",
@@ -70,6 +74,8 @@ impl Kind {
         match word.as_str() {
             "view" | "materialized_view" | "streaming_table" => Some(Kind::Table),
             "database" => Some(Kind::Schema),
+            // Databricks takes models for functions.
+            "model" | "function" => Some(Kind::Model),
             "warehouses" => Some(Kind::Warehouse),
             "experiments" => Some(Kind::Experiment),
             _ => Kind::ALL.into_iter().find(|kind| kind.word() == word),
@@ -82,7 +88,7 @@ impl Kind {
             Kind::Metastore | Kind::Any => 0,
             Kind::Catalog | Kind::Warehouse | Kind::SecretScope | Kind::Experiment | Kind::Run | Kind::LoggedModel => 1,
             Kind::Schema => 2,
-            Kind::Table | Kind::Volume => 3,
+            Kind::Table | Kind::Volume | Kind::Model => 3,
         }
     }
 
@@ -101,7 +107,7 @@ impl Kind {
             Kind::Catalog | Kind::Warehouse | Kind::SecretScope | Kind::Experiment => Some(Kind::Metastore),
             Kind::Run | Kind::LoggedModel => Some(Kind::Experiment),
             Kind::Schema => Some(Kind::Catalog),
-            Kind::Table | Kind::Volume => Some(Kind::Schema),
+            Kind::Table | Kind::Volume | Kind::Model => Some(Kind::Schema),
         }
     }
 }
@@ -130,7 +136,7 @@ pub mod kinds {
             impl Securable for $name { const KIND: Kind = Kind::$name; }
         )*};
     }
-    kinds!(Metastore, Catalog, Schema, Table, Volume, Warehouse, SecretScope, Experiment, Run, LoggedModel, Any);
+    kinds!(Metastore, Catalog, Schema, Table, Volume, Model, Warehouse, SecretScope, Experiment, Run, LoggedModel, Any);
 }
 
 /// How a component finds the governed object behind a word that is neither its name nor its id: a run's id, a title. Each is
@@ -141,6 +147,8 @@ pub struct Finder {
     pub kind: Kind,
     /// Reads the object's id for the word `$1`. For a part of an object this never changes.
     pub sql: &'static str,
+    /// What `$1` is of the word as it was written: the word itself, or as it is compared.
+    pub key: fn(&str) -> String,
     /// What is said of a word that finds nothing; `{}` is the word.
     pub missing: &'static str,
 }

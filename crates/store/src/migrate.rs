@@ -25,6 +25,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("authorization", include_str!("../migrations/0006_authorization.sql")),
     ("tracking", include_str!("../migrations/0007_tracking.sql")),
     ("logged_models", include_str!("../migrations/0008_logged_models.sql")),
+    ("registry", include_str!("../migrations/0009_registry.sql")),
 ];
 
 /// The newest migration's number: what a database of this version is at.

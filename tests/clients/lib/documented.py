@@ -68,6 +68,21 @@ class Objects:
         run = admin("POST", f"{mlflow}/runs/create", {"experiment_id": experiment, "tags": color})["run"]["info"]["run_id"]
         admin("POST", f"{mlflow}/runs/log-metric", {"run_id": run, "key": "accuracy", "value": 0.5, "timestamp": 1})
         admin("PUT", f"/api/2.0/mlflow-artifacts/artifacts/{experiment}/{run}/artifacts/notes.txt", data=b"notes")
+        logged = {"experiment_id": experiment, "name": "logged", "tags": color}
+        logged = admin("POST", f"{mlflow}/logged-models", logged)["model"]["info"]["model_id"]
+        folder = f"{experiment}/models/{logged}/artifacts"
+        admin("PUT", f"/api/2.0/mlflow-artifacts/artifacts/{folder}/MLmodel", data=b"flavors: {}")
+        model, registry = f"{values['model']}{n}", f"{mlflow}/unity-catalog"
+        named = {"name": f"{catalog}.{schema}.{model}"}
+        admin("POST", f"{registry}/registered-models/create", {**named, "tags": color})
+        for _ in range(2):
+            admin("POST", f"{registry}/model-versions/create", {**named, "source": "s3://somewhere/model", "tags": color})
+        versions = f"/Models/{catalog}/{schema}/{model}"
+        admin("PUT", f"/api/2.0/fs/files{versions}/1/MLmodel", data=b"flavors: {}")
+        admin("POST", f"{registry}/model-versions/finalize", {**named, "version": "1"})
+        admin("POST", f"{registry}/registered-models/alias", {**named, "alias": "champion", "version": "1"})
+        sent = admin("POST", "/api/2.0/fs/create-upload-url", {"path": f"{versions}/2/file_new.txt"})["url"]
+        fetched = admin("POST", "/api/2.0/fs/create-download-url", {"path": f"{versions}/1/MLmodel"})["url"]
         deleted = admin("POST", f"{mlflow}/experiments/create", {"name": f"deleted-{name}"})["experiment_id"]
         admin("POST", f"{mlflow}/experiments/delete", {"experiment_id": deleted})
         levels = {"access_control_list": [{"user_name": person_name, "permission_level": "CAN_EDIT"}]}
@@ -104,15 +119,20 @@ class Objects:
             "experiment_name": name,
             "deleted_experiment": deleted,
             "run": run,
+            "logged_model": logged,
+            "model": model,
+            "model_upload": sent.rsplit("/", 1)[1],
+            "model_download": fetched.rsplit("/", 1)[1],
         }
         assert set(self.places) == set(values), "the document speaks of other objects"
         self._texts = {values[name]: self.places[name] for name in values} | {"_new": f"_new{n}"}
         self._pattern = re.compile("|".join(sorted(map(re.escape, self._texts), key=len, reverse=True)))
         for kind, name, words in (
             ("catalog", catalog, ["USE_CATALOG", "CREATE_SCHEMA"]),
-            ("schema", f"{catalog}.{schema}", ["USE_SCHEMA", "CREATE_VOLUME"]),
+            ("schema", f"{catalog}.{schema}", ["USE_SCHEMA", "CREATE_VOLUME", "CREATE_MODEL"]),
             ("table", f"{catalog}.{schema}.{table}", ["SELECT"]),
             ("volume", f"{catalog}.{schema}.{volume}", ["READ_VOLUME", "WRITE_VOLUME"]),
+            ("registered_model", f"{catalog}.{schema}.{model}", ["EXECUTE", "CREATE_MODEL_VERSION", "APPLY_TAG"]),
         ):
             change = {"changes": [{"principal": person_name, "add": words}]}
             admin("PATCH", f"{unity}/permissions/{kind}/{name}", change)

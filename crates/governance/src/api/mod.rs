@@ -5,7 +5,7 @@
 
 mod explain;
 pub mod files;
-mod unity;
+pub mod unity;
 
 use crannog_kit::Registry;
 

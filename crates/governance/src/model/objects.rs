@@ -1,4 +1,4 @@
-//! Catalogs, schemas, tables and volumes as this program keeps them. How they look on a wire is for `api`.
+//! Catalogs, schemas, tables, volumes and models as this program keeps them. How they look on a wire is for `api`.
 
 use std::collections::BTreeMap;
 
@@ -113,7 +113,14 @@ pub struct Volume {
     pub location: String,
 }
 
-/// A change of a catalog, a schema, a table or a volume; what is `None` stays.
+/// A registered model. Its versions, aliases and tags are `tracking`'s.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// What it has as an object.
+    pub object: Object,
+}
+
+/// A change of a catalog, a schema, a table, a volume or a model; what is `None` stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// Its new last part.

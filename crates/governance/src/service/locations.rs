@@ -182,7 +182,9 @@ pub(crate) async fn drop_below(tx: &mut Tx, container: SecurableId) -> Result<Ve
         {
             intents.push(open_intent(tx, "delete_files", &location).await?);
         }
-        tx.run("DELETE FROM securable WHERE id = $1", params![row.securable(0)?]).await?;
+        let id = row.securable(0)?;
+        super::models::drop_files(tx, id).await?;
+        tx.run("DELETE FROM securable WHERE id = $1", params![id]).await?;
     }
     Ok(intents)
 }

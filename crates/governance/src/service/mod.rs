@@ -7,6 +7,7 @@ pub mod files;
 pub mod grants;
 pub mod locations;
 pub mod metastore;
+pub mod models;
 pub mod reconcile;
 pub mod schemas;
 pub mod table_logs;

@@ -122,6 +122,7 @@ pub(crate) fn taken(kind: Kind, name: &FullName) -> Problem {
         Kind::Table => "TABLE_ALREADY_EXISTS",
         Kind::Volume => "VOLUME_ALREADY_EXISTS",
         Kind::Metastore
+        | Kind::Model
         | Kind::Warehouse
         | Kind::SecretScope
         | Kind::Experiment
@@ -152,7 +153,7 @@ pub(crate) async fn rename(tx: &mut Tx, id: SecurableId, kind: Kind, old: &FullN
         // by bytes. Secret scopes may have dots in their names and lie below nothing.
         tx.run(
             "UPDATE securable SET path = $1 || substr(path, CAST($2 AS integer)) \
-             WHERE kind IN ('schema', 'table', 'volume') AND path > $3 AND path < $4",
+             WHERE kind IN ('schema', 'table', 'volume', 'registered_model') AND path > $3 AND path < $4",
             params![
                 new_path.clone(),
                 i64::try_from(old_path.chars().count()).unwrap_or(i64::MAX) + 1,

@@ -374,7 +374,6 @@ async fn what_clients_ask_in_passing_is_answered() {
         assert_eq!(namespace["namespace"]["value"], "main");
         let functions = world.get("admin", &format!("{UC}/functions?catalog_name=main&schema_name=flights")).await.ok();
         assert_eq!(functions["functions"], json!([]));
-        assert_eq!(world.get("admin", &format!("{UC}/models")).await.ok()["registered_models"], json!([]));
         let unknown = world.get("admin", &format!("{UC}/no-such-thing")).await;
         assert_eq!((unknown.status, unknown.error_code().as_str()), (404, "ENDPOINT_NOT_FOUND"));
         world.stop().await;

@@ -16,16 +16,16 @@ struct Role {
     granted: &'static [(Kind, &'static [Privilege])],
 }
 
-use Kind::{Any, Catalog, Metastore, Schema, SecretScope, Volume, Warehouse};
+use Kind::{Any, Catalog, Metastore, Model, Schema, SecretScope, Volume, Warehouse};
 use Privilege::{
-    AllPrivileges, Browse, CanUse, CreateTable, CreateVolume, Manage, Modify, ReadVolume, SecretRead, Select,
-    UseCatalog, UseSchema, WriteVolume,
+    AllPrivileges, Browse, CanUse, CreateModel, CreateModelVersion, CreateTable, CreateVolume, Execute, Manage, Modify,
+    ReadVolume, SecretRead, Select, UseCatalog, UseSchema, WriteVolume,
 };
 
 const GATES: (Kind, &[Privilege]) = (Catalog, &[UseCatalog, UseSchema]);
 /// Reading, as each kind calls it.
-const READ: (Kind, &[Privilege]) = (Any, &[Select, ReadVolume, CanUse, SecretRead]);
-const WRITE: (Kind, &[Privilege]) = (Any, &[Select, Modify, ReadVolume, WriteVolume]);
+const READ: (Kind, &[Privilege]) = (Any, &[Select, ReadVolume, Execute, CanUse, SecretRead]);
+const WRITE: (Kind, &[Privilege]) = (Any, &[Select, Modify, ReadVolume, WriteVolume, Execute, CreateModelVersion]);
 
 const ROLES: [Role; 17] = [
     Role { name: "admin", owns: &[Metastore], granted: &[] },
@@ -39,7 +39,7 @@ const ROLES: [Role; 17] = [
     Role { name: "read", owns: &[], granted: &[READ] },
     Role { name: "write+USE", owns: &[], granted: &[GATES, WRITE] },
     Role { name: "USE", owns: &[], granted: &[GATES] },
-    Role { name: "CREATE+USE", owns: &[], granted: &[GATES, (Schema, &[CreateTable, CreateVolume])] },
+    Role { name: "CREATE+USE", owns: &[], granted: &[GATES, (Schema, &[CreateTable, CreateVolume, CreateModel])] },
     Role { name: "MANAGE", owns: &[], granted: &[(Catalog, &[Manage])] },
     Role { name: "MANAGE+USE", owns: &[], granted: &[GATES, (Catalog, &[Manage])] },
     Role { name: "ALL on cat.", owns: &[], granted: &[(Catalog, &[AllPrivileges])] },
@@ -87,8 +87,8 @@ fn matrix() -> String {
     let mut text = String::from(
         "# Who may do what. yes: allowed; 403: denied, and told what is missing; 404: not told that it is there.\n\
          # A role owns or was granted just what its name says: `cat.` catalog, `sch.` schema, `obj.` the object itself;\n\
-         # USE: USE CATALOG and USE SCHEMA on the catalog; read: SELECT, READ VOLUME, CAN_USE or READ on the object;\n\
-         # write: SELECT and MODIFY, or READ VOLUME and WRITE VOLUME; MANAGE, BROWSE and ALL PRIVILEGES on the catalog.\n\n",
+         # USE: USE CATALOG and USE SCHEMA on the catalog; read: SELECT, READ VOLUME, EXECUTE, CAN_USE or READ on the object;\n\
+         # write: SELECT and MODIFY, READ VOLUME and WRITE VOLUME, or EXECUTE and CREATE MODEL VERSION; MANAGE, BROWSE and ALL PRIVILEGES on the catalog.\n\n",
     );
     let width = |role: &Role| role.name.len().max(4);
     let _ = write!(text, "{:38}", "action");
@@ -98,7 +98,7 @@ fn matrix() -> String {
     text.push('\n');
     for row in actions::ALL {
         let kinds: &[Kind] = if row.on == Any {
-            &[Metastore, Catalog, Schema, Kind::Table, Volume, Warehouse, SecretScope]
+            &[Metastore, Catalog, Schema, Kind::Table, Volume, Model, Warehouse, SecretScope]
         } else {
             &[row.on]
         };

@@ -59,7 +59,7 @@ const PRINCIPALS: [i64; 6] = [1, 2, 10, 11, 12, 13];
 const GROUPS: [i64; 4] = [10, 11, 12, 13];
 
 /// The objects of every world: indices are places in `World::objects`.
-const LAYOUT: [(Kind, Option<usize>); 10] = [
+const LAYOUT: [(Kind, Option<usize>); 11] = [
     (Kind::Metastore, None),
     (Kind::Catalog, Some(0)),
     (Kind::Schema, Some(1)),
@@ -70,6 +70,7 @@ const LAYOUT: [(Kind, Option<usize>); 10] = [
     (Kind::Warehouse, Some(0)),
     (Kind::SecretScope, Some(0)),
     (Kind::Experiment, Some(0)),
+    (Kind::Model, Some(2)),
 ];
 
 fn world(random: &mut Random) -> World {

@@ -5,5 +5,6 @@ pub mod experiments;
 pub mod limits;
 pub mod logged_models;
 pub mod points;
+pub mod registry;
 pub mod runs;
 pub mod search;

@@ -132,6 +132,23 @@ impl Artifacts {
         let id = part_of(permit)?;
         // Before the body is read: nobody wants to send a gigabyte to learn this.
         A::On::check(&self.db, permit, &id).await?;
+        let (hash, size) = self.receive(permit, lease, body).await?;
+        for run in 1.. {
+            match self.note(permit, &id, path, &hash, size).await {
+                Err(problem) if run < RUNS && problem.vendor_reason() == Some("SERIALIZATION_FAILURE") => {}
+                outcome => return outcome,
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a content under its hash; gives the hash and the size. The lease is asked for once more when all of it was received.
+    pub(crate) async fn receive(
+        &self,
+        permit: &dyn Evidence,
+        lease: &Lease,
+        body: ByteStream,
+    ) -> Result<(String, i64)> {
         let folder = self.folder(permit, Access::ReadWrite)?;
         let hashed = Arc::new(Mutex::new((Sha256::new(), 0_i64)));
         let hashing = Arc::clone(&hashed);
@@ -147,38 +164,14 @@ impl Artifacts {
         };
         lease.renew().await?;
         received.publish(&hash).await?;
-        for run in 1.. {
-            match self.note(permit, &id, path, &hash, size).await {
-                Err(problem) if run < RUNS && problem.vendor_reason() == Some("SERIALIZATION_FAILURE") => {}
-                outcome => return outcome,
-            }
-        }
-        Ok(())
+        Ok((hash, size))
     }
 
     async fn note<A: Writes>(&self, permit: &Permit<A>, id: &str, path: &str, hash: &str, size: i64) -> Result<()> {
         let about = Audit::of("mlflowAcledArtifact", "writeArtifact").with(A::On::ID, id).with("artifactPath", path);
         let mut tx = self.db.write(permit, about.with("size", size)).await?;
         A::On::active(&mut tx, id).await?;
-        let above: Vec<&str> = path.match_indices('/').map(|(at, _)| &path[..at]).collect();
-        for folder in above {
-            let file = "SELECT 1 FROM artifact WHERE root = $1 AND path = $2";
-            if tx.row(file, params![root::<A>(id), folder]).await?.is_some() {
-                return Err(Problem::invalid(format!("'{folder}' is a file, so nothing can be in it")));
-            }
-        }
-        let below = "SELECT 1 FROM artifact WHERE root = $1 AND path >= $2 AND path < $3 LIMIT 1";
-        if tx.row(below, params![root::<A>(id), format!("{path}/"), format!("{path}0")]).await?.is_some() {
-            return Err(Problem::invalid(format!("'{path}' is a folder")));
-        }
-        let now = tx.now();
-        tx.run(
-            "INSERT INTO artifact (root, path, hash, size, written_at) VALUES ($1, $2, $3, $4, $5) \
-             ON CONFLICT (root, path) DO UPDATE SET hash = excluded.hash, size = excluded.size, \
-             written_at = excluded.written_at",
-            params![root::<A>(id), path, hash, size, now],
-        )
-        .await?;
+        put_row(&mut tx, &root::<A>(id), path, hash, size).await?;
         Ok(tx.commit().await?)
     }
 
@@ -187,9 +180,18 @@ impl Artifacts {
     /// # Errors
     /// When there is no such file.
     pub async fn find<A: Reads>(&self, permit: &Permit<A>, path: &str) -> Result<(Folder, String, Micros)> {
-        let id = part_of(permit)?;
+        self.find_in(permit, &root::<A>(&part_of(permit)?), path).await
+    }
+
+    /// The same of a root.
+    pub(crate) async fn find_in(
+        &self,
+        permit: &dyn Evidence,
+        root: &str,
+        path: &str,
+    ) -> Result<(Folder, String, Micros)> {
         let one = "SELECT hash, written_at FROM artifact WHERE root = $1 AND path = $2";
-        let row = self.db.read(permit).row(one, params![root::<A>(&id), path]).await?;
+        let row = self.db.read(permit).row(one, params![root, path]).await?;
         let row = row.ok_or_else(|| missing(path))?;
         Ok((self.folder(permit, Access::Read)?, row.text(0)?, row.micros(1)?))
     }
@@ -204,14 +206,18 @@ impl Artifacts {
 
     /// What is directly in a folder, by name; nothing for a file.
     pub async fn list<A: Reads>(&self, permit: &Permit<A>, path: &str) -> Result<Vec<Artifact>> {
-        let id = part_of(permit)?;
+        self.list_in(permit, &root::<A>(&part_of(permit)?), path).await
+    }
+
+    /// The same of a root.
+    pub(crate) async fn list_in(&self, permit: &dyn Evidence, root: &str, path: &str) -> Result<Vec<Artifact>> {
         // Everything below a folder: its name and a slash, up to that with the character after the slash.
         let (from, to) = match path {
             "" => (String::new(), String::from("\u{10ffff}")),
             path => (format!("{path}/"), format!("{path}0")),
         };
         let below = "SELECT path, size FROM artifact WHERE root = $1 AND path >= $2 AND path < $3 ORDER BY path";
-        let rows = self.db.read(permit).rows(below, params![root::<A>(&id), from.as_str(), to]).await?;
+        let rows = self.db.read(permit).rows(below, params![root, from.as_str(), to]).await?;
         let mut found: Vec<Artifact> = Vec::new();
         for row in rows {
             let (full, size) = (row.text(0)?, row.int(1)?);
@@ -247,6 +253,33 @@ impl Artifacts {
         }
         Ok(tx.commit().await?)
     }
+}
+
+/// Says that a file of a root has a content, in place of one of the same name.
+///
+/// # Errors
+/// When a folder has the name, or a file that of a folder on the way.
+pub(crate) async fn put_row(tx: &mut Tx, root: &str, path: &str, hash: &str, size: i64) -> Result<()> {
+    let above: Vec<&str> = path.match_indices('/').map(|(at, _)| &path[..at]).collect();
+    for folder in above {
+        let file = "SELECT 1 FROM artifact WHERE root = $1 AND path = $2";
+        if tx.row(file, params![root, folder]).await?.is_some() {
+            return Err(Problem::invalid(format!("'{folder}' is a file, so nothing can be in it")));
+        }
+    }
+    let below = "SELECT 1 FROM artifact WHERE root = $1 AND path >= $2 AND path < $3 LIMIT 1";
+    if tx.row(below, params![root, format!("{path}/"), format!("{path}0")]).await?.is_some() {
+        return Err(Problem::invalid(format!("'{path}' is a folder")));
+    }
+    let now = tx.now();
+    tx.run(
+        "INSERT INTO artifact (root, path, hash, size, written_at) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (root, path) DO UPDATE SET hash = excluded.hash, size = excluded.size, \
+         written_at = excluded.written_at",
+        params![root, path, hash, size, now],
+    )
+    .await?;
+    Ok(())
 }
 
 /// The answer about a file that is not there.

@@ -20,6 +20,7 @@ use crate::sql::search_runs::distinct;
 pub static BY_NAME: crannog_security::Finder = crannog_security::Finder {
     kind: Kind::Experiment,
     sql: "SELECT securable FROM experiment WHERE name = $1",
+    key: str::to_owned,
     missing: "Could not find experiment with name '{}'",
 };
 

@@ -22,6 +22,7 @@ use crate::sql::search_logged_models::{ModelSearch, search_logged_models};
 pub static OF_MODEL: crannog_security::Finder = crannog_security::Finder {
     kind: Kind::LoggedModel,
     sql: "SELECT e.securable FROM logged_model m JOIN experiment e ON e.id = m.experiment WHERE m.model_id = $1",
+    key: str::to_owned,
     missing: "Logged model with ID '{}' not found.",
 };
 

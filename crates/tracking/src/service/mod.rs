@@ -7,6 +7,7 @@ pub mod inputs;
 pub mod logged_models;
 pub mod logging;
 pub mod pages;
+pub mod registry;
 pub mod runs;
 mod touched;
 

@@ -21,6 +21,7 @@ use crate::sql::search_runs::{RunSearch, search_runs};
 pub static OF_RUN: crannog_security::Finder = crannog_security::Finder {
     kind: Kind::Run,
     sql: "SELECT e.securable FROM run r JOIN experiment e ON e.id = r.experiment WHERE r.run_id = $1",
+    key: str::to_owned,
     missing: "Run with id={} not found",
 };
 

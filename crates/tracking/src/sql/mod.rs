@@ -5,6 +5,7 @@ mod keyset;
 mod rows;
 pub mod search_experiments;
 pub mod search_logged_models;
+pub mod search_registry;
 pub mod search_runs;
 
 pub(crate) use rows::Rows;

@@ -5,6 +5,8 @@ mod logged_models;
 #[cfg(test)]
 mod logging;
 #[cfg(test)]
+mod registry;
+#[cfg(test)]
 mod search;
 #[cfg(test)]
 mod searched;

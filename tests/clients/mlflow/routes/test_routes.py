@@ -16,7 +16,7 @@ from mlflows import environment, quiet
 
 HERE = Path(__file__).resolve().parent
 LIST = HERE / "routes.txt"
-MOST_MISSING = 53  # may only be lowered
+MOST_MISSING = 8  # may only be lowered
 
 # Groups of routes, by a part of their path, that are not served, and why.
 REFUSED = {

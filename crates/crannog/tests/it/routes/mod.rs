@@ -160,6 +160,7 @@ impl Run {
             "volume",
             "volume_id",
             "volume_url",
+            "model",
             "warehouse",
             "scope",
             "user",
@@ -171,12 +172,12 @@ impl Run {
             "token",
             "statement",
         ];
-        const LEAVES: &[&str] = &["table", "table_id", "volume", "volume_id", "volume_url"];
+        const LEAVES: &[&str] = &["table", "table_id", "volume", "volume_id", "volume_url", "model"];
         let stranger = self.world.stranger.clone();
         self.alike(operation, objects, &objects.missing(ALL), &stranger).await;
         // The same inside a schema whose gates are open.
         let gates: Vec<Grant> = grants.iter().filter(|grant| is_gate(**grant)).copied().collect();
-        if grants.iter().any(|grant| matches!(grant, Grant::On("table" | "volume", _))) {
+        if grants.iter().any(|grant| matches!(grant, Grant::On("table" | "volume" | "registered_model", _))) {
             for gate in &gates {
                 self.world.grant(*gate, objects, &stranger, true).await;
             }
@@ -277,6 +278,7 @@ impl Run {
             Some("schemas") => ("schema", objects.fill("analytics.sales")),
             Some("tables") => ("table", objects.fill("analytics.sales.orders")),
             Some("volumes") => ("volume", objects.fill("analytics.sales.landing")),
+            Some("models") => ("registered_model", objects.fill("analytics.sales.delays")),
             _ => return,
         };
         let path = format!("/api/2.0/crannog/explain?action={action}&securable_type={kind}&full_name={name}");

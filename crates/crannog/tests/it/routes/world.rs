@@ -33,6 +33,7 @@ impl Grant {
             Grant::On("metastore", _) | Grant::Administrator => String::new(),
             Grant::On("table", _) => fixture.table,
             Grant::On("volume", _) => fixture.volume,
+            Grant::On("registered_model", _) => fixture.text("model").to_owned(),
             Grant::On(_, _) => fixture.catalog,
             Grant::Warehouse(_) => fixture.warehouse,
             Grant::Scope(_) => fixture.scope,
@@ -295,7 +296,8 @@ impl World {
         places.put("renamed", format!("renamed{n}"));
         let volume = any(&["volume", "volume_id", "volume_url", "upload_session", "part_secret"]);
         let table = any(&["table", "table_id"]);
-        if volume || table || any(&["catalog", "schema"]) {
+        let model = any(&["model", "model_upload", "model_download"]);
+        if volume || table || model || any(&["catalog", "schema"]) {
             let (catalog, schema) = (format!("{}{n}", values["catalog"]), format!("{}{n}", values["schema"]));
             self.post("/api/2.1/unity-catalog/catalogs", json!({ "name": catalog })).await;
             self.post("/api/2.1/unity-catalog/schemas", json!({ "name": schema, "catalog_name": catalog })).await;
@@ -306,6 +308,9 @@ impl World {
             }
             if volume {
                 self.volume(&mut places, &values, &catalog, &schema, n).await;
+            }
+            if model {
+                self.model(&mut places, &values, &catalog, &schema, n).await;
             }
         }
         if any(&["warehouse"]) {
@@ -378,6 +383,32 @@ impl World {
         places.put(values["volume_url"], text(&made["storage_location"]));
         places.put(values["upload_session"], session);
         places.put(values["part_secret"], part.rsplit_once('/').unwrap().1);
+    }
+
+    async fn model(&self, places: &mut Places, values: &BTreeMap<&str, &str>, catalog: &str, schema: &str, n: usize) {
+        let model = format!("{}{n}", values["model"]);
+        let name = format!("{catalog}.{schema}.{model}");
+        let mlflow = |path: &str| format!("/api/2.0/mlflow/unity-catalog/{path}");
+        let file = |rest: &str| format!("Models/{catalog}/{schema}/{model}/{rest}");
+        let tag = json!([{ "key": "color", "value": "blue" }]);
+        self.post(&mlflow("registered-models/create"), json!({ "name": name, "tags": tag })).await;
+        for _ in 0..2 {
+            let version = json!({ "name": name, "source": "s3://somewhere/model", "tags": tag });
+            self.post(&mlflow("model-versions/create"), version).await;
+        }
+        let put = format!("/api/2.0/fs/files/{}", file("1/MLmodel"));
+        self.call(&self.admin, "PUT", &put, json!("flavors")).await.ok("file");
+        self.post(&mlflow("model-versions/finalize"), json!({ "name": name, "version": "1" })).await;
+        let alias = json!({ "name": name, "alias": "champion", "version": "1" });
+        self.post(&mlflow("registered-models/alias"), alias).await;
+        for (what, path, documented) in
+            [("upload", "2/file_new.txt", "model_upload"), ("download", "1/MLmodel", "model_download")]
+        {
+            let made = json!({ "path": format!("/{}", file(path)) });
+            let made = self.post(&format!("/api/2.0/fs/create-{what}-url"), made).await;
+            places.put(values[documented], text(&made["url"]).rsplit_once('/').unwrap().1);
+        }
+        places.put(values["model"], model);
     }
 
     async fn experiment(&self, places: &mut Places, values: &BTreeMap<&str, &str>, n: usize) {
@@ -462,6 +493,7 @@ impl World {
                     "catalog" => catalog,
                     "schema" => format!("{catalog}.{schema}"),
                     "table" => format!("{catalog}.{schema}.{}", place(&fixture.table)),
+                    "registered_model" => format!("{catalog}.{schema}.{}", place(fixture.text("model"))),
                     _ => format!("{catalog}.{schema}.{}", place(&fixture.volume)),
                 };
                 let list = if give { "add" } else { "remove" };

@@ -200,38 +200,3 @@ impl Endpoint for ListFunctions {
         json!({ "catalog_name": fixture.catalog, "schema_name": fixture.schema })
     }
 }
-
-/// Lists registered models: there are none yet.
-pub(crate) struct ListRegisteredModels;
-
-/// No models.
-#[derive(Serialize, JsonSchema)]
-pub(crate) struct ListRegisteredModelsOut {
-    registered_models: Vec<String>,
-    /// Of the next page; null on the last one.
-    next_page_token: Option<String>,
-}
-
-impl Endpoint for ListRegisteredModels {
-    type Asks = metastore::Read;
-    type In = Nothing;
-    type Out = Json<ListRegisteredModelsOut>;
-    const ROUTE: Route = Route::new(
-        Method::Get,
-        "/api/2.1/unity-catalog/models",
-        Dialect::Unity,
-        "List registered models; there are none yet.",
-    );
-
-    fn asks(&self, _: &Nothing) -> Result<NameOf<metastore::Read>> {
-        Ok(NameOf::root())
-    }
-
-    async fn run(&self, _: &Cx, _: Permit<metastore::Read>, _: Nothing) -> Result<Json<ListRegisteredModelsOut>> {
-        Ok(Json(ListRegisteredModelsOut { registered_models: Vec::new(), next_page_token: None }))
-    }
-
-    fn example(_: &Fixture) -> Value {
-        json!({})
-    }
-}

@@ -9,7 +9,7 @@ mod columns;
 mod credentials;
 mod delta;
 mod metastore;
-mod names;
+pub mod names;
 mod permissions;
 mod schemas;
 mod tables;
@@ -54,7 +54,6 @@ pub(super) fn endpoints(registry: &mut Registry, governance: &Governance) {
     registry.add(metastore::GetCurrentMetastoreAssignment(of()));
     registry.add(metastore::GetDefaultNamespace);
     registry.add(metastore::ListFunctions);
-    registry.add(metastore::ListRegisteredModels);
     registry.add(credentials::GenerateTemporaryTableCredential(of()));
     registry.add(credentials::GenerateTemporaryVolumeCredential(of()));
     registry.add(credentials::GenerateTemporaryPathCredential(of()));

@@ -8,7 +8,7 @@ use crannog_types::{FullName, Problem, Result, check_name};
 ///
 /// # Errors
 /// Another number of parts than wanted, or a part that is no name.
-pub(crate) fn full_name(text: &str, parts: usize) -> Result<FullName> {
+pub fn full_name(text: &str, parts: usize) -> Result<FullName> {
     let found: Vec<&str> = text.split('.').collect();
     if found.len() != parts {
         let wanted = ["", "catalog", "catalog.schema", "catalog.schema.name"].get(parts).copied().unwrap_or_default();
@@ -23,17 +23,17 @@ pub(crate) fn full_name(text: &str, parts: usize) -> Result<FullName> {
 }
 
 /// The name of a schema from its two parts.
-pub(super) fn schema_name(catalog: &str, schema: &str) -> Result<FullName> {
+pub fn schema_name(catalog: &str, schema: &str) -> Result<FullName> {
     Ok(FullName::of([check_name(catalog)?, check_name(schema)?]))
 }
 
 /// The parts of a full name that an object's wire form shows on their own.
-pub(super) fn part(name: &FullName, at: usize) -> String {
+pub fn part(name: &FullName, at: usize) -> String {
     name.parts().get(at).cloned().unwrap_or_default()
 }
 
 /// Whether BROWSE alone lets the caller see an object: neither ownership, nor MANAGE, nor any privilege behind its gates.
-pub(super) async fn browse_only(cx: &Cx, kind: Kind, name: &FullName) -> Result<bool> {
+pub async fn browse_only(cx: &Cx, kind: Kind, name: &FullName) -> Result<bool> {
     let caller = cx.caller()?;
     let about = Reference::Named(kind, name.clone());
     let held = Privilege::ALL.iter().filter(|privilege| {

@@ -20,7 +20,7 @@ use crate::service::grants::{self, Seen};
 /// Which object, and whose grants.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct PermissionsOf {
-    /// `metastore`, `catalog`, `schema`, `table` or `volume`.
+    /// `metastore`, `catalog`, `schema`, `table`, `volume` or `registered_model`, which is called `function` too.
     securable_type: String,
     /// Its full name; for the metastore its id, or `metastore`.
     full_name: String,
@@ -42,13 +42,17 @@ pub(crate) struct PrivilegeAssignment {
     privileges: Vec<String>,
 }
 
+/// Whether Unity Catalog's grants are for objects of this kind.
+fn of_catalog(kind: Kind) -> bool {
+    matches!(kind, Kind::Metastore | Kind::Catalog | Kind::Schema | Kind::Table | Kind::Volume | Kind::Model)
+}
+
 /// The object of a request, of whichever kind it is.
 fn object<A: crannog_security::Action>(securable_type: &str, name: &str) -> Result<NameOf<A>> {
-    let kind = Kind::of_word(securable_type)
-        .filter(|kind| matches!(kind, Kind::Metastore | Kind::Catalog | Kind::Schema | Kind::Table | Kind::Volume));
+    let kind = Kind::of_word(securable_type).filter(|kind| of_catalog(*kind));
     let Some(kind) = kind else {
         return Err(Problem::invalid(format!("there are no objects of type {securable_type:?} here"))
-            .hint("use metastore, catalog, schema, table or volume"));
+            .hint("use metastore, catalog, schema, table, volume or registered_model"));
     };
     if kind == Kind::Metastore {
         if name != SecurableId::METASTORE.to_string() && !name.eq_ignore_ascii_case("metastore") {
@@ -153,7 +157,7 @@ pub(crate) struct UpdatePermissions(pub(super) Governance);
 /// Which object, and what changes on it.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct UpdatePermissionsIn {
-    /// `metastore`, `catalog`, `schema`, `table` or `volume`.
+    /// `metastore`, `catalog`, `schema`, `table`, `volume` or `registered_model`, which is called `function` too.
     securable_type: String,
     /// Its full name; for the metastore its id, or `metastore`.
     full_name: String,

@@ -70,10 +70,9 @@ impl Run {
             (SecurableKind::Schema, Some(name)) => (Kind::Schema, self.schema_name(Some(name))?),
             (SecurableKind::Table | SecurableKind::View, Some(name)) => (Kind::Table, self.full_name(name)?),
             (SecurableKind::Volume, Some(name)) => (Kind::Volume, self.full_name(name)?),
+            (SecurableKind::Function | SecurableKind::Model, Some(name)) => (Kind::Model, self.full_name(name)?),
             (
-                SecurableKind::Function
-                | SecurableKind::Model
-                | SecurableKind::ExternalLocation
+                SecurableKind::ExternalLocation
                 | SecurableKind::StorageCredential
                 | SecurableKind::Connection
                 | SecurableKind::Share,
@@ -82,7 +81,7 @@ impl Run {
                 return Err(Problem::new(Code::Unimplemented, format!("there is no {:?} {name} to grant on", on.kind))
                     .reason("UNSUPPORTED_FEATURE")
                     .sql_state("0A000")
-                    .hint("grants are given on METASTORE, CATALOG, SCHEMA, TABLE, VIEW and VOLUME"));
+                    .hint("grants are given on METASTORE, CATALOG, SCHEMA, TABLE, VIEW, VOLUME and MODEL"));
             }
         })
     }

@@ -6,8 +6,10 @@ pub(crate) mod inputs;
 mod links;
 mod logged_models;
 mod metrics;
+mod registry;
 mod runs;
 mod server;
+mod unity_catalog;
 mod wire;
 
 use crannog_kit::Registry;
@@ -35,5 +37,7 @@ pub(crate) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
     metrics::endpoints(registry, tracking);
     logged_models::endpoints(registry, tracking);
     artifacts::endpoints(registry, tracking);
+    registry::endpoints(registry, tracking);
+    unity_catalog::endpoints(registry, tracking);
     server::endpoints(registry);
 }

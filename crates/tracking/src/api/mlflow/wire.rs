@@ -13,7 +13,7 @@ use crate::model::runs::{DatasetInput, Metric, Run, RunInfo};
 
 inputs! {
     /// A key and its value.
-    pub(super) struct TagIn {
+    pub(crate) struct TagIn {
         /// The key.
         key: String,
         /// The value.
@@ -74,13 +74,13 @@ impl Serialize for ViewIn {
 }
 
 /// Tags of a request.
-pub(super) fn tags(given: Vec<TagIn>) -> Vec<Tag> {
+pub(crate) fn tags(given: Vec<TagIn>) -> Vec<Tag> {
     given.into_iter().map(Tag::from).collect()
 }
 
 /// A key and its value.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct TagOut {
+pub(crate) struct TagOut {
     key: String,
     value: String,
 }

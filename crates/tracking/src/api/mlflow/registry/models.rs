@@ -1,0 +1,371 @@
+//! `/registered-models`
+
+use crannog_governance::model::objects::Change;
+use crannog_kit::{Body, Empty, Json, Registry};
+use crannog_security::NameOf;
+use crannog_security::actions::{metastore, models as actions, schemas};
+use crannog_types::{Code, FullName, Micros, Problem, Result};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use super::wire::{OnePlainModelOut, OnePlainVersionOut, PlainModelOut, PlainVersionOut, PlainVersionsOut};
+use super::{by_name, check_name};
+use crate::Tracking;
+use crate::api::mlflow::inputs::inputs;
+use crate::api::mlflow::route;
+use crate::api::mlflow::wire::{TagIn, tags};
+use crate::api::{endpoint, example_model};
+use crate::model::experiments::Tag;
+use crate::model::registry::{check_alias_name, full_name, number};
+use crate::model::search::at_most;
+use crate::service::Asked;
+use crate::service::registry::aliases::{self, Terms};
+use crate::service::registry::models::{self, NewModel};
+use crate::service::registry::{search, versions};
+
+pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
+    let of = || tracking.clone();
+    registry.add(CreateRegisteredModel(of()));
+    registry.add(RenameRegisteredModel(of()));
+    registry.add(UpdateRegisteredModel(of()));
+    registry.add(DeleteRegisteredModel(of()));
+    registry.add(GetRegisteredModel(of()));
+    registry.add(SearchRegisteredModels(of()));
+    registry.add(GetLatestVersions(of()));
+    registry.add(GetLatestVersionsByGet(of()));
+    registry.add(SetRegisteredModelTag(of()));
+    registry.add(DeleteRegisteredModelTag(of()));
+    registry.add(SetRegisteredModelAlias(of()));
+    registry.add(DeleteRegisteredModelAlias(of()));
+    registry.add(GetModelVersionByAlias(of()));
+}
+
+inputs! {
+    /// A model that is wanted.
+    pub(super) struct CreateRegisteredModelIn {
+        /// Its name, in `main.default`, or `catalog.schema.model`.
+        name: String = required,
+        /// Its tags.
+        tags: Vec<TagIn>,
+        /// What it is for.
+        description: String,
+    }
+    /// Which model.
+    pub(super) struct RegisteredModelIn {
+        /// The model's name.
+        name: String = required,
+    }
+    /// A new name.
+    pub(super) struct RenameRegisteredModelIn {
+        /// The model's name.
+        name: String = required,
+        /// Its new name, in the same schema.
+        new_name: String = required,
+    }
+    /// What is to change.
+    pub(super) struct UpdateRegisteredModelIn {
+        /// The model's name.
+        name: String = required,
+        /// What it is for; left out: nothing is said of it.
+        description: String,
+    }
+    /// What is searched for.
+    pub(super) struct SearchRegisteredModelsIn {
+        /// Such as `name LIKE 'late%' AND tags.team = 'maps'`.
+        filter: String,
+        /// How many at most: 100, when left out.
+        #[schemars(range(min = 1, max = 1000))]
+        max_results: Option<i64>,
+        /// Such as `name DESC`.
+        order_by: Vec<String>,
+        /// `next_page_token` of the page before.
+        page_token: String,
+    }
+    /// Which versions.
+    pub(super) struct LatestVersionsIn {
+        /// The model's name.
+        name: String = required,
+        /// In which stages: all of them, when left out.
+        stages: Vec<String>,
+    }
+    /// A tag.
+    pub(super) struct RegisteredModelTagIn {
+        /// The model's name.
+        name: String = required,
+        /// The tag's key.
+        key: String = required,
+        /// Its value, of up to 100,000 characters.
+        value: String,
+    }
+    /// Which tag.
+    pub(super) struct RegisteredModelTagKeyIn {
+        /// The model's name.
+        name: String = required,
+        /// The tag's key.
+        key: String = required,
+    }
+    /// Where an alias is to point.
+    pub(super) struct SetRegisteredModelAliasIn {
+        /// The model's name.
+        name: String = required,
+        /// The alias: letters, digits, `_` and `-`.
+        alias: String = required,
+        /// The version's number.
+        version: String = required,
+        /// The version that it has to point at before, else nothing is changed; 0: it must point at none.
+        #[schemars(range(min = 0))]
+        expected_version: Option<i64>,
+        /// Why, for its history.
+        reason: Option<String>,
+    }
+    /// Which alias.
+    pub(super) struct DeleteRegisteredModelAliasIn {
+        /// The model's name.
+        name: String = required,
+        /// The alias.
+        alias: String = required,
+        /// The version that it has to point at before, else nothing is changed.
+        #[schemars(range(min = 0))]
+        expected_version: Option<i64>,
+        /// Why, for its history.
+        reason: Option<String>,
+    }
+    /// Which alias, and when.
+    pub(super) struct RegisteredModelAliasIn {
+        /// The model's name.
+        name: String = required,
+        /// The alias; `latest` is the last version.
+        alias: String = required,
+        /// What it pointed at then, in milliseconds since 1970; left out: what it points at.
+        #[schemars(range(min = 0))]
+        as_of: Option<i64>,
+    }
+}
+
+/// Models.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct SearchRegisteredModelsOut {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    registered_models: Vec<PlainModelOut>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_page_token: Option<String>,
+}
+
+fn terms(expected: Option<i64>, reason: Option<String>) -> Terms {
+    Terms { expected: expected.map(|version| Some(version).filter(|version| *version != 0)), reason }
+}
+
+/// The problem of a name that is taken, in MLflow's words.
+fn taken(name: &str) -> impl FnOnce(Problem) -> Problem {
+    move |problem| match problem.code() {
+        Code::AlreadyExists => {
+            Problem::new(Code::AlreadyExists, format!("Registered Model (name={name}) already exists."))
+        }
+        _ => problem,
+    }
+}
+
+/// The last part of a model's new name.
+///
+/// # Errors
+/// What no model is called; a name in another schema.
+fn renamed(old: &FullName, name: &str) -> Result<String> {
+    check_name("new_name", name)?;
+    let new = full_name(name);
+    if old.parts()[..2] != new.parts()[..2] {
+        return Err(Problem::invalid(format!("a model stays in its schema: '{old}' cannot become '{new}'")));
+    }
+    Ok(new.last().to_owned())
+}
+
+endpoint! {
+    /// Registers a model.
+    CreateRegisteredModel: route!(Post "registered-models/create", "Register a model.");
+    schemas::CreateModel, CreateRegisteredModelIn => Json<OnePlainModelOut>;
+    asks |input| {
+        check_name("name", &input.name)?;
+        Ok(NameOf::named(FullName::of(full_name(&input.name).parts()[..2].to_vec())))
+    };
+    run |tracking, _, permit, input| {
+        let name = full_name(&input.name).last().to_owned();
+        let comment = Some(input.description).filter(|comment| !comment.is_empty());
+        let new = NewModel { name, comment, tags: tags(input.tags) };
+        let made = models::create(&tracking.db, &permit, &new).await.map_err(taken(&input.name))?;
+        Ok(OnePlainModelOut::of(made, Vec::new()))
+    };
+    example |fixture| json!({ "name": format!("{}.{}.model_new", fixture.catalog, fixture.schema) });
+}
+
+endpoint! {
+    /// Renames a model.
+    RenameRegisteredModel: route!(Post "registered-models/rename", "Rename a registered model.");
+    actions::Manage, RenameRegisteredModelIn => Json<OnePlainModelOut>;
+    asks |input| by_name(&input.name);
+    run |tracking, _, permit, input| {
+        let new_name = renamed(&permit.target().name, &input.new_name)?;
+        let change = Change { new_name: Some(new_name), ..Change::default() };
+        let changed = models::update(&tracking.db, &permit, &change).await.map_err(taken(&input.new_name))?;
+        let mut latest = versions::latest(&tracking.db, &permit, &[]).await?;
+        latest.iter_mut().for_each(|version| version.model = changed.object.name.clone());
+        Ok(OnePlainModelOut::of(changed, latest))
+    };
+    example |fixture| json!({
+        "name": example_model(fixture),
+        "new_name": format!("{}.{}.model_new", fixture.catalog, fixture.schema),
+    });
+}
+
+endpoint! {
+    /// Says what a model is for.
+    UpdateRegisteredModel: route!(Patch "registered-models/update", "Say what a registered model is for.");
+    actions::Manage, UpdateRegisteredModelIn => Json<OnePlainModelOut>;
+    asks |input| by_name(&input.name);
+    run |tracking, _, permit, input| {
+        let change = Change { comment: Some(input.description), ..Change::default() };
+        let changed = models::update(&tracking.db, &permit, &change).await?;
+        Ok(OnePlainModelOut::of(changed, versions::latest(&tracking.db, &permit, &[]).await?))
+    };
+    example |fixture| json!({ "name": example_model(fixture), "description": "was it late?" });
+}
+
+endpoint! {
+    /// Drops a model.
+    DeleteRegisteredModel: route!(Delete "registered-models/delete", "Delete a registered model with its versions.").body(Body::Json);
+    actions::Manage, RegisteredModelIn => Empty;
+    asks |input| by_name(&input.name);
+    run |tracking, _, permit, _| models::delete(&tracking.db, &permit).await.map(|()| Empty);
+    example |fixture| json!({ "name": example_model(fixture) });
+}
+
+endpoint! {
+    /// Reads a model.
+    GetRegisteredModel: route!(Get "registered-models/get", "Get a registered model.");
+    actions::ReadMetadata, RegisteredModelIn => Json<OnePlainModelOut>;
+    asks |input| by_name(&input.name);
+    run |tracking, _, permit, _| {
+        let found = models::get(&tracking.db, &permit).await?;
+        Ok(OnePlainModelOut::of(found, versions::latest(&tracking.db, &permit, &[]).await?))
+    };
+    example |fixture| json!({ "name": example_model(fixture) });
+}
+
+endpoint! {
+    /// Searches models.
+    SearchRegisteredModels: route!(Get "registered-models/search", "Search registered models.");
+    metastore::Read, SearchRegisteredModelsIn => Json<SearchRegisteredModelsOut>;
+    asks |_| Ok(NameOf::root());
+    run |tracking, cx, permit, input| {
+        let seen = search::schemas(&tracking.db, cx.caller()?, &permit).await?;
+        let asked = Asked {
+            filter: &input.filter,
+            order_by: &input.order_by,
+            max_results: at_most(input.max_results.unwrap_or(100), 1000)?,
+            page_token: &input.page_token,
+        };
+        let (found, next_page_token) = search::find_models(&tracking.db, &seen, &asked).await?;
+        let mut latest = search::latest(&tracking.db, &seen, &found).await?;
+        let mut registered_models = Vec::with_capacity(found.len());
+        for model in found {
+            let (of, rest) = latest.into_iter().partition(|version| version.model == model.object.name);
+            latest = rest;
+            registered_models.push(PlainModelOut::of(model, of));
+        }
+        Ok(Json(SearchRegisteredModelsOut { registered_models, next_page_token }))
+    };
+    example |_| json!({ "max_results": 1000 });
+}
+
+endpoint! {
+    /// Reads the last version in each stage.
+    GetLatestVersions: route!(Post "registered-models/get-latest-versions", "Get the last version of a model in each stage.").on_full_disk();
+    actions::ReadMetadata, LatestVersionsIn => Json<PlainVersionsOut>;
+    asks |input| by_name(&input.name);
+    run |tracking, _, permit, input| {
+        let found = versions::latest(&tracking.db, &permit, &input.stages).await?;
+        let model_versions = found.into_iter().map(PlainVersionOut::from).collect();
+        Ok(Json(PlainVersionsOut { model_versions, next_page_token: None }))
+    };
+    example |fixture| json!({ "name": example_model(fixture) });
+}
+
+endpoint! {
+    /// Reads the last version in each stage.
+    GetLatestVersionsByGet: route!(Get "registered-models/get-latest-versions", "Get the last version of a model in each stage.");
+    actions::ReadMetadata, LatestVersionsIn => Json<PlainVersionsOut>;
+    asks |input| by_name(&input.name);
+    run |tracking, _, permit, input| {
+        let found = versions::latest(&tracking.db, &permit, &input.stages).await?;
+        let model_versions = found.into_iter().map(PlainVersionOut::from).collect();
+        Ok(Json(PlainVersionsOut { model_versions, next_page_token: None }))
+    };
+    example |fixture| json!({ "name": example_model(fixture) });
+}
+
+endpoint! {
+    /// Sets a tag.
+    SetRegisteredModelTag: route!(Post "registered-models/set-tag", "Set a tag of a registered model.");
+    actions::Tag, RegisteredModelTagIn => Empty;
+    asks |input| by_name(&input.name);
+    run |tracking, _, permit, input| {
+        models::set_tag(&tracking.db, &permit, &Tag { key: input.key, value: input.value }).await.map(|()| Empty)
+    };
+    example |fixture| json!({ "name": example_model(fixture), "key": "team", "value": "maps" });
+}
+
+endpoint! {
+    /// Deletes a tag.
+    DeleteRegisteredModelTag: route!(Delete "registered-models/delete-tag", "Delete a tag of a registered model.").body(Body::Json);
+    actions::Tag, RegisteredModelTagKeyIn => Empty;
+    asks |input| by_name(&input.name);
+    run |tracking, _, permit, input| models::delete_tag(&tracking.db, &permit, &input.key).await.map(|()| Empty);
+    example |fixture| json!({ "name": example_model(fixture), "key": "color" });
+}
+
+endpoint! {
+    /// Moves an alias.
+    SetRegisteredModelAlias: route!(Post "registered-models/alias", "Point an alias at a version of a registered model.");
+    actions::Manage, SetRegisteredModelAliasIn => Empty;
+    asks |input| by_name(&input.name);
+    run |tracking, _, permit, input| {
+        let terms = terms(input.expected_version, input.reason);
+        aliases::set(&tracking.db, &permit, &input.alias, number(&input.version)?, &terms).await.map(|()| Empty)
+    };
+    example |fixture| json!({ "name": example_model(fixture), "alias": "challenger", "version": "1" });
+}
+
+endpoint! {
+    /// Takes an alias away.
+    DeleteRegisteredModelAlias: route!(Delete "registered-models/alias", "Delete an alias of a registered model.").body(Body::Json);
+    actions::Manage, DeleteRegisteredModelAliasIn => Empty;
+    asks |input| by_name(&input.name);
+    run |tracking, _, permit, input| {
+        check_alias_name(&input.alias)?;
+        let terms = terms(input.expected_version, input.reason);
+        aliases::delete(&tracking.db, &permit, &input.alias, &terms).await.map(|_| Empty)
+    };
+    example |fixture| json!({ "name": example_model(fixture), "alias": "champion" });
+}
+
+endpoint! {
+    /// Reads the version that an alias points at.
+    GetModelVersionByAlias: route!(Get "registered-models/alias", "Get the version that an alias points at, or pointed at at a time.");
+    actions::ReadMetadata, RegisteredModelAliasIn => Json<OnePlainVersionOut>;
+    asks |input| by_name(&input.name);
+    run |tracking, _, permit, input| {
+        check_alias_name(&input.alias)?;
+        if input.alias.eq_ignore_ascii_case("latest") {
+            let last = versions::latest(&tracking.db, &permit, &[]).await?.into_iter().max_by_key(|version| version.number);
+            return last.map(OnePlainVersionOut::of).ok_or_else(|| {
+                Problem::not_found(format!("Latest version not found for model {}.", input.name))
+                    .reason("RESOURCE_DOES_NOT_EXIST")
+            });
+        }
+        let as_of = input.as_of.map(|millis| Micros(millis.saturating_mul(1000)));
+        let number = aliases::find(&tracking.db, &permit, &input.alias, as_of).await?;
+        let number =
+            number.ok_or_else(|| Problem::invalid(format!("Registered model alias {} not found.", input.alias)))?;
+        Ok(OnePlainVersionOut::of(versions::get(&tracking.db, &permit, number).await?))
+    };
+    example |fixture| json!({ "name": example_model(fixture), "alias": "champion" });
+}
