@@ -98,6 +98,12 @@ fn table(columns: &[Column], rows: &Rows, room: Option<usize>) -> String {
     if columns.is_empty() {
         return String::new();
     }
+    if let ([column], [row]) = (columns, rows.as_slice())
+        && let [Some(text)] = row.as_slice()
+        && text.contains('\n')
+    {
+        return lines(&column.name, text);
+    }
     let cell = |value: &Option<String>| value.as_deref().map_or_else(|| "NULL".to_owned(), shown);
     let names: Vec<String> = columns.iter().map(|column| shown(&column.name)).collect();
     let cells: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(cell).collect()).collect();
@@ -127,6 +133,13 @@ fn table(columns: &[Column], rows: &Rows, room: Option<usize>) -> String {
         line(row, true);
     }
     out
+}
+
+/// One text of several lines, such as a plan or a CREATE TABLE.
+fn lines(name: &str, text: &str) -> String {
+    let name = shown(name);
+    let rule = "-".repeat(name.width());
+    [name, rule].into_iter().chain(text.lines().map(shown)).map(|line| line + "\n").collect()
 }
 
 /// Rows one after the other.
@@ -234,6 +247,18 @@ mod tests {
         assert_eq!(table(&columns, &Vec::new(), Some(3)), "n  text  text\n-  ----  ----\n");
         let one = [Column::text("alone")];
         assert_eq!(table(&one, &vec![vec![Some("long long".to_owned())]], Some(3)), "alone\n---------\nlong long\n");
+    }
+
+    #[test]
+    fn one_text_of_several_lines_is_printed_as_lines() {
+        let one = [Column::text("plan")];
+        let text = |text: &str| vec![Some(text.to_owned())];
+        assert_eq!(table(&one, &vec![text("a\n  b\u{1b}[31m\n")], None), "plan\n----\na\n  b\\u{1b}[31m\n");
+        assert_eq!(
+            table(&one, &vec![text("a\nb"), text("c")], None),
+            "plan\n----\na\\nb\nc\n",
+            "of two rows each is a line"
+        );
     }
 
     #[test]
