@@ -190,6 +190,9 @@ impl Components {
         let audit = Arc::clone(&recorder);
         health.watch_steps("audit writer", ROWS, move || audit.stuck(HANGS));
         health.watch_steps("query history", ROWS, move || remembered.stuck(HANGS));
+        let logger = tracking.logger.clone();
+        health
+            .watch_steps("metrics writer", "a group of points on its way to the database", move || logger.stuck(HANGS));
         health.watch_steps("catalog follower", "a step in following a table's log", move || follows.stuck(HANGS));
         health.probe("arbiter", Matters::Live, move || {
             let hangs = commits.stuck(STUCK);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crannog_kit::Tasks;
+use crannog_kit::{Steps, Tasks};
 use crannog_security::actions::runs;
 use crannog_security::{Evidence, Origin, Permit, System, Task, Who};
 use crannog_store::{Audit, AuditEvent, Db, Tx, params};
@@ -51,6 +51,7 @@ pub struct Logger {
     db: Db,
     queue: mpsc::Sender<Entry>,
     touched: Arc<Touched>,
+    writes: Steps,
 }
 
 /// Points of one request.
@@ -86,7 +87,8 @@ impl Logger {
     pub fn start(db: Db, tasks: &Tasks) -> Self {
         let (queue, mut waiting) = mpsc::channel::<Entry>(GROUP * 4);
         let stop = tasks.stopping();
-        let mut writer = Writer { db: db.clone(), known: HashMap::new() };
+        let writes = Steps::default();
+        let mut writer = Writer { db: db.clone(), known: HashMap::new(), writes: writes.clone() };
         tasks.spawn("what runs log", async move {
             loop {
                 let first = tokio::select! {
@@ -107,7 +109,12 @@ impl Logger {
                 writer.write(group).await;
             }
         });
-        Logger { db, queue, touched: Arc::default() }
+        Logger { db, queue, touched: Arc::default(), writes }
+    }
+
+    /// Whether the writer hangs: writing one group has taken longer than this.
+    pub fn stuck(&self, longer_than: Duration) -> bool {
+        self.writes.stuck(longer_than)
     }
 
     /// Logs points of metrics to a run.
@@ -140,9 +147,9 @@ impl Logger {
                 Ok(())
             }
             Err(Refused::NotActive) => Err(not_active(&self.db, permit, run_id).await),
-            Err(Refused::Group(cause)) => {
-                Err(Problem::new(Code::Unavailable, "the points could not be written").caused_by(cause))
-            }
+            Err(Refused::Group(cause)) => Err(Problem::new(Code::Unavailable, "the points could not be written")
+                .hint("send them again; the server's log has the cause")
+                .caused_by(cause)),
         }
     }
 
@@ -429,6 +436,8 @@ struct Writer {
     db: Db,
     /// Runs' keys and experiments, which never change.
     known: HashMap<Arc<str>, (i64, i64)>,
+    /// Groups on their way to the database.
+    writes: Steps,
 }
 
 impl Writer {
@@ -438,7 +447,10 @@ impl Writer {
         while let Some(mut group) = open.pop() {
             let mut runs = 1;
             let outcome = loop {
-                match self.try_write(&group).await {
+                let step = self.writes.begin();
+                let written = self.try_write(&group).await;
+                drop(step);
+                match written {
                     Err(problem) if problem.vendor_reason() == Some("SERIALIZATION_FAILURE") && runs < RUNS => {
                         if runs >= RUNS_WHOLE && group.len() > 1 {
                             break None;
