@@ -16,6 +16,7 @@ mod information_schema;
 mod known;
 mod partition;
 mod query;
+mod replace_where;
 mod resolve;
 mod show;
 mod system;

@@ -165,7 +165,7 @@ impl Run {
         Ok((folder, state))
     }
 
-    fn note_read(&self, name: &FullName, via: Option<&FullName>) {
+    pub(super) fn note_read(&self, name: &FullName, via: Option<&FullName>) {
         let reads = &mut self.touched.lock().unwrap_or_else(PoisonError::into_inner).reads;
         if !reads.iter().any(|read| read.name == *name && read.via.as_ref() == via) {
             reads.push(TableRead { name: name.clone(), columns: Vec::new(), via: via.cloned() });

@@ -1,4 +1,4 @@
-//! Changes of rows: INSERT, INSERT OVERWRITE, COPY INTO, TRUNCATE.
+//! Changes of rows: INSERT, INSERT OVERWRITE, COPY INTO, TRUNCATE; REPLACE WHERE is in `replace_where`.
 //!
 //! Data files are written first, then one commit makes them part of the table. When the commit is refused they are deleted
 //! again, so that a failed statement leaves nothing.
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::answer::{Answer, Cell, Type};
 use super::resolve::{format_of, key_of, path_name};
-use super::{Run, not_yet, partition};
+use super::{Run, partition};
 use crate::grammar;
 use crate::grammar::Name;
 use crate::grammar::statement::{CopyInto, CopySource, Insert};
@@ -52,9 +52,7 @@ impl Run {
 
     pub(super) async fn insert(&self, insert: Insert) -> Result<Answer> {
         if insert.replace_where.is_some() {
-            return Err(not_yet("INSERT … REPLACE WHERE").hint(
-                "INSERT OVERWRITE … PARTITION (p = value) replaces one partition, INSERT OVERWRITE the whole table",
-            ));
+            self.may_read(&insert.table).await?;
         }
         let target = self.target(&insert.table).await?;
         let mut into = InsertInto {
@@ -66,6 +64,11 @@ impl Run {
         let fixed = partition::fixed(&target.state, insert.partition)?;
         let source = partition::with_values(*insert.source, &mut into, &fixed)?;
         let rows = self.prepare(source, Some(into)).await?.run().await?;
+        if let Some(condition) = &insert.replace_where {
+            let written = self.replace_where(&target, rows, condition).await?;
+            self.note_written(&target.permit.target().name, Some(written));
+            return Answer::changed(written, written);
+        }
         if insert.overwrite && !fixed.is_empty() {
             let written = self.replace_partition(&target, rows, &fixed).await?;
             self.note_written(&target.permit.target().name, Some(written));
@@ -255,7 +258,7 @@ impl Run {
     }
 
     /// Writes rows as data files that no commit names yet.
-    async fn write_files(&self, folder: &Folder, state: &TableState, rows: RowStream) -> Result<NewFiles> {
+    pub(super) async fn write_files(&self, folder: &Folder, state: &TableState, rows: RowStream) -> Result<NewFiles> {
         let spec = WriteSpec {
             schema: (*state.schema).clone(),
             metadata: (*state.metadata).clone(),
@@ -264,7 +267,7 @@ impl Run {
         self.lake.arbiter.write(folder, spec, rows).await
     }
 
-    async fn commit_files(&self, target: &Target, plan: Plan, files: NewFiles) -> Result<Committed> {
+    pub(super) async fn commit_files(&self, target: &Target, plan: Plan, files: NewFiles) -> Result<Committed> {
         self.commit(target.permit.target().id, &target.folder, plan, files, false).await
     }
 
