@@ -155,7 +155,7 @@ pub fn check_tag(tag: &Tag) -> Result<()> {
 /// # Errors
 /// A key that is no name.
 pub fn check_key(key: &str) -> Result<()> {
-    limits::check_name(Place::Alone, "name", key)
+    limits::check_name(Place::Alone, "key", key)
 }
 
 /// Checks a text that is kept as it is: a source, a link, a comment.

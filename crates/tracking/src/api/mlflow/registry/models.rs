@@ -17,7 +17,7 @@ use crate::api::mlflow::route;
 use crate::api::mlflow::wire::{TagIn, tags};
 use crate::api::{endpoint, example_model};
 use crate::model::experiments::Tag;
-use crate::model::registry::{check_alias_name, full_name, number};
+use crate::model::registry::{check_alias, check_alias_name, full_name, number};
 use crate::model::search::at_most;
 use crate::service::Asked;
 use crate::service::registry::aliases::{self, Terms};
@@ -267,7 +267,9 @@ endpoint! {
         let mut latest = search::latest(&tracking.db, &seen, &found).await?;
         let mut registered_models = Vec::with_capacity(found.len());
         for model in found {
-            let (of, rest) = latest.into_iter().partition(|version| version.model == model.object.name);
+            let (mut of, rest): (Vec<_>, _) =
+                latest.into_iter().partition(|version| version.model == model.object.name);
+            of.sort_by(|a, b| a.stage.cmp(&b.stage));
             latest = rest;
             registered_models.push(PlainModelOut::of(model, of));
         }
@@ -326,7 +328,10 @@ endpoint! {
     /// Moves an alias.
     SetRegisteredModelAlias: route!(Post "registered-models/alias", "Point an alias at a version of a registered model.");
     actions::Manage, SetRegisteredModelAliasIn => Empty;
-    asks |input| by_name(&input.name);
+    asks |input| {
+        check_alias(&input.alias)?;
+        by_name(&input.name)
+    };
     run |tracking, _, permit, input| {
         let terms = terms(input.expected_version, input.reason);
         aliases::set(&tracking.db, &permit, &input.alias, number(&input.version)?, &terms).await.map(|()| Empty)
