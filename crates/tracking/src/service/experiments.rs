@@ -9,6 +9,7 @@ use crannog_store::{Audit, Db, Row, Tx, params};
 use crannog_types::{Code, PrincipalId, Problem, Result, SecurableId};
 
 use super::Asked;
+use super::runs::PAGE_BYTES;
 use crate::model::experiments::{DEFAULT, Experiment, Lifecycle, Tag, View};
 use crate::model::search::{Compare, Entity, Filter, Key, Operator, Value, experiments_order};
 use crate::model::{artifacts, limits};
@@ -180,8 +181,12 @@ pub async fn search(
         max_results: asked.max_results,
         page: page.as_ref(),
     };
-    let (mut found, next) = search_experiments(db, visible, &wanted, read).await?;
-    for part in found.chunks_mut(EXPERIMENTS_A_READ) {
+    let mut page = search_experiments(db, visible, &wanted, read).await?;
+    let (mut found, mut next) = (std::mem::take(&mut page.found), page.next.take());
+    let (mut done, mut bytes) = (0, 0_usize);
+    while done < found.len() {
+        let end = found.len().min(done + EXPERIMENTS_A_READ);
+        let part = &mut found[done..end];
         let ids: Vec<i64> = part.iter().map(|experiment| experiment.id).collect();
         let tags = Query::select()
             .columns(["experiment", "key", "value"])
@@ -196,8 +201,21 @@ pub async fn search(
                 experiment.tags.push(tag);
             }
         }
+        let tag = |tag: &Tag| 32 + tag.key.len() + tag.value.len();
+        let large = |experiment: &Experiment| experiment.tags.iter().map(tag).sum::<usize>();
+        // At least one: what one experiment has is one answer.
+        let cut = part.iter().position(|experiment| {
+            bytes = bytes.saturating_add(large(experiment));
+            bytes >= PAGE_BYTES
+        });
+        if let Some(at) = cut.map(|at| done + at).filter(|at| at + 1 < found.len()) {
+            next = Some(page.behind(at)?);
+            found.truncate(at + 1);
+            break;
+        }
+        done = end;
     }
-    Ok((found, next))
+    Ok((found, next.map(|next| next.encode())))
 }
 
 /// Those of some experiments that the caller may see, each once.
@@ -218,7 +236,7 @@ pub(crate) async fn seen(db: &Db, visible: &Visible<experiments::Read>, ids: &[i
         max_results: i64::try_from(ids.len()).unwrap_or(i64::MAX - 1),
         page: None,
     };
-    Ok(search_experiments(db, visible, &wanted, |row| Ok(row.int(1)?)).await?.0)
+    Ok(search_experiments(db, visible, &wanted, |row| Ok(row.int(1)?)).await?.found)
 }
 
 /// How many experiments one read of tags is about.
@@ -289,7 +307,7 @@ pub async fn move_to(db: &Db, permit: &Permit<experiments::Manage>, to: Lifecycl
     let id = moved.ok_or_else(|| gone(&target.name))?.int(0)?;
     let deleted_at = (to == Lifecycle::Deleted).then_some(now);
     tx.run(
-        "UPDATE run SET lifecycle = $1, deleted_ms = $2 WHERE experiment = $3 AND lifecycle <> $1",
+        "UPDATE run SET lifecycle = $1, deleted_ms = $2 WHERE experiment = $3 AND lifecycle NOT IN ($1, 'purged')",
         params![to.word(), deleted_at, id],
     )
     .await?;

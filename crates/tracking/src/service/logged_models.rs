@@ -9,6 +9,7 @@ use crannog_store::{Audit, Db, Row, Tx, params};
 use crannog_types::{Problem, Result};
 use uuid::Uuid;
 
+use super::runs::PAGE_BYTES;
 use super::{experiments as experiment_verbs, part_of};
 use crate::model::experiments::{Lifecycle, Tag, experiment_id};
 use crate::model::limits;
@@ -303,19 +304,30 @@ pub async fn search(
         max_results: asked.max_results,
         page: page.as_ref(),
     };
-    let (infos, next) = search_logged_models(db, visible, &wanted, info).await?;
-    Ok((with_data(db, visible, infos).await?, next.map(|page| asked.token(&page))))
+    let mut page = search_logged_models(db, visible, &wanted, info).await?;
+    let infos = std::mem::take(&mut page.found);
+    let wanted = infos.len();
+    let models = with_data(db, visible, infos).await?;
+    let next = match models.len() {
+        cut if cut < wanted => Some(page.behind(cut - 1)?),
+        _ => page.next,
+    };
+    Ok((models, next.map(|page| asked.token(&page))))
 }
 
-/// How many models one read is about: less than what the databases take as parameters.
-const MODELS_A_READ: usize = 1000;
+/// How many models one read is about.
+const MODELS_A_READ: usize = 100;
 
-/// What was logged about models. The evidence is what their experiments were asked for with.
+/// What was logged about models. The evidence is what their experiments were asked for with. Gives the first models, at least one:
+/// those up to the one with which they are larger than a page.
 async fn with_data(db: &Db, evidence: &dyn Evidence, infos: Vec<ModelInfo>) -> Result<Vec<LoggedModel>> {
     let empty = |info| LoggedModel { info, params: Vec::new(), tags: Vec::new(), metrics: Vec::new() };
     let mut models: Vec<LoggedModel> = infos.into_iter().map(empty).collect();
     let reader = db.read(evidence);
-    for part in models.chunks_mut(MODELS_A_READ) {
+    let (mut done, mut bytes) = (0, 0_usize);
+    while done < models.len() {
+        let end = models.len().min(done + MODELS_A_READ);
+        let part = &mut models[done..end];
         let place: HashMap<i64, usize> = part.iter().enumerate().map(|(at, model)| (model.info.seq, at)).collect();
         let found = |seq: i64| place.get(&seq).copied().unwrap_or_default();
         let seqs: BTreeMap<i64, ()> = place.keys().map(|seq| (*seq, ())).collect();
@@ -351,6 +363,26 @@ async fn with_data(db: &Db, evidence: &dyn Evidence, infos: Vec<ModelInfo>) -> R
             let metric = ModelMetric { metric, dataset_name: row.text(6)?, dataset_digest: row.text(7)? };
             part[found(row.int(0)?)].metrics.push((metric, row.text(8)?));
         }
+        let cut = part.iter().position(|model| {
+            bytes = bytes.saturating_add(size_of(model));
+            bytes >= PAGE_BYTES
+        });
+        if let Some(at) = cut {
+            models.truncate(done + at + 1);
+            break;
+        }
+        done = end;
     }
     Ok(models)
+}
+
+/// About how many bytes a model is to whoever gets it.
+fn size_of(model: &LoggedModel) -> usize {
+    const FIELDS: usize = 32;
+    let tags = model.params.iter().chain(&model.tags).map(|tag| FIELDS + tag.key.len() + tag.value.len());
+    let metrics = model
+        .metrics
+        .iter()
+        .map(|(point, _)| 8 * FIELDS + point.metric.key.len() + point.dataset_name.len() + point.dataset_digest.len());
+    10 * FIELDS + tags.sum::<usize>() + metrics.sum::<usize>()
 }

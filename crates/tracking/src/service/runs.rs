@@ -153,45 +153,69 @@ pub async fn search(
         page: page.as_ref(),
     };
     let mut page = search_runs(db, visible, &wanted, info).await?;
-    let infos = std::mem::take(&mut page.runs);
+    let infos = std::mem::take(&mut page.found);
     let wanted = infos.len();
     let runs = with_data(db, visible, infos, PAGE_BYTES).await?;
     let next = match runs.len() {
-        cut if cut < wanted => Some(page.token_behind(cut - 1)?),
+        cut if cut < wanted => Some(page.behind(cut - 1)?),
         _ => page.next,
     };
-    Ok((runs, next))
+    Ok((runs, next.map(|next| next.encode())))
 }
 
-/// A page of runs ends with the run that makes it as large as this, in bytes of what was logged.
-const PAGE_BYTES: usize = 32 << 20;
+/// A page ends with what makes it as large as this, in bytes of what was logged.
+pub(super) const PAGE_BYTES: usize = 32 << 20;
+
+/// So many bytes of what runs logged by keys are in memory for one answer, at most: also one run's, which has no pages.
+const MOST_BYTES: usize = 128 << 20;
+
+fn too_large(run_id: &str) -> Problem {
+    let most = MOST_BYTES >> 20;
+    Problem::invalid(format!("the run {run_id} logged more than {most} MiB of names, parameters, tags and datasets"))
+        .hint("read the histories of its metrics by their names, and delete tags that nobody needs")
+}
 
 /// What runs logged, in a few reads for many of them. The evidence is what their experiments were asked for with. Gives the
 /// first runs, at least one: those up to the one with which they are larger than so many bytes.
 pub async fn with_data(db: &Db, evidence: &dyn Evidence, infos: Vec<RunInfo>, most: usize) -> Result<Vec<Run>> {
-    let mut infos = infos.into_iter();
+    let mut infos = infos.as_slice();
     let reader = db.read(evidence);
     let mut datasets = Datasets::default();
     let (mut runs, mut bytes) = (Vec::with_capacity(infos.len()), 0_usize);
-    while infos.len() > 0 {
+    // As many as nobody had to give up.
+    let mut fit = RUNS_A_READ;
+    while !infos.is_empty() {
         // As many as those before let expect to fit.
         let size = match runs.len() {
             0 => FIRST_READ,
             read => ((most - bytes) / (bytes / read).max(1)).clamp(FIRST_READ, RUNS_A_READ),
         };
-        let mut part: Vec<Run> = infos.by_ref().take(size).map(Run::empty).collect();
-        let mut used = read_data(&reader, &mut part).await?;
+        let size = size.min(fit).min(infos.len());
+        let mut part: Vec<Run> = infos[..size].iter().cloned().map(Run::empty).collect();
+        let Some(mut used) = read_data(&reader, &mut part).await? else {
+            if let [only] = part.as_slice() {
+                return Err(too_large(&only.info.run_id));
+            }
+            fit = size / 2;
+            continue;
+        };
+        infos = &infos[size..];
         let all: Vec<i64> = used.iter().flatten().map(|(dataset, _)| *dataset).collect();
         let mut rest = all.as_slice();
         for at in 0..part.len() {
-            let used = std::mem::take(&mut used[at]);
-            datasets.read(&reader, rest, used.len()).await?;
-            rest = &rest[used.len()..];
-            for (dataset, tags) in used {
-                let known = datasets.0.get(&dataset).and_then(Option::as_ref);
-                part[at].inputs.extend(known.map(|known| DatasetInput { tags, ..known.clone() }));
+            let mut large = size_of_run(&part[at]);
+            for (dataset, tags) in std::mem::take(&mut used[at]) {
+                datasets.read(&reader, rest, 1).await?;
+                rest = &rest[1..];
+                let Some(known) = datasets.0.get(&dataset).and_then(Option::as_ref) else { continue };
+                let input = DatasetInput { tags, ..known.clone() };
+                large = large.saturating_add(size_of_input(&input));
+                if large > MOST_BYTES {
+                    return Err(too_large(&part[at].info.run_id));
+                }
+                part[at].inputs.push(input);
             }
-            bytes = bytes.saturating_add(size_of_run(&part[at]));
+            bytes = bytes.saturating_add(large);
             if bytes >= most {
                 part.truncate(at + 1);
                 runs.append(&mut part);
@@ -212,29 +236,36 @@ const FIRST_READ: usize = 100;
 /// A dataset's number, and what a run used it for.
 type Used = (i64, Vec<Tag>);
 
-/// Reads what runs logged; gives which datasets each of them used.
-async fn read_data(reader: &Reader<'_>, runs: &mut [Run]) -> Result<Vec<Vec<Used>>> {
+/// Reads what runs logged; gives which datasets each of them used. `None`: it is more than one answer may take.
+async fn read_data(reader: &Reader<'_>, runs: &mut [Run]) -> Result<Option<Vec<Vec<Used>>>> {
     let seqs: Vec<i64> = runs.iter().map(|run| run.info.seq).collect();
     let place: HashMap<i64, usize> = seqs.iter().copied().enumerate().map(|(at, seq)| (seq, at)).collect();
     let found = |seq: i64| place.get(&seq).copied().unwrap_or_default();
-    let mut metrics = logged("metric_latest", &seqs);
-    metrics.columns(["value", "nan", "time_ms", "step"]);
-    for row in reader.select(&metrics).await? {
-        let value = if row.flag(3)? { f64::NAN } else { row.opt_real(2)?.unwrap_or_default() };
-        runs[found(row.int(0)?)].metrics.push(Metric {
-            key: row.text(1)?,
-            value,
-            time_ms: row.int(4)?,
-            step: row.int(5)?,
-        });
-    }
-    let params = logged("run_param", &seqs).column("value").to_owned();
-    for row in reader.select(&params).await? {
-        runs[found(row.int(0)?)].params.push(Tag { key: row.text(1)?, value: row.text(2)? });
-    }
-    let tags = logged("run_tag", &seqs).column("value").to_owned();
-    for row in reader.select(&tags).await? {
-        runs[found(row.int(0)?)].tags.push(Tag { key: row.text(1)?, value: row.text(2)? });
+    let mut left = MOST_BYTES;
+    for table in [Logged::Metrics, Logged::Params, Logged::Tags] {
+        let mut last = None;
+        loop {
+            let rows = reader.select(&table.part(&seqs, last.as_ref())).await?;
+            for row in &rows {
+                let (run, key) = (&mut runs[found(row.int(0)?)], row.text(1)?);
+                last = Some((run.info.seq, key.clone()));
+                let mut size = 32 + key.len();
+                if table == Logged::Metrics {
+                    let value = if row.flag(3)? { f64::NAN } else { row.opt_real(2)?.unwrap_or_default() };
+                    run.metrics.push(Metric { key, value, time_ms: row.int(4)?, step: row.int(5)? });
+                } else {
+                    let value = row.text(2)?;
+                    size += value.len();
+                    let into = if table == Logged::Params { &mut run.params } else { &mut run.tags };
+                    into.push(Tag { key, value });
+                }
+                let Some(less) = left.checked_sub(size) else { return Ok(None) };
+                left = less;
+            }
+            if rows.len() < ROWS_A_READ {
+                break;
+            }
+        }
     }
     let inputs = Query::select()
         .columns(["run", "dataset", "tags"])
@@ -252,6 +283,7 @@ async fn read_data(reader: &Reader<'_>, runs: &mut [Run]) -> Result<Vec<Vec<Used
         .from_as("run_model", "u")
         .join_as(JoinType::InnerJoin, "logged_model", "m", Expr::col(("m", "seq")).equals(("u", "model")))
         .and_where(Expr::col(("u", "run")).is_in(seqs))
+        .and_where(Expr::col(("m", "lifecycle")).ne("purged"))
         .order_by(("u", "run"), Order::Asc)
         .order_by(("u", "output"), Order::Asc)
         .order_by(("u", "model"), Order::Asc)
@@ -263,7 +295,7 @@ async fn read_data(reader: &Reader<'_>, runs: &mut [Run]) -> Result<Vec<Vec<Used
             false => run.models_in.push(model_id),
         }
     }
-    Ok(used)
+    Ok(Some(used))
 }
 
 /// Datasets by their numbers, without what runs used them for: each is read once, however many runs used it. `None`: it was
@@ -307,28 +339,51 @@ const A_READ: usize = 20;
 
 /// About how many bytes a run is to whoever gets it.
 fn size_of_run(run: &Run) -> usize {
-    /// Of the names of fields.
-    const FIELDS: usize = 32;
     let tags = |tags: &[Tag]| tags.iter().map(|tag| FIELDS + tag.key.len() + tag.value.len()).sum::<usize>();
     let metrics: usize = run.metrics.iter().map(|metric| 3 * FIELDS + metric.key.len()).sum();
-    let inputs = run.inputs.iter().map(|input| {
-        let texts = [Some(&input.source), input.schema.as_ref(), input.profile.as_ref()];
-        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
-        4 * FIELDS + input.name.len() + texts + tags(&input.tags)
-    });
     let models = 2 * FIELDS * (run.models_in.len() + run.models_out.len());
-    10 * FIELDS + models + metrics + tags(&run.params) + tags(&run.tags) + inputs.sum::<usize>()
+    10 * FIELDS + models + metrics + tags(&run.params) + tags(&run.tags)
 }
 
-/// What runs logged by keys: the run, the key, and what is added.
-fn logged(table: &'static str, seqs: &[i64]) -> SelectStatement {
-    Query::select()
-        .columns(["run", "key"])
-        .from(table)
-        .and_where(Expr::col("run").is_in(seqs.iter().copied()))
-        .order_by("run", Order::Asc)
-        .order_by("key", Order::Asc)
-        .to_owned()
+/// The same of a dataset that it used.
+fn size_of_input(input: &DatasetInput) -> usize {
+    let texts = [Some(&input.source), input.schema.as_ref(), input.profile.as_ref()];
+    let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+    let tags: usize = input.tags.iter().map(|tag| FIELDS + tag.key.len() + tag.value.len()).sum();
+    4 * FIELDS + input.name.len() + texts + tags
+}
+
+/// Of the names of fields, in bytes.
+const FIELDS: usize = 32;
+
+/// Rows that are in memory at a time beside what was made of those before: a value is some kilobytes, at most.
+const ROWS_A_READ: usize = 5000;
+
+/// What runs log by keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Logged {
+    Metrics,
+    Params,
+    Tags,
+}
+
+impl Logged {
+    /// Some rows of runs, behind a run's key: the run, the key, the value, and what belongs to it.
+    fn part(self, seqs: &[i64], behind: Option<&(i64, String)>) -> SelectStatement {
+        let (table, columns): (_, &[&'static str]) = match self {
+            Logged::Metrics => ("metric_latest", &["value", "nan", "time_ms", "step"]),
+            Logged::Params => ("run_param", &["value"]),
+            Logged::Tags => ("run_tag", &["value"]),
+        };
+        let mut part = Query::select();
+        part.columns(["run", "key"]).columns(columns.iter().copied()).from(table);
+        part.and_where(Expr::col("run").is_in(seqs.iter().copied()));
+        if let Some((run, key)) = behind {
+            let same = Expr::col("run").eq(*run).and(Expr::col("key").gt(key.as_str()));
+            part.and_where(Expr::col("run").gt(*run).or(same));
+        }
+        part.order_by("run", Order::Asc).order_by("key", Order::Asc).limit(ROWS_A_READ as u64).to_owned()
+    }
 }
 
 /// What is to change of a run; what is `None` stays.

@@ -7,6 +7,7 @@ use crannog_types::Result;
 
 use super::compare::{always, compare, never};
 use super::keyset::{self, KeyKind, Segment, SortKey};
+use super::page::Page;
 use crate::model::search::{Compare, Filter, Key, Operator, Order, PageToken, Value};
 
 /// What is searched for.
@@ -27,7 +28,7 @@ pub struct ExperimentSearch<'a> {
 /// How many columns an experiment is.
 const COLUMNS: usize = 7;
 
-/// Experiments, and the token of the next page if there is one. `read` gets rows of: securable, id, name, artifact_location,
+/// A page of experiments. `read` gets rows of: securable, id, name, artifact_location,
 /// lifecycle, created_ms, updated_ms.
 ///
 /// # Errors
@@ -37,12 +38,12 @@ pub async fn search_experiments<A: Action, T>(
     visible: &Visible<A>,
     search: &ExperimentSearch<'_>,
     read: impl Fn(&Row) -> Result<T>,
-) -> Result<(Vec<T>, Option<String>)> {
+) -> Result<Page<T>> {
     let keys: Vec<SortKey> = search.order.iter().map(key).collect();
     let name = format!("{:?}", search.order.iter().map(|order| (&order.key, order.ascending)).collect::<Vec<_>>());
     let place = keyset::place(search.page, &name, &keys)?;
     if visible.listing() == Listing::Nothing {
-        return Ok((Vec::new(), None));
+        return Ok(Page::new(name, keys, COLUMNS));
     }
     let mut query = Query::select();
     for column in ["securable", "id", "name", "artifact_location", "lifecycle", "created_ms", "updated_ms"] {
@@ -61,14 +62,12 @@ pub async fn search_experiments<A: Action, T>(
     let most = usize::try_from(search.max_results).unwrap_or(usize::MAX);
     query.limit(most as u64 + 1);
     let rows = db.read(visible).select(&query).await?;
-    let token = match rows.get(most.saturating_sub(1)) {
-        Some(last) if rows.len() > most => {
-            let keys = keyset::read(last, COLUMNS, &keys, Segment::Value)?;
-            Some(PageToken { order: name, segment: 0, keys }.encode())
-        }
-        _ => None,
-    };
-    Ok((rows.iter().take(most).map(read).collect::<Result<_>>()?, token))
+    let more = rows.len() > most;
+    let mut page = Page::new(name, keys, COLUMNS);
+    for row in rows.into_iter().take(most) {
+        page.push(read(&row)?, 0, row);
+    }
+    if more { page.goes_on() } else { Ok(page) }
 }
 
 fn key(order: &Order) -> SortKey {

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::compare::{always, compare, never};
 use super::keyset::{self, KeyKind, Segment, SortKey};
+use super::page::Page;
 use super::search_runs::distinct;
 use crate::model::logged_models::DatasetFilter;
 use crate::model::search::{Compare, Filter, Key, ModelOrder, Operator, PageToken, Value};
@@ -47,7 +48,7 @@ const COLUMNS: [&str; 11] = [
 
 const METRIC: &str = "logged_model_metric";
 
-/// Models that are not deleted, and where the next page begins if there is one. `read` gets rows of: seq, model_id,
+/// A page of models that are not deleted. `read` gets rows of: seq, model_id,
 /// experiment, name, model_type, source_run, status, status_message, lifecycle, created_ms, updated_ms and the experiment's
 /// artifact_location.
 ///
@@ -58,16 +59,18 @@ pub async fn search_logged_models<T>(
     evidence: &dyn Evidence,
     search: &ModelSearch<'_>,
     read: impl Fn(&Row) -> Result<T>,
-) -> Result<(Vec<T>, Option<PageToken>)> {
+) -> Result<Page<T>> {
     let experiments = distinct(search.experiments)?;
     let sources = sources(search.order);
     let keys: Vec<SortKey> = sources.iter().enumerate().map(|(at, source)| source.key(at)).collect();
     let name = name_of(search.order);
     let place = keyset::place(search.page, &name, &keys)?;
-    let Some(first) = keys.first().filter(|_| !experiments.is_empty()) else { return Ok((Vec::new(), None)) };
+    let Some(first) = keys.first().filter(|_| !experiments.is_empty()) else {
+        return Ok(Page::new(name, keys, COLUMNS.len() + 1));
+    };
     let most = usize::try_from(search.max_results).unwrap_or(usize::MAX);
-    let mut found: Vec<T> = Vec::new();
-    let mut last: Option<PageToken> = None;
+    let mut found: Vec<(T, usize, Row)> = Vec::new();
+    let mut more = false;
     let reader = db.read(evidence);
     let begin = place.map_or(0, |(segment, _)| segment);
     for (number, segment) in keyset::segments(first).iter().copied().enumerate().skip(begin) {
@@ -82,18 +85,20 @@ pub async fn search_logged_models<T>(
         }
         keyset::ordered(&mut query, &keys, segment);
         query.limit((most - found.len()) as u64 + 1);
-        for row in reader.select(&query).await? {
-            if found.len() == most {
-                return Ok((found, last));
-            }
-            found.push(read(&row)?);
-            if found.len() == most {
-                let keys = keyset::read(&row, COLUMNS.len() + 1, &keys, segment)?;
-                last = Some(PageToken { order: name.clone(), segment: number, keys });
-            }
+        let rows = reader.select(&query).await?;
+        more = found.len() + rows.len() > most;
+        for row in rows.into_iter().take(most - found.len()) {
+            found.push((read(&row)?, number, row));
+        }
+        if more {
+            break;
         }
     }
-    Ok((found, None))
+    let mut page = Page::new(name, keys, COLUMNS.len() + 1);
+    for (model, segment, row) in found {
+        page.push(model, segment, row);
+    }
+    if more { page.goes_on() } else { Ok(page) }
 }
 
 /// Where the value of a key of an order comes from.

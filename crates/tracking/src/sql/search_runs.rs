@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::compare::{always, compare};
 use super::keyset::{self, KeyKind, Segment, SortKey};
+use super::page::Page;
 use crate::model::search::{Compare, Filter, Key, KeyValue, Operator, Order, PageToken, Value};
 
 /// What is searched for.
@@ -32,39 +33,6 @@ pub struct RunSearch<'a> {
     pub max_results: i64,
     /// Behind which page.
     pub page: Option<&'a PageToken>,
-}
-
-/// A page of runs.
-#[derive(Debug)]
-pub struct RunPage<T> {
-    /// Them.
-    pub runs: Vec<T>,
-    /// The token of the next page, if there is one.
-    pub next: Option<String>,
-    order: String,
-    keys: Vec<SortKey>,
-    /// The runs' rows, each with its segment.
-    rows: Vec<(usize, Row)>,
-}
-
-impl<T> RunPage<T> {
-    fn new(order: String, keys: Vec<SortKey>) -> Self {
-        RunPage { runs: Vec::new(), next: None, order, keys, rows: Vec::new() }
-    }
-
-    /// The token of a page that begins behind a run of this one, by its place in it.
-    ///
-    /// # Errors
-    /// When there is no such run.
-    pub fn token_behind(&self, at: usize) -> Result<String> {
-        let there = self.rows.get(at).zip(self.keys.first());
-        let Some(((number, row), first)) = there else {
-            return Err(Problem::internal("a page of runs was cut where it has none", format!("run {at}")));
-        };
-        let segment = keyset::segments(first).get(*number).copied().unwrap_or(Segment::Value);
-        let keys = keyset::read(row, COLUMNS, &self.keys, segment)?;
-        Ok(PageToken { order: self.order.clone(), segment: *number, keys }.encode())
-    }
 }
 
 /// How many columns a run is.
@@ -92,18 +60,17 @@ pub async fn search_runs<T>(
     evidence: &dyn Evidence,
     search: &RunSearch<'_>,
     read: impl Fn(&Row) -> Result<T>,
-) -> Result<RunPage<T>> {
+) -> Result<Page<T>> {
     let experiments = distinct(search.experiments)?;
     let sources = sources(search.order);
     let keys: Vec<SortKey> = sources.iter().enumerate().map(|(at, source)| source.key(at)).collect();
     let name = name_of(search.order);
     let place = keyset::place(search.page, &name, &keys)?;
     let Some(first) = keys.first().filter(|_| !experiments.is_empty() && !search.lifecycles.is_empty()) else {
-        return Ok(RunPage::new(name, keys));
+        return Ok(Page::new(name, keys, COLUMNS));
     };
     let most = usize::try_from(search.max_results).unwrap_or(usize::MAX);
-    let mut runs: Vec<T> = Vec::new();
-    let mut found: Vec<(usize, Row)> = Vec::new();
+    let mut found: Vec<(T, usize, Row)> = Vec::new();
     let mut more = false;
     let reader = db.read(evidence);
     let metric = match sources.first() {
@@ -125,18 +92,17 @@ pub async fn search_runs<T>(
         let rows = reader.select(&query.whole(&experiments)).await?;
         more = found.len() + rows.len() > most;
         for row in rows.into_iter().take(most - found.len()) {
-            runs.push(read(&row)?);
-            found.push((number, row));
+            found.push((read(&row)?, number, row));
         }
         if more {
             break;
         }
     }
-    let mut page = RunPage { runs, rows: found, ..RunPage::new(name, keys) };
-    if more {
-        page.next = Some(page.token_behind(most - 1)?);
+    let mut page = Page::new(name, keys, COLUMNS);
+    for (run, segment, row) in found {
+        page.push(run, segment, row);
     }
-    Ok(page)
+    if more { page.goes_on() } else { Ok(page) }
 }
 
 /// Each experiment once.

@@ -10,8 +10,9 @@ use crannog_store::{Row, params};
 use crannog_tracking::model::experiments::View;
 use crannog_tracking::model::search::{Entity, Filter, PageToken, experiments_order, runs_order};
 use crannog_tracking::service::{Asked, runs};
+use crannog_tracking::sql::Page;
 use crannog_tracking::sql::search_experiments::{ExperimentSearch, search_experiments};
-use crannog_tracking::sql::search_runs::{RunPage, RunSearch, search_runs};
+use crannog_tracking::sql::search_runs::{RunSearch, search_runs};
 use crannog_types::{PrincipalId, Result};
 
 use crate::searched::{Dice, Searched, experiment, system};
@@ -30,14 +31,14 @@ async fn all_pages(searched: &Searched, search: &RunSearch<'_>) -> Vec<String> {
     let mut token: Option<PageToken> = None;
     loop {
         let page = RunSearch { page: token.as_ref(), ..search.clone() };
-        let RunPage { runs, next, .. } = search_runs(&searched.db, &system(), &page, run_id).await.unwrap();
+        let Page { found: runs, next, .. } = search_runs(&searched.db, &system(), &page, run_id).await.unwrap();
         let full = runs.len() == usize::try_from(search.max_results).unwrap();
         found.extend(runs);
         assert!(found.len() <= searched.runs.len(), "a run came twice");
         match next {
             Some(next) => {
                 assert!(full, "a page with another behind it is not full");
-                token = Some(PageToken::decode(&next).unwrap());
+                token = Some(next);
             }
             None => return found,
         }
@@ -109,8 +110,7 @@ async fn random_filters_find_what_they_say() {
             let lifecycles = LIFECYCLES[dice.below(LIFECYCLES.len())];
             let search =
                 RunSearch { experiments, lifecycles, filter: &filter, order: &[], max_results: 1000, page: None };
-            let RunPage { runs: found, next, .. } =
-                search_runs(&searched.db, &system(), &search, run_id).await.unwrap();
+            let Page { found, next, .. } = search_runs(&searched.db, &system(), &search, run_id).await.unwrap();
             assert_eq!(next, None);
             let expected = searched.expected(experiments, lifecycles, &filter, &[]);
             assert_eq!(found, expected, "{kind:?} {written}");
@@ -313,8 +313,8 @@ async fn a_token_is_good_for_its_order_alone() {
             max_results: 3,
             page: None,
         };
-        let RunPage { next, .. } = search_runs(&searched.db, &system(), &search, run_id).await.unwrap();
-        let token = PageToken::decode(&next.unwrap()).unwrap();
+        let Page { next, .. } = search_runs(&searched.db, &system(), &search, run_id).await.unwrap();
+        let token = next.unwrap();
         for order in [runs_order(&clauses(&["metrics.m DESC"])).unwrap(), Vec::new()] {
             let other = RunSearch { order: &order, page: Some(&token), ..search.clone() };
             let refused = search_runs(&searched.db, &system(), &other, run_id).await.unwrap_err();
@@ -324,7 +324,7 @@ async fn a_token_is_good_for_its_order_alone() {
         let other = RunSearch { page: Some(&spoilt), ..search.clone() };
         assert!(search_runs(&searched.db, &system(), &other, run_id).await.is_err());
         let nothing = RunSearch { experiments: &[], ..search };
-        let RunPage { runs: found, next, .. } = search_runs(&searched.db, &system(), &nothing, run_id).await.unwrap();
+        let Page { found, next, .. } = search_runs(&searched.db, &system(), &nothing, run_id).await.unwrap();
         assert_eq!((found.len(), next), (0, None));
     }
 }
@@ -344,11 +344,11 @@ async fn experiments_of(
         let page = token.as_ref();
         let search = ExperimentSearch { lifecycles, filter: &filter, order: &order, max_results: 2, page };
         let read = |row: &Row| Ok(row.int(1)?);
-        let (ids, next) = search_experiments(&searched.db, visible, &search, read).await.unwrap();
+        let Page { found: ids, next, .. } = search_experiments(&searched.db, visible, &search, read).await.unwrap();
         found.extend(ids);
         assert!(found.len() < 20);
         match next {
-            Some(next) => token = Some(PageToken::decode(&next).unwrap()),
+            Some(next) => token = Some(next),
             None => return found,
         }
     }
