@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -72,7 +73,9 @@ impl Opt {
             Kind::Switch if !matches!(text, "true" | "false") => Err(wrong("true or false")),
             Kind::Word(words) if !words.contains(&text) => Err(wrong(&words.join(" or "))),
             Kind::Bytes if bytes(text).is_none() => Err(wrong("a size such as 200MiB or 1GiB")),
-            Kind::Count if count(text).is_none() => Err(wrong("a number, 1 or more")),
+            Kind::Count if count(text).is_none() && (!text.is_empty() || !self.default.is_empty()) => {
+                Err(wrong("a number, 1 or more"))
+            }
             Kind::Path if text.is_empty() && !self.default.is_empty() => Err(wrong("a path")),
             _ => Ok(()),
         }
@@ -146,6 +149,12 @@ pub const OPTIONS: &[Opt] = &[
         "200",
         "Statements of one person that run or wait; more are refused with 429.",
     ),
+    opt(
+        "tracking.keep_deleted_days",
+        Kind::Count,
+        "",
+        "After how many days deleted runs, logged models and experiments are purged; without it, they are kept.",
+    ),
     opt("disk.warn_below", Kind::Bytes, "1GiB", "With less than this free on the data folder's disk, /readyz warns."),
     opt("disk.refuse_below", Kind::Bytes, "200MiB", "With less than this free, changes are refused; reading goes on."),
     opt(
@@ -190,6 +199,8 @@ pub struct Config {
     pub statements_running: usize,
     /// Statements of one person that run or wait.
     pub statements_per_person: usize,
+    /// For how long deleted runs, logged models and experiments are kept; `None`: for good.
+    pub keep_deleted: Option<Duration>,
     /// When the disk is low, and when it is full.
     pub disk: Limits,
     /// The log's filter.
@@ -317,6 +328,8 @@ impl Config {
             result_memory: bytes(&text("result_memory")).unwrap_or_default(),
             statements_running: count(&text("statements.running")).unwrap_or(1),
             statements_per_person: count(&text("statements.per_person")).unwrap_or(1),
+            keep_deleted: count(&text("tracking.keep_deleted_days"))
+                .map(|days| Duration::from_secs(u64::try_from(days).unwrap_or(u64::MAX).saturating_mul(86_400))),
             disk: Limits {
                 warn_below: bytes(&text("disk.warn_below")).unwrap_or_default(),
                 refuse_below: bytes(&text("disk.refuse_below")).unwrap_or_default(),

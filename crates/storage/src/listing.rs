@@ -2,6 +2,8 @@
 
 use rustix::fs::Stat;
 
+use tokio::sync::mpsc;
+
 use crate::beneath::{self, Dir};
 use crate::errors::{Result, StorageError};
 use crate::folder::{FileMeta, Folder, Inner, meta};
@@ -57,7 +59,52 @@ impl Folder {
     }
 }
 
+impl Folder {
+    /// The files directly in this folder, some at a time and in no order, for folders that have too many for a list. Those that
+    /// come or go meanwhile may be among them or not. A folder that does not exist has none. Ends with the first error.
+    pub fn files(&self, at_a_time: usize) -> mpsc::Receiver<Result<Vec<FileMeta>>> {
+        let (some, found) = mpsc::channel(1);
+        let inner = self.inner.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = inner.files(at_a_time, |files| some.blocking_send(Ok(files)).is_ok()) {
+                // Whoever no longer listens does not need to know.
+                let _ = some.blocking_send(Err(error));
+            }
+        });
+        found
+    }
+}
+
 impl Inner {
+    /// Hands over the visible files of the folder, some at a time, until nobody takes them.
+    fn files(&self, at_a_time: usize, take: impl Fn(Vec<FileMeta>) -> bool) -> Result<()> {
+        let at = Relative::ROOT;
+        let dir = match self.dir(&at) {
+            Err(StorageError::NotFound(_)) => return Ok(()),
+            other => other?,
+        };
+        let failed = |error| self.error("list", &at, error);
+        let mut files = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&dir.fd).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            if paths::check(name).is_err() {
+                continue;
+            }
+            let path = at.with(name);
+            if let Some((stat, false)) = self.stat(&path, &dir, name)? {
+                files.push(meta(&path, &stat, false));
+            }
+            if files.len() >= at_a_time && !take(std::mem::take(&mut files)) {
+                return Ok(());
+            }
+        }
+        if !files.is_empty() {
+            take(files);
+        }
+        Ok(())
+    }
+
     /// The visible files and folders in a folder: name, whether it is a folder, and its metadata.
     pub(crate) fn entries(&self, at: &Relative, dir: &Dir) -> Result<Vec<(String, bool, Stat)>> {
         let mut entries = Vec::new();

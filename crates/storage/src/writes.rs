@@ -80,19 +80,15 @@ pub struct Received {
 }
 
 impl Received {
-    /// Gives it a name in its folder, durably, if nothing has it: of several with the same name the first stays. For names that
-    /// tell the content.
+    /// Gives it a name in its folder, durably, in place of what has it. For names that tell the content: who reads that file sees no
+    /// difference, and its time of change says that somebody put it there again.
     ///
     /// # Errors
     /// When the operating system refuses.
     pub async fn publish(self, name: &str) -> Result<()> {
         let at = Relative::file(name)?;
         let temp = self.temp;
-        self.folder
-            .blocking(move |inner| {
-                temp.commit_new(name_of(&at)).map(drop).map_err(|error| inner.error("write", &at, error))
-            })
-            .await
+        self.folder.blocking(move |inner| commit_over(inner, &at, temp).map(drop)).await
     }
 }
 

@@ -8,7 +8,7 @@ use crannog_security::{Evidence, Origin, Who};
 use crannog_types::Micros;
 use sea_query::SelectStatement;
 use sqlx::postgres::PgPoolOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Executor, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use tokio::sync::Semaphore;
 
@@ -61,7 +61,8 @@ impl Db {
             .statement_cache_capacity(512)
             // As on PostgreSQL: LIKE tells upper from lower case.
             .pragma("case_sensitive_like", "on");
-        let mut connection = options.connect().await?;
+        // Said before the first page is written: space is given back by [`Db::reclaim`], and by nothing else.
+        let mut connection = options.clone().auto_vacuum(SqliteAutoVacuum::Incremental).connect().await?;
         migrate::snapshot_before(&mut connection, file).await?;
         migrate::migrator(Dialect::Sqlite).run(&mut connection).await.map_err(migrate::failed)?;
         let readers = SqlitePoolOptions::new()
@@ -186,6 +187,40 @@ impl Db {
         match &self.0.pools {
             Pools::Sqlite { readers, .. } => (readers.size() + 1, readers.num_idle()),
             Pools::Postgres(pool) => (pool.size(), pool.num_idle()),
+        }
+    }
+
+    /// Gives the space of rows that were deleted back to the disk: on SQLite a few megabytes a transaction, on PostgreSQL by
+    /// VACUUM of the tables of what runs log, which gives back what is behind the last row.
+    pub async fn reclaim(&self, _evidence: &crannog_security::System) -> Result<(), StoreError> {
+        match &self.0.pools {
+            Pools::Sqlite { .. } => {
+                let mut before = i64::MAX;
+                loop {
+                    let mut tx = self.begin().await?;
+                    let free = match tx.row("PRAGMA freelist_count", params![]).await? {
+                        Some(row) => row.int(0)?,
+                        None => 0,
+                    };
+                    // A file that was made before it could give anything back stays as large as it is.
+                    if free == 0 || free >= before {
+                        return Ok(());
+                    }
+                    before = free;
+                    tx.rows("PRAGMA incremental_vacuum(1000)", params![]).await?;
+                    tx.commit().await?;
+                }
+            }
+            Pools::Postgres(pool) => {
+                let mut connection = pool.acquire().await?;
+                connection.execute("SET statement_timeout = 0").await?;
+                let done = connection
+                    .execute("VACUUM (TRUNCATE TRUE) metric_log, metric_latest, run_param, run_tag, run, artifact")
+                    .await;
+                connection.execute(READ_IN_TIME).await?;
+                done?;
+                Ok(())
+            }
         }
     }
 

@@ -22,8 +22,8 @@ use crannog_lake::service::statements::history::History;
 use crannog_storage::{External, Location, Storage, StorageError};
 use crannog_store::Db;
 use crannog_tracking::Tracking;
-use crannog_tracking::service::Logger;
 use crannog_tracking::service::artifacts::Artifacts;
+use crannog_tracking::service::{Keeper, Logger};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
 
 use super::folder::{DataFolder, hostname};
@@ -37,6 +37,9 @@ const STUCK: Duration = Duration::from_secs(8);
 /// A step of background work that takes longer than this hangs: a batch of rows, a few rows read or changed. A database that
 /// is away is given up sooner.
 const HANGS: Duration = Duration::from_secs(7);
+
+/// The same for the purge of what was deleted, whose steps wait for the changes of others.
+const PURGE_HANGS: Duration = Duration::from_secs(60);
 
 /// What a step of the writers of batches is.
 const ROWS: &str = "a batch of rows on its way to the database";
@@ -171,7 +174,8 @@ impl Components {
 
         let ground = identity.ground();
         crannog_tracking::service::experiments::bootstrap(&db, ground.admins, ground.account_users).await?;
-        let artifacts = Artifacts { db: db.clone(), storage: Arc::clone(&governance.storage) };
+        let artifacts = Artifacts::new(db.clone(), Arc::clone(&governance.storage));
+        let keeper = Keeper::new(db.clone(), artifacts.clone(), config.keep_deleted).start(tasks);
         let swept = artifacts.clone();
         tasks.spawn_job("sweep of uploads", async move {
             if let Err(problem) = swept.sweep().await {
@@ -194,6 +198,9 @@ impl Components {
         health
             .watch_steps("metrics writer", "a group of points on its way to the database", move || logger.stuck(HANGS));
         health.watch_steps("catalog follower", "a step in following a table's log", move || follows.stuck(HANGS));
+        health.watch_steps("purge of deleted runs", "a step in deleting what was deleted long ago", move || {
+            keeper.stuck(PURGE_HANGS)
+        });
         health.probe("arbiter", Matters::Live, move || {
             let hangs = commits.stuck(STUCK);
             async move {

@@ -76,6 +76,25 @@ pub fn decode(bytes: &[u8], only: &str, into: &mut Vec<Point>) -> Option<()> {
     Some(())
 }
 
+/// Every point in bytes, those of one metric together. `None` as for [`decode`].
+pub fn decode_all(bytes: &[u8], into: &mut Vec<Metric>) -> Option<()> {
+    let mut at = bytes.strip_prefix(&[VERSION])?;
+    while !at.is_empty() {
+        let length = usize::try_from(take(&mut at)?).ok()?;
+        let key = std::str::from_utf8(at.get(..length)?).ok()?;
+        at = &at[length..];
+        let (mut step, mut time_ms) = (0_i64, 0_i64);
+        for _ in 0..take(&mut at)? {
+            step = step.wrapping_add(unzigzag(take(&mut at)?));
+            time_ms = time_ms.wrapping_add(unzigzag(take(&mut at)?));
+            let value = f64::from_le_bytes(at.get(..8)?.try_into().ok()?);
+            at = &at[8..];
+            into.push(Metric { key: key.to_owned(), value, time_ms, step });
+        }
+    }
+    Some(())
+}
+
 fn zigzag(number: i64) -> u64 {
     ((number << 1) ^ (number >> 63)).cast_unsigned()
 }
@@ -133,6 +152,11 @@ mod tests {
             decode(&bytes, key, &mut found).unwrap();
             assert_eq!(found, expected, "{key}");
         }
+        let mut all = Vec::new();
+        decode_all(&bytes, &mut all).unwrap();
+        // By metric, each in its order: what is encoded again is the same.
+        assert_eq!(all.len(), points.len());
+        assert_eq!(encode(&all), bytes);
         let mut nan = Vec::new();
         decode(&encode(&[point("a", 0, 0, f64::NAN)]), "a", &mut nan).unwrap();
         assert!(nan[0].value.is_nan());
@@ -145,6 +169,7 @@ mod tests {
             // A prefix that ends between metrics is a shorter batch; there is one metric here.
             let whole = end == 1;
             assert_eq!(decode(&bytes[..end], "a", &mut Vec::new()).is_some(), whole, "{end}");
+            assert_eq!(decode_all(&bytes[..end], &mut Vec::new()).is_some(), whole, "{end}");
         }
         assert!(decode(&[2], "a", &mut Vec::new()).is_none());
     }

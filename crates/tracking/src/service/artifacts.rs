@@ -1,16 +1,21 @@
 //! Files of runs and models. A content is kept once, under its hash; what it is called stands in the database.
 //!
-//! A file is there when its row is: the content is durable before. What a crash leaves without a row is nobody's.
+//! A file is there when its row is: the content is durable before. A content that has no row, because its files were deleted or a
+//! crash came between, is deleted in the background ([`Artifacts::collect`]).
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crannog_kit::steps::Steps;
 use crannog_security::actions::{logged_models, runs};
 use crannog_security::{Action, Evidence, Lease, Permit, Securable, System, Task, kinds};
 use crannog_storage::{Access, ByteStream, Folder, Managed, Storage, StorageError};
+use crannog_store::query::{Expr, ExprTrait, Query};
 use crannog_store::{Audit, Db, Tx, params};
 use crannog_types::{Micros, Problem, Result, SecurableId};
 use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 use super::{logged_models as model_verbs, logging, not_active, part_of, runs as run_verbs};
 use crate::model::experiments::Lifecycle;
@@ -103,7 +108,25 @@ pub struct Artifacts {
     pub db: Db,
     /// The door to files.
     pub storage: Arc<Storage>,
+    /// Held by whoever names a content, alone by who deletes one that has no name.
+    naming: Arc<RwLock<()>>,
 }
+
+/// A content that is there, and is not deleted while this is held: until a row names it.
+#[must_use = "who drops it before its row is committed may find the content gone"]
+pub(crate) struct Content {
+    /// Its name.
+    pub(crate) hash: String,
+    /// In bytes.
+    pub(crate) size: i64,
+    _naming: OwnedRwLockReadGuard<()>,
+}
+
+/// A content that nobody names is as old as this before it is deleted: longer than a cancelled request may need to be over.
+const GRACE: i64 = 3_600_000_000;
+
+/// How many contents are looked at together.
+const CONTENTS: usize = 1000;
 
 /// How often the row of a file is written again when another change came first: its content came once.
 const RUNS: u32 = 10;
@@ -114,6 +137,11 @@ fn root<A: Action<On: Holder>>(id: &str) -> String {
 }
 
 impl Artifacts {
+    /// Over a database and the door to files. One for both: it knows who is naming a content.
+    pub fn new(db: Db, storage: Arc<Storage>) -> Self {
+        Artifacts { db, storage, naming: Arc::default() }
+    }
+
     fn folder(&self, evidence: &dyn Evidence, access: Access) -> Result<Folder> {
         // One folder for the contents of all, so that equal ones meet.
         let at = self.storage.managed(Managed::Artifacts, SecurableId::METASTORE.0);
@@ -132,9 +160,9 @@ impl Artifacts {
         let id = part_of(permit)?;
         // Before the body is read: nobody wants to send a gigabyte to learn this.
         A::On::check(&self.db, permit, &id).await?;
-        let (hash, size) = self.receive(permit, lease, body).await?;
+        let content = self.receive(permit, lease, body).await?;
         for run in 1.. {
-            match self.note(permit, &id, path, &hash, size).await {
+            match self.note(permit, &id, path, &content.hash, content.size).await {
                 Err(problem) if run < RUNS && problem.vendor_reason() == Some("SERIALIZATION_FAILURE") => {}
                 outcome => return outcome,
             }
@@ -142,13 +170,8 @@ impl Artifacts {
         Ok(())
     }
 
-    /// Keeps a content under its hash; gives the hash and the size. The lease is asked for once more when all of it was received.
-    pub(crate) async fn receive(
-        &self,
-        permit: &dyn Evidence,
-        lease: &Lease,
-        body: ByteStream,
-    ) -> Result<(String, i64)> {
+    /// Keeps a content under its hash. The lease is asked for once more when all of it was received.
+    pub(crate) async fn receive(&self, permit: &dyn Evidence, lease: &Lease, body: ByteStream) -> Result<Content> {
         let folder = self.folder(permit, Access::ReadWrite)?;
         let hashed = Arc::new(Mutex::new((Sha256::new(), 0_i64)));
         let hashing = Arc::clone(&hashed);
@@ -163,8 +186,9 @@ impl Artifacts {
             (hex(&std::mem::take(&mut hashed.0).finalize()), hashed.1)
         };
         lease.renew().await?;
+        let naming = Arc::clone(&self.naming).read_owned().await;
         received.publish(&hash).await?;
-        Ok((hash, size))
+        Ok(Content { hash, size, _naming: naming })
     }
 
     async fn note<A: Writes>(&self, permit: &Permit<A>, id: &str, path: &str, hash: &str, size: i64) -> Result<()> {
@@ -202,6 +226,54 @@ impl Artifacts {
         let system = System::task(Task::Track);
         let day_ago = Micros(self.db.now().0 - 86_400_000_000);
         Ok(self.folder(&system, Access::ReadWrite)?.sweep(day_ago).await?)
+    }
+
+    /// Deletes contents that no file is called by any more; gives how many bytes they were. Each look at the database, and each
+    /// deletion, is one of the steps.
+    ///
+    /// # Errors
+    /// What storage or the database says; calling again goes on.
+    pub async fn collect(&self, steps: &Steps) -> Result<u64> {
+        #[expect(clippy::disallowed_methods, reason = "a content without a name is nobody's to ask for")]
+        let system = System::task(Task::Track);
+        let before = Micros(self.db.now().0 - GRACE);
+        let folder = self.folder(&system, Access::ReadWrite)?;
+        let (mut files, mut bytes) = (0_u64, 0_u64);
+        let mut some = folder.files(CONTENTS);
+        while let Some(found) = some.recv().await {
+            let mut old: BTreeMap<String, u64> =
+                found?.into_iter().filter(|file| file.modified < before).map(|file| (file.path, file.size)).collect();
+            if old.is_empty() {
+                continue;
+            }
+            let step = steps.begin();
+            let named = Query::select()
+                .distinct()
+                .column("hash")
+                .from("artifact")
+                .and_where(Expr::col("hash").is_in(old.keys().map(String::as_str)))
+                .to_owned();
+            for row in self.db.read(&system).select(&named).await? {
+                old.remove(&row.text(0)?);
+            }
+            drop(step);
+            for (hash, size) in old {
+                let _step = steps.begin();
+                let _alone = self.naming.write().await;
+                // Once more, now that nobody can be about to name it.
+                let file = folder.head(&hash).await?.filter(|file| file.modified < before);
+                let one = "SELECT 1 FROM artifact WHERE hash = $1 LIMIT 1";
+                let named = self.db.read(&system).row(one, params![&*hash]).await?;
+                if file.is_some() && named.is_none() && folder.delete(&hash).await? {
+                    files += 1;
+                    bytes += size;
+                }
+            }
+        }
+        if files > 0 {
+            tracing::info!(files, bytes, "contents that no file is called by any more were deleted");
+        }
+        Ok(bytes)
     }
 
     /// What is directly in a folder, by name; nothing for a file.

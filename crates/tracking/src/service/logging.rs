@@ -16,6 +16,7 @@ use crannog_types::{Code, Problem, Result};
 use tokio::sync::{mpsc, oneshot};
 
 use super::logged_models::{OfModel, put_metrics};
+use super::together::Rowed;
 use super::touched::Touched;
 use super::{no_run, not_active, run_of, runs as run_verbs};
 use crate::model::experiments::{Lifecycle, Tag};
@@ -88,7 +89,8 @@ impl Logger {
         let (queue, mut waiting) = mpsc::channel::<Entry>(GROUP * 4);
         let stop = tasks.stopping();
         let writes = Steps::default();
-        let mut writer = Writer { db: db.clone(), known: HashMap::new(), writes: writes.clone() };
+        let mut writer =
+            Writer { db: db.clone(), known: HashMap::new(), writes: writes.clone(), rows: Rowed::default() };
         tasks.spawn("what runs log", async move {
             loop {
                 let first = tokio::select! {
@@ -107,6 +109,7 @@ impl Logger {
                     group.push(entry);
                 }
                 writer.write(group).await;
+                writer.rows.put_together(&writer.db).await;
             }
         });
         Logger { db, queue, touched: Arc::default(), writes }
@@ -438,6 +441,8 @@ struct Writer {
     known: HashMap<Arc<str>, (i64, i64)>,
     /// Groups on their way to the database.
     writes: Steps,
+    /// Of runs that log.
+    rows: Rowed,
 }
 
 impl Writer {
@@ -489,19 +494,22 @@ impl Writer {
         let mut tx = self.db.write_unaudited(&system).await?;
         let mut latest = Latest::default();
         let mut active = Vec::with_capacity(group.len());
+        let mut wrote = Vec::new();
         for entry in group {
             let Some((seq, experiment)) = self.key(&mut tx, &entry.run_id).await? else {
                 active.push(false);
                 continue;
             };
-            let log =
-                "INSERT INTO metric_log (run, points) SELECT seq, $2 FROM run WHERE seq = $1 AND lifecycle = 'active'";
-            let there = tx.run(log, params![seq, points::encode(&entry.points)]).await? == 1;
+            // The id too: a key of before a purge may be another run's now.
+            let log = "INSERT INTO metric_log (run, points) SELECT seq, $2 FROM run \
+                       WHERE seq = $1 AND run_id = $3 AND lifecycle = 'active'";
+            let there = tx.run(log, params![seq, points::encode(&entry.points), &*entry.run_id]).await? == 1;
             active.push(there);
             if !there {
                 continue;
             }
             latest.add(seq, experiment, &entry.points);
+            wrote.push(seq);
             if let Some((who, origin)) = &entry.first {
                 let (at, what) = (tx.now(), audit(&entry.run_id));
                 let (who, origin) = (Some(who.clone()), origin.clone());
@@ -510,6 +518,9 @@ impl Writer {
         }
         latest.put(&mut tx).await?;
         tx.commit().await?;
+        for seq in wrote {
+            self.rows.note(seq);
+        }
         Ok(active)
     }
 

@@ -4,11 +4,14 @@ pub mod artifacts;
 pub mod experiments;
 pub mod history;
 pub mod inputs;
+pub mod keeper;
 pub mod logged_models;
 pub mod logging;
 pub mod pages;
+mod purge;
 pub mod registry;
 pub mod runs;
+mod together;
 mod touched;
 
 use std::sync::Arc;
@@ -19,6 +22,7 @@ use crannog_types::{Code, Problem, Result};
 
 use crate::model::search::PageToken;
 
+pub use self::keeper::Keeper;
 pub use self::logging::Logger;
 
 /// What a search is asked for, as it was sent.

@@ -56,7 +56,7 @@ impl Logged {
         let new = NewExperiment { name: "late".to_owned(), ..NewExperiment::default() };
         let experiment = create_experiment(&db, &permit, &new).await.unwrap();
         let storage = Arc::new(Storage::new(&folder.join("data"), External::Nowhere).unwrap());
-        let artifacts = Artifacts { db: db.clone(), storage };
+        let artifacts = Artifacts::new(db.clone(), storage);
         let logger = Logger::start(db.clone(), &tasks);
         Logged { db, logger, artifacts, ana, stranger, experiment, clock, tasks, folder }
     }
@@ -75,7 +75,7 @@ impl Logged {
         self.ana.ask(NameOf::found(&OF_RUN, run)).await.unwrap()
     }
 
-    async fn history(&self, run: &str, key: &str) -> Vec<Point> {
+    pub(crate) async fn history(&self, run: &str, key: &str) -> Vec<Point> {
         history::points(&self.db, &self.read(run).await, key).await.unwrap()
     }
 
@@ -84,7 +84,7 @@ impl Logged {
         self.artifacts.put(&permit, &Lease::of(&self.ana, &permit), path, body).await
     }
 
-    async fn audited(&self, action: &str) -> i64 {
+    pub(crate) async fn audited(&self, action: &str) -> i64 {
         let sql = "SELECT cast(count(*) AS bigint) FROM audit_event WHERE action_name = $1";
         self.db.read(&system()).row(sql, params![action]).await.unwrap().unwrap().int(0).unwrap()
     }

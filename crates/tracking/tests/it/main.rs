@@ -1,6 +1,8 @@
 //! Tests of tracking over a database.
 
 #[cfg(test)]
+mod keeper;
+#[cfg(test)]
 mod logged_models;
 #[cfg(test)]
 mod logging;

@@ -185,8 +185,14 @@ impl Endpoint for GetArtifact {
 
 /// A file, in whole or in part.
 pub(super) async fn download<A: Reads>(tracking: &Tracking, cx: &Cx, permit: &Permit<A>, path: &str) -> Result<Reply> {
-    let (folder, name, written_at) = tracking.artifacts.find(permit, path).await?;
-    let meta = folder.head(&name).await.map_err(|error| unreadable(path, error))?;
+    let mut found = tracking.artifacts.find(permit, path).await?;
+    let mut meta = found.0.head(&found.1).await.map_err(|error| unreadable(path, error))?;
+    if meta.is_none() {
+        // It may have been deleted, or replaced, since its row was read.
+        found = tracking.artifacts.find(permit, path).await?;
+        meta = found.0.head(&found.1).await.map_err(|error| unreadable(path, error))?;
+    }
+    let (folder, name, written_at) = found;
     let meta = meta.ok_or_else(|| Problem::internal(format!("the content of '{path}' is gone"), name.clone()))?;
     let lease = Lease::of(cx.caller()?, permit);
     serve(cx, &folder, &name, &meta, Some(written_at), lease, |_| ()).await.map_err(|error| unreadable(path, error))

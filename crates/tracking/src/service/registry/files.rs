@@ -65,13 +65,13 @@ pub async fn put(
     let status = "SELECT status FROM model_version WHERE model = $1 AND version = $2";
     let row = artifacts.db.read(permit).row(status, params![target.id, number]).await?;
     refuse_ready(Status::of_word(&row.ok_or_else(|| no_version(&target.name, number))?.text(0)?), number)?;
-    let (hash, size) = artifacts.receive(permit, lease, body).await?;
+    let content = artifacts.receive(permit, lease, body).await?;
     for run in 1.. {
         let noted = async {
             let about = audit("writeModelVersionFile", &target.name).with("version", number).with("path", path);
-            let mut tx = artifacts.db.write(permit, about.with("size", size)).await?;
+            let mut tx = artifacts.db.write(permit, about.with("size", content.size)).await?;
             pending(&mut tx, permit, number).await?;
-            put_row(&mut tx, &root(target.id, number), path, &hash, size).await?;
+            put_row(&mut tx, &root(target.id, number), path, &content.hash, content.size).await?;
             Ok(tx.commit().await?)
         };
         match noted.await {

@@ -1,0 +1,95 @@
+//! The background task that gives back what deleted runs and files took.
+
+use std::time::Duration;
+
+use crannog_kit::Tasks;
+use crannog_kit::steps::Steps;
+use crannog_security::{System, Task};
+use crannog_store::Db;
+use crannog_types::{Micros, Result};
+
+use super::artifacts::Artifacts;
+use super::purge::{Purged, purge};
+
+/// How long what is deleted waits after the retention, at most, and a failed round for the next.
+const ROUND: Duration = Duration::from_secs(30);
+
+/// Rounds between two looks at all contents: an hour.
+const LOOK: u32 = 120;
+
+/// Gives space back. Cheap to clone.
+#[derive(Clone)]
+pub struct Keeper {
+    db: Db,
+    artifacts: Artifacts,
+    kept: Option<Duration>,
+    steps: Steps,
+}
+
+impl Keeper {
+    /// Over a database and its files. What is deleted is kept for so long; `None`: for good.
+    pub fn new(db: Db, artifacts: Artifacts, kept: Option<Duration>) -> Self {
+        Keeper { db, artifacts, kept, steps: Steps::default() }
+    }
+
+    /// Starts the rounds; they end with the tasks.
+    pub fn start(self, tasks: &Tasks) -> Self {
+        let (keeper, stop) = (self.clone(), tasks.stopping());
+        tasks.spawn("purge of deleted runs", async move {
+            let mut look = 0;
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(ROUND) => {}
+                }
+                // Stopping in the middle leaves nothing that the next round would not find.
+                let round = async {
+                    let purged = keeper.purge().await?;
+                    if look == 0 || purged != Purged::default() {
+                        keeper.collect().await?;
+                        look = LOOK;
+                    }
+                    look -= 1;
+                    Ok::<(), crannog_types::Problem>(())
+                };
+                let outcome = tokio::select! {
+                    () = stop.cancelled() => return,
+                    outcome = round => outcome,
+                };
+                if let Err(problem) = outcome {
+                    tracing::warn!(cause = problem.chain(), "what was deleted could not be purged; it is tried again");
+                }
+            }
+        });
+        self
+    }
+
+    /// Whether a step of a round has been under way for longer than this.
+    pub fn stuck(&self, longer_than: Duration) -> bool {
+        self.steps.stuck(longer_than)
+    }
+
+    /// Purges what was deleted long enough ago, and gives the database's space back.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn purge(&self) -> Result<Purged> {
+        let Some(kept) = self.kept else { return Ok(Purged::default()) };
+        let kept = i64::try_from(kept.as_micros()).unwrap_or(i64::MAX);
+        let purged = purge(&self.db, Micros(self.db.now().0.saturating_sub(kept)), &self.steps).await?;
+        if purged != Purged::default() {
+            tracing::info!(runs = purged.runs, models = purged.models, experiments = purged.experiments, "purged");
+            #[expect(clippy::disallowed_methods, reason = "free space is nobody's")]
+            self.db.reclaim(&System::task(Task::Track)).await?;
+        }
+        Ok(purged)
+    }
+
+    /// Deletes contents that no file has any more.
+    ///
+    /// # Errors
+    /// What storage or the database says.
+    pub async fn collect(&self) -> Result<u64> {
+        self.artifacts.collect(&self.steps).await
+    }
+}

@@ -1,0 +1,238 @@
+//! What was deleted gives its space back, over both databases: all of it, nothing else, and never under somebody's hands.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use crannog_kit::Steps;
+use crannog_security::actions::{experiments, logged_models};
+use crannog_security::{Lease, NameOf, Permit};
+use crannog_storage::ByteStream;
+use crannog_store::params;
+use crannog_store::testing::Kind;
+use crannog_tracking::model::experiments::{Lifecycle, Tag};
+use crannog_tracking::model::runs::Metric;
+use crannog_tracking::service::logged_models::{self as models, NewModel, OF_MODEL};
+use crannog_tracking::service::logging::Batch;
+use crannog_tracking::service::runs::{self as run_verbs};
+use crannog_tracking::service::{Keeper, experiments as experiment_verbs};
+use crannog_types::{Code, FullName};
+
+use super::logging::Logged;
+use super::searched::system;
+
+const DAY: i64 = 86_400_000_000;
+
+impl Logged {
+    fn keeper(&self, days: u64) -> Keeper {
+        let kept = Duration::from_secs(days * 86_400);
+        Keeper::new(self.db.clone(), self.artifacts.clone(), Some(kept))
+    }
+
+    /// The clock, from now on after the files of this test were written.
+    fn days_later(&self, days: i64) {
+        let real = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros();
+        let now = self.clock.load(Ordering::Relaxed).max(i64::try_from(real).unwrap());
+        self.clock.store(now + days * DAY, Ordering::Relaxed);
+    }
+
+    async fn delete_run(&self, run: &str) {
+        run_verbs::move_to(&self.db, &self.edit(run).await, Lifecycle::Deleted).await.unwrap();
+    }
+
+    async fn file(&self, run: &str, path: &str, content: &'static str) {
+        let body: ByteStream = Box::pin(futures::stream::iter([Ok(Bytes::from_static(content.as_bytes()))]));
+        let permit = self.edit(run).await;
+        self.artifacts.put(&permit, &Lease::of(&self.ana, &permit), path, body).await.unwrap();
+    }
+
+    /// Whether a file can be read, where its row says so.
+    async fn readable(&self, run: &str, path: &str) -> bool {
+        let (folder, name, _) = self.artifacts.find(&self.read(run).await, path).await.unwrap();
+        folder.head(&name).await.unwrap().is_some()
+    }
+
+    async fn number(&self, sql: &'static str) -> i64 {
+        self.db.read(&system()).row(sql, params![]).await.unwrap().unwrap().int(0).unwrap()
+    }
+
+    async fn log(&self, run: &str, points: std::ops::Range<i64>) {
+        let point = |step: i64| Metric { key: "loss".to_owned(), value: (step as f64).sqrt(), time_ms: step, step };
+        self.logger.metrics(&self.edit(run).await, points.map(point).collect()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_was_deleted_long_ago_goes_with_everything_of_its_own() {
+    for kind in Kind::ALL {
+        let world = Logged::new(kind).await;
+        world.days_later(0);
+        let (gone, kept) = (world.run().await, world.run().await);
+        for run in [&gone, &kept] {
+            world.log(run, 0..3).await;
+            let param = Tag { key: "depth".to_owned(), value: "8".to_owned() };
+            let batch = Batch { params: vec![param.clone()], tags: vec![param], ..Batch::default() };
+            world.logger.batch(&world.edit(run).await, batch).await.unwrap();
+            world.file(run, "shared.txt", "of both").await;
+        }
+        world.file(&gone, "own.txt", "of one").await;
+        let before = world.edit(&gone).await;
+        world.delete_run(&gone).await;
+        let keeper = world.keeper(30);
+        world.days_later(29);
+        assert_eq!(keeper.purge().await.unwrap().runs, 0, "{kind:?}");
+        run_verbs::move_to(&world.db, &before, Lifecycle::Active).await.unwrap();
+        world.delete_run(&gone).await;
+        world.days_later(29);
+        assert_eq!(keeper.purge().await.unwrap().runs, 0, "{kind:?}: counted from the last time that it was deleted");
+        world.days_later(2);
+        assert_eq!(keeper.purge().await.unwrap().runs, 1, "{kind:?}");
+
+        let counts = [
+            ("SELECT count(*) FROM run", 1),
+            ("SELECT count(*) FROM metric_log", 1),
+            ("SELECT count(*) FROM metric_latest", 1),
+            ("SELECT count(*) FROM run_param", 1),
+            ("SELECT count(*) FROM artifact", 1),
+        ];
+        for (sql, count) in counts {
+            assert_eq!(world.number(sql).await, count, "{kind:?}: {sql}");
+        }
+        let restored = run_verbs::move_to(&world.db, &before, Lifecycle::Active).await.unwrap_err();
+        assert_eq!(restored.code(), Code::NotFound, "{kind:?}");
+        let refused =
+            world.logger.metrics(&before, vec![Metric { key: "a".into(), value: 0.0, time_ms: 0, step: 0 }]).await;
+        assert_eq!(refused.unwrap_err().code(), Code::NotFound, "{kind:?}");
+        assert_eq!(world.audited("purgeRun").await, 1, "{kind:?}");
+
+        assert_eq!(keeper.collect().await.unwrap(), 6, "{kind:?}: the content of its own file");
+        assert!(world.readable(&kept, "shared.txt").await, "{kind:?}");
+        world.artifacts.delete(&world.edit(&kept).await, "").await.unwrap();
+        assert_eq!(keeper.collect().await.unwrap(), 7, "{kind:?}");
+        assert_eq!(keeper.collect().await.unwrap(), 0, "{kind:?}");
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn models_and_experiments_go_too_and_free_their_names() {
+    for kind in Kind::ALL {
+        let world = Logged::new(kind).await;
+        world.days_later(0);
+        let name = FullName::of([world.experiment.to_string()]);
+        let edit: Permit<experiments::Edit> = world.ana.ask(NameOf::named(name.clone())).await.unwrap();
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            ids.push(models::create(&world.db, &edit, NewModel::default()).await.unwrap().info.model_id);
+        }
+        let delete: Permit<logged_models::Edit> = world.ana.ask(NameOf::found(&OF_MODEL, &*ids[0])).await.unwrap();
+        models::delete(&world.db, &delete).await.unwrap();
+        world.run().await;
+        let keeper = world.keeper(1);
+        world.days_later(2);
+        let purged = keeper.purge().await.unwrap();
+        assert_eq!((purged.runs, purged.models, purged.experiments), (0, 1, 0), "{kind:?}");
+        let manage: Permit<experiments::Manage> = world.ana.ask(NameOf::named(name)).await.unwrap();
+        experiment_verbs::move_to(&world.db, &manage, Lifecycle::Deleted).await.unwrap();
+        world.days_later(2);
+        let purged = keeper.purge().await.unwrap();
+        assert_eq!((purged.runs, purged.models, purged.experiments), (1, 1, 1), "{kind:?}");
+        assert_eq!(world.number("SELECT count(*) FROM experiment WHERE name = 'late'").await, 0, "{kind:?}");
+        assert_eq!(world.audited("purgeMlflowExperiment").await, 1, "{kind:?}");
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_given_out_again_is_no_door_to_another_run() {
+    for kind in Kind::ALL {
+        let world = Logged::new(kind).await;
+        world.days_later(0);
+        let gone = world.run().await;
+        world.log(&gone, 0..1).await;
+        let before = world.edit(&gone).await;
+        world.delete_run(&gone).await;
+        world.days_later(2);
+        assert_eq!(world.keeper(1).purge().await.unwrap().runs, 1, "{kind:?}");
+        // On SQLite it has the key that the purged run had.
+        let next = world.run().await;
+        let refused =
+            world.logger.metrics(&before, vec![Metric { key: "a".into(), value: 0.0, time_ms: 0, step: 0 }]).await;
+        assert_eq!(refused.unwrap_err().code(), Code::NotFound, "{kind:?}");
+        assert!(world.history(&next, "a").await.is_empty(), "{kind:?}");
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_content_that_is_uploaded_again_is_never_taken_away() {
+    for kind in Kind::ALL {
+        let world = Logged::new(kind).await;
+        let run = world.run().await;
+        // Every content is old enough: nothing but the order of things protects it.
+        world.days_later(1000);
+        let collect = async {
+            let steps = Steps::default();
+            for _ in 0..60 {
+                world.artifacts.collect(&steps).await.unwrap();
+            }
+        };
+        let upload = async {
+            for _ in 0..30 {
+                world.file(&run, "again.txt", "the same").await;
+                assert!(world.readable(&run, "again.txt").await, "{kind:?}");
+                world.artifacts.delete(&world.edit(&run).await, "again.txt").await.unwrap();
+            }
+        };
+        tokio::join!(collect, upload);
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn the_database_shrinks_when_a_run_goes() {
+    for kind in Kind::ALL {
+        let size = match kind {
+            Kind::Sqlite => "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+            Kind::Postgres => "SELECT pg_total_relation_size('metric_log')",
+        };
+        let world = Logged::new(kind).await;
+        world.days_later(0);
+        let empty = world.number(size).await;
+        let run = world.run().await;
+        for part in 0..200 {
+            world.log(&run, part * 1000..(part + 1) * 1000).await;
+        }
+        let full = world.number(size).await;
+        assert!(full - empty > 2_000_000, "{kind:?}: {empty} to {full}");
+        assert!(full - empty < 200_000 * 15, "{kind:?}: a point takes {} bytes", (full - empty) / 200_000);
+        world.delete_run(&run).await;
+        world.days_later(2);
+        assert_eq!(world.keeper(1).purge().await.unwrap().runs, 1, "{kind:?}");
+        let after = world.number(size).await;
+        assert!((after - empty) * 10 <= full - empty, "{kind:?}: {empty} to {full}, then {after}");
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn points_that_were_logged_alone_are_put_together() {
+    for kind in Kind::ALL {
+        let world = Logged::new(kind).await;
+        let (run, other) = (world.run().await, world.run().await);
+        for step in 0..1100 {
+            world.log(&run, step..step + 1).await;
+            if step % 100 == 0 {
+                world.log(&other, step..step + 1).await;
+                let steps: Vec<i64> = world.history(&run, "loss").await.iter().map(|point| point.step).collect();
+                assert_eq!(steps, (0..=step).collect::<Vec<_>>(), "{kind:?}");
+            }
+        }
+        let steps: Vec<i64> = world.history(&run, "loss").await.iter().map(|point| point.step).collect();
+        assert_eq!(steps, (0..1100).collect::<Vec<_>>(), "{kind:?}");
+        assert_eq!(world.history(&other, "loss").await.len(), 11, "{kind:?}");
+        let rows = world.number("SELECT count(*) FROM metric_log").await;
+        assert!(rows < 300, "{kind:?}: {rows} rows");
+        world.end().await;
+    }
+}
