@@ -300,6 +300,7 @@ pub(super) struct ModelInputOut {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ModelOutputOut {
     model_id: String,
+    /// At which step it was made, a count of the client's.
     step: i64,
 }
 
@@ -353,7 +354,9 @@ pub(super) struct LoggedModelInfoOut {
     model_id: String,
     experiment_id: String,
     name: String,
+    /// When it was made, in milliseconds since 1970.
     creation_timestamp_ms: i64,
+    /// When it was last changed, in milliseconds since 1970.
     last_updated_timestamp_ms: i64,
     artifact_uri: String,
     status: &'static str,
