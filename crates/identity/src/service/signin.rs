@@ -66,12 +66,11 @@ const OWNER: &str = concat!(
     may_be_used!()
 );
 
-/// A token that may not be used any more counts as gone; a password does not have a row that says when it was revoked, so
-/// what counts is whether it may be used.
+/// A token that may not be used any more counts as gone; so does a password, and one that was changed.
 const STATE: &str = concat!(
     "SELECT p.active, t.hash, t.expires_at, (SELECT count(*) FROM authorization_grant a JOIN closure c \
-     ON c.principal = a.principal WHERE c.member = p.id AND a.way = 'passwords') \
-     FROM principal p LEFT JOIN token t ON t.principal = p.id AND t.hash = $1 AND ",
+     ON c.principal = a.principal WHERE c.member = p.id AND a.way = 'passwords'), \
+     (SELECT w.hash FROM password w WHERE w.principal = p.id) FROM principal p LEFT JOIN token t ON t.principal = p.id AND t.hash = $1 AND ",
     may_be_used!(),
     " WHERE p.id = $2"
 );
@@ -245,7 +244,11 @@ impl Authenticate for Identity {
             let by_token = token.is_some();
             let row = self.db.read(&authenticate_task()).row(STATE, params![token, who.id]).await?;
             let Some(row) = row.filter(|row| matches!(row.int(0), Ok(1))) else { return Ok(InForce::Nobody) };
-            let there = if by_token { row.opt_text(1)?.is_some() } else { row.int(3)? > 0 };
+            let there = match row.opt_text(4)? {
+                _ if by_token => row.opt_text(1)?.is_some(),
+                Some(stored) => row.int(3)? > 0 && self.passwords.is_still(text, stored).await?,
+                None => false,
+            };
             Ok(if there { InForce::Until(row.opt_int(2)?.map(Micros)) } else { InForce::Gone })
         })
     }

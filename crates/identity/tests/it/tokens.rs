@@ -5,7 +5,7 @@ use crannog_security::Who;
 use crannog_types::PrincipalId;
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{Answer, World};
 
 const ME: &str = "/api/2.0/preview/scim/v2/Me";
 
@@ -21,6 +21,14 @@ async fn allow(world: &World, way: &str, group: Option<&str>) {
         group.iter().map(|group| json!({ "group_name": group, "permission_level": "CAN_USE" })).collect();
     let path = format!("/api/2.0/permissions/authorization/{way}");
     world.call(&world.admin(), "PUT", &path, json!({ "access_control_list": given })).await.of(200);
+}
+
+/// Ana's new password, by a link that an administrator made; gives the page's answer.
+async fn set_password(world: &World, password: &str) -> Answer {
+    let asked = json!({ "user_name": "ana@example.com" });
+    let made = world.post(&world.admin(), "/api/2.0/crannog/setup-links", asked).await.of(200);
+    let code = made["setup_url"].as_str().unwrap().split("code=").nth(1).unwrap();
+    world.form("/setup", None, &[("code", code), ("password", password), ("again", password)]).await
 }
 
 on_each! {
@@ -64,15 +72,14 @@ on_each! {
     /// The same of passwords and of the sessions that begin with one.
     async fn a_password_and_a_session_are_in_force_while_passwords_may_be_used(world: &World) {
         let ana = world.user("ana@example.com").await;
-        let asked = json!({ "user_name": "ana@example.com" });
-        let made = world.post(&world.admin(), "/api/2.0/crannog/setup-links", asked).await.of(200);
-        let code = made["setup_url"].as_str().unwrap().split("code=").nth(1).unwrap();
-        let fields = [("code", code), ("password", "a good password"), ("again", "a good password")];
-        let done = world.form("/setup", None, &fields).await;
+        let done = set_password(world, "a good password").await;
         let cookie = done.header("set-cookie").unwrap().split(';').next().unwrap();
         let session = Credentials::Session(cookie.split_once('=').unwrap().1.to_owned());
-        let password =
-            Credentials::Basic { user: "ana@example.com".to_owned(), password: "a good password".to_owned() };
+        let with = |password: &str| {
+            let user = "ana@example.com".to_owned();
+            Credentials::Basic { user, password: password.to_owned() }
+        };
+        let password = with("a good password");
         assert_eq!(in_force(world, &ana, &password).await, InForce::Until(None));
         assert!(matches!(in_force(world, &ana, &session).await, InForce::Until(Some(_))));
         allow(world, "passwords", None).await;
@@ -84,6 +91,13 @@ on_each! {
         assert_eq!(world.form("/logout", Some(cookie), &[]).await.status, 303);
         assert_eq!(in_force(world, &ana, &session).await, InForce::Gone);
         assert_eq!(in_force(world, &ana, &password).await, InForce::Until(None));
+        // Another password ends what began with the old one; and the old one, chosen once more, is the password again.
+        set_password(world, "a better password").await;
+        assert_eq!(in_force(world, &ana, &password).await, InForce::Gone);
+        assert_eq!(in_force(world, &ana, &with("a better password")).await, InForce::Until(None));
+        set_password(world, "a good password").await;
+        assert_eq!(in_force(world, &ana, &password).await, InForce::Until(None));
+        assert_eq!(in_force(world, &ana, &with("a better password")).await, InForce::Gone);
     }
 
     /// Made, listed, used, revoked: and out at the next request.
