@@ -7,7 +7,7 @@ The same of grants, over everything that can be revoked, is tested nearer to the
 import http.client
 import io
 import os
-import threading
+import socket
 import time
 import urllib.request
 
@@ -20,26 +20,35 @@ ENDLESS = "SELECT sum(a.id % 7 * b.id) FROM range(100) AS a CROSS JOIN range(100
 WITHIN = 30
 
 
-class Download(threading.Thread):
-    """A slow client: it would take 40 s for the whole file, and reads on until the connection ends. `pace` is its seconds a part."""
+class Download:
+    """A client that reads a file piece by piece, each when the test says so. What it did not read yet waits in the server, for its
+    buffer is small."""
+
+    PIECE = SIZE // 128
 
     def __init__(self, person, path: str):
-        super().__init__(daemon=True)
-        self.person, self.path, self.got, self.pace = person, path, 0, 0.1
+        connection = http.client.HTTPConnection("127.0.0.1", person.server.port, timeout=120)
+        connection.sock = socket.socket()
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
+        connection.sock.settimeout(120)
+        connection.sock.connect(("127.0.0.1", person.server.port))
+        connection.request("GET", f"/api/2.0/fs/files{path}", headers={"Authorization": f"Bearer {person.token}"})
+        self.connection, self.answer = connection, connection.getresponse()
+        assert self.answer.status == 200
+        self.got, self.ended = 0, False
+        self.read()
 
-    def run(self):
-        connection = http.client.HTTPConnection("127.0.0.1", self.person.server.port, timeout=120)
-        connection.request("GET", f"/api/2.0/fs/files{self.path}", headers={"Authorization": f"Bearer {self.person.token}"})
-        answer = connection.getresponse()
-        assert answer.status == 200
+    def read(self):
+        """Reads a piece, if there is one to come."""
+        if self.ended:
+            return
         try:
-            while part := answer.read(SIZE // 400):
-                self.got += len(part)
-                time.sleep(self.pace)
+            part = self.answer.read(self.PIECE)
+            self.got, self.ended = self.got + len(part), not part
         except (http.client.IncompleteRead, ConnectionError) as error:
-            self.got += len(getattr(error, "partial", b""))
-        finally:
-            connection.close()
+            self.got, self.ended = self.got + len(getattr(error, "partial", b"")), True
+        if self.ended:
+            self.connection.close()
 
 
 def test_a_revoked_token_and_a_deactivated_person_end_what_is_under_way(admin, person, server, catalog, volume, grant):
@@ -56,8 +65,6 @@ def test_a_revoked_token_and_a_deactivated_person_end_what_is_under_way(admin, p
         )
         statements[way] = begun.statement_id
         downloads[way] = Download(one, f"{volume}/big.bin")
-        downloads[way].start()
-    until(lambda: all(download.got for download in downloads.values()), "everybody downloads")
 
     ana, ben = people["token"], people["person"]
     (token,) = ana.client.tokens.list()
@@ -73,9 +80,13 @@ def test_a_revoked_token_and_a_deactivated_person_end_what_is_under_way(admin, p
         except Unauthenticated:
             continue
         raise AssertionError(f"{one.name} is let in")
-    for way in ("token", "person"):
-        downloads[way].join(WITHIN)
-        assert not downloads[way].is_alive(), f"{way}: the download goes on"
+
+    def both_end():
+        for download in downloads.values():
+            download.read()
+        return downloads["token"].ended and downloads["person"].ended
+
+    until(both_end, "their downloads end", WITHIN)
     until(lambda: under_way(server) == before + 1, "their statements end", WITHIN)
     assert time.monotonic() - revoked < WITHIN
     for way in ("token", "person"):
@@ -88,8 +99,8 @@ def test_a_revoked_token_and_a_deactivated_person_end_what_is_under_way(admin, p
     for way, status in (("token", "FAILED"), ("person", "FAILED"), ("neither", "CANCELED")):
         query = f"SELECT execution_status FROM system.query.history WHERE statement_id = '{statements[way]}'"
         assert admin.sql(query) == [[status]], way
-    downloads["neither"].pace = 0
-    downloads["neither"].join()
+    while not downloads["neither"].ended:
+        downloads["neither"].read()
     assert downloads["neither"].got == SIZE
 
 
