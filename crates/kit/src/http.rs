@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use crannog_security::Origin;
+use crannog_store::until_won;
 use crannog_types::{Code, Problem, Result};
 use futures::FutureExt;
 use serde_json::{Map, Value};
@@ -38,9 +39,6 @@ use crate::registry::{AnyEndpoint, Registry};
 use crate::reply::{Reply, ReplyBody};
 use crate::route::{Body, Dialect, Method};
 use crate::tasks::Tasks;
-
-/// How often a request is run again when another change came first.
-const RUNS: u32 = 10;
 
 /// What the server is told besides its routes.
 #[derive(Clone, Debug, Default)]
@@ -88,8 +86,6 @@ pub struct Server {
     config: HttpConfig,
     authority: Arc<Authority>,
     authenticate: Arc<dyn Authenticate>,
-    /// Held by whoever runs again: requests that lost a race do not race with each other.
-    again: Mutex<()>,
     /// What throws bodies away that were answered unread.
     discarding: TaskTracker,
 }
@@ -97,7 +93,7 @@ pub struct Server {
 impl Server {
     /// A server over these.
     pub fn new(config: HttpConfig, authority: Arc<Authority>, authenticate: Arc<dyn Authenticate>) -> Arc<Self> {
-        Arc::new(Server { config, authority, authenticate, again: Mutex::new(()), discarding: TaskTracker::new() })
+        Arc::new(Server { config, authority, authenticate, discarding: TaskTracker::new() })
     }
 
     /// The routes of a registry as an HTTP service.
@@ -283,24 +279,9 @@ impl Server {
         let (body, declared) = (Arc::clone(body), spec.route.headers);
         let (patience, lease) = (self.config.limits.part, self.config.lease);
         let cx = Cx { caller, origin, headers: parts.headers, declared, base_url, path, body, patience, disk, lease };
-        let mut runs = 1;
-        let mut alone = None;
-        loop {
-            match endpoint.call(&cx, Value::Object(found.clone())).await {
-                Err(problem)
-                    if problem.vendor_reason() == Some("SERIALIZATION_FAILURE")
-                        && runs < RUNS
-                        && spec.route.body != Body::Stream =>
-                {
-                    tokio::time::sleep(pause(runs)).await;
-                    runs += 1;
-                    if alone.is_none() {
-                        alone = Some(self.again.lock().await);
-                    }
-                }
-                outcome => return outcome,
-            }
-        }
+        let run = || endpoint.call(&cx, Value::Object(found.clone()));
+        // A streamed body cannot be read twice.
+        if spec.route.body == Body::Stream { run().await } else { until_won(run).await }
     }
 
     /// The host that the client called, if it is one of ours.
@@ -343,13 +324,6 @@ enum Asked {
     /// The path is there, but not for this method; these it has.
     OtherMethods(Arc<str>),
     Nothing,
-}
-
-/// How long to wait before a request is run again: at random, so that those who met do not meet again, and longer each time.
-fn pause(run: u32) -> Duration {
-    let longest = 4_000_u128 << run.min(6);
-    let random = Uuid::new_v4().as_u128() % longest;
-    Duration::from_micros(u64::try_from(random).unwrap_or_default())
 }
 
 fn filter(method: Method) -> MethodFilter {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crannog_security::{System, Task};
-use crannog_store::{AuditEvent, Db, StoreError};
+use crannog_store::{AuditEvent, Db, StoreError, until_won};
 
 use crate::batches::{Batches, Sink};
 use crate::tasks::Tasks;
@@ -25,11 +25,14 @@ impl Sink for Audit {
             reason = "the recorder writes what others were refused; it acts for nobody"
         )]
         let system = System::task(Task::Record);
-        let mut tx = self.0.write_unaudited(&system).await?;
-        for event in events {
-            tx.record(event).await?;
-        }
-        tx.commit().await
+        until_won(|| async {
+            let mut tx = self.0.write_unaudited(&system).await?;
+            for event in events {
+                tx.record(event).await?;
+            }
+            tx.commit().await
+        })
+        .await
     }
 }
 

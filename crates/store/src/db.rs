@@ -7,20 +7,22 @@ use std::time::Duration;
 use crannog_security::{Evidence, Origin, Who};
 use crannog_types::Micros;
 use sea_query::SelectStatement;
-use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Executor, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{ConnectOptions, Sqlite, SqlitePool, Transaction};
 use tokio::sync::Semaphore;
 
+use crate::again::is_again;
 use crate::audit::{self, Audit, AuditEvent};
+use crate::bounded::Bounded;
 use crate::migrate::{self, Dialect};
+use crate::postgres::{Beside, Changers, PostgresTx, SELECTS};
 use crate::rows::{bind_postgres, bind_sqlite, postgres_rows, postgres_select, sqlite_rows, sqlite_select};
 use crate::sqlite::{SqliteTx, Writer};
 use crate::value::{Row, Value};
 use crate::{StoreError, params};
 
 /// Gives the time; kit's clock in the program, a fixed one in tests.
-type Clock = Arc<dyn Fn() -> Micros + Send + Sync>;
+pub(crate) type Clock = Arc<dyn Fn() -> Micros + Send + Sync>;
 
 /// The metadata database. Cheap to clone.
 #[derive(Clone)]
@@ -36,16 +38,16 @@ struct Inner {
 impl Inner {
     fn new(pools: Pools, clock: impl Fn() -> Micros + Send + Sync + 'static) -> Self {
         let most = match pools {
-            Pools::Sqlite { .. } => SQLITE_READERS / 2,
-            Pools::Postgres(_) => POSTGRES_CONNECTIONS / 2,
+            Pools::Sqlite { .. } => SQLITE_SELECTS,
+            Pools::Postgres(_) => SELECTS,
         };
-        Inner { pools, clock: Arc::new(clock), selects: Semaphore::new(most as usize) }
+        Inner { pools, clock: Arc::new(clock), selects: Semaphore::new(most) }
     }
 }
 
 enum Pools {
     Sqlite { readers: SqlitePool, writer: Writer },
-    Postgres(PgPool),
+    Postgres(Changers),
 }
 
 impl Db {
@@ -76,19 +78,9 @@ impl Db {
 
     /// Connects to PostgreSQL 15 or later and migrates it. No copy is made before: that is `pg_dump`'s work.
     pub async fn postgres(url: &str, clock: impl Fn() -> Micros + Send + Sync + 'static) -> Result<Self, StoreError> {
-        let pool = PgPoolOptions::new()
-            .max_connections(POSTGRES_CONNECTIONS)
-            .acquire_timeout(ACQUIRE)
-            .after_connect(|connection, _| Box::pin(async move { connection.execute(READ_IN_TIME).await.map(|_| ()) }))
-            .connect(url)
-            .await?;
-        // A migration takes as long as it takes.
-        let mut connection = pool.acquire().await?;
-        connection.execute("SET statement_timeout = 0").await?;
-        migrate::migrator(Dialect::Postgres).run(&mut *connection).await.map_err(migrate::failed)?;
-        connection.execute(READ_IN_TIME).await?;
-        drop(connection);
-        Ok(Db(Arc::new(Inner::new(Pools::Postgres(pool), clock))))
+        let changers = Changers::new(url.parse()?);
+        changers.migrate(migrate::migrator(Dialect::Postgres)).await?;
+        Ok(Db(Arc::new(Inner::new(Pools::Postgres(changers), clock))))
     }
 
     /// `sqlite` or `postgres`, for status pages.
@@ -112,24 +104,27 @@ impl Db {
     /// Begins a change. Nothing of it is seen before [`Tx::commit`], which writes the audit row with it; dropped, it
     /// leaves nothing.
     pub async fn write(&self, evidence: &dyn Evidence, audit: Audit) -> Result<Tx, StoreError> {
-        let mut tx = self.begin().await?;
-        tx.who = evidence.principal().cloned();
-        tx.origin = evidence.origin().cloned();
+        let mut tx = self.begin(Beside::Others).await?.by(evidence);
+        tx.audits.push(audit);
+        Ok(tx)
+    }
+
+    /// As [`Db::write`], a change that moves the version ([`Tx::bump`]): such changes are made one after the other, where they
+    /// would only come in each other's way.
+    pub async fn write_moving(&self, evidence: &dyn Evidence, audit: Audit) -> Result<Tx, StoreError> {
+        let mut tx = self.begin(Beside::NoneThatMoves).await?.by(evidence);
         tx.audits.push(audit);
         Ok(tx)
     }
 
     /// Begins one of many small changes of a kind, of which an audit row of the same person tells already.
     pub async fn write_further(&self, evidence: &dyn Evidence) -> Result<Tx, StoreError> {
-        let mut tx = self.begin().await?;
-        tx.who = evidence.principal().cloned();
-        tx.origin = evidence.origin().cloned();
-        Ok(tx)
+        Ok(self.begin(Beside::Others).await?.by(evidence))
     }
 
     /// Begins a change that the program makes by itself and that nobody audits: bookkeeping.
     pub async fn write_unaudited(&self, _evidence: &crannog_security::System) -> Result<Tx, StoreError> {
-        self.begin().await
+        self.begin(Beside::Others).await
     }
 
     /// Begins a change of nothing and ends it. It comes back when changes get through, and when the database refuses them:
@@ -139,7 +134,7 @@ impl Db {
         let change = async { self.write_unaudited(evidence).await?.commit().await };
         match &self.0.pools {
             Pools::Sqlite { .. } => _ = change.await,
-            Pools::Postgres(pool) => {
+            Pools::Postgres(changers) => {
                 // That the pool gave up is no answer of the database's. It does so when the database hangs, too.
                 let answer = async {
                     if let Err(StoreError::Sql(sqlx::Error::PoolTimedOut)) = change.await {
@@ -149,7 +144,7 @@ impl Db {
                 // A database that is away keeps the pool waiting too, and that is nothing that is stuck here.
                 let away = async {
                     tokio::time::sleep(POOL_PATIENCE).await;
-                    if pool.connect_options().connect().await.is_ok() {
+                    if changers.pool.connect_options().connect().await.is_ok() {
                         std::future::pending::<()>().await;
                     }
                 };
@@ -165,7 +160,7 @@ impl Db {
     pub async fn snapshot(&self, _evidence: &dyn Evidence) -> Result<Snapshot, StoreError> {
         let inner = match &self.0.pools {
             Pools::Sqlite { readers, .. } => SnapshotInner::Sqlite(readers.begin().await?),
-            Pools::Postgres(pool) => SnapshotInner::Postgres(pool.begin_with(READ_TOGETHER).await?),
+            Pools::Postgres(changers) => SnapshotInner::Postgres(changers.read_together().await?),
         };
         // The first statement is what fixes the moment.
         let mut snapshot = Snapshot { inner, version: 0 };
@@ -178,7 +173,10 @@ impl Db {
     pub async fn version(&self) -> Result<u64, StoreError> {
         match &self.0.pools {
             Pools::Sqlite { writer, .. } => Ok(writer.version()),
-            Pools::Postgres(pool) => version_of(postgres_rows(pool, VERSION, params![]).await?.into_iter().next()),
+            Pools::Postgres(changers) => {
+                let mut connection = changers.connection().await?;
+                version_of(postgres_rows(&mut *connection, VERSION, params![]).await?.into_iter().next())
+            }
         }
     }
 
@@ -186,7 +184,7 @@ impl Db {
     pub fn connections(&self) -> (u32, usize) {
         match &self.0.pools {
             Pools::Sqlite { readers, .. } => (readers.size() + 1, readers.num_idle()),
-            Pools::Postgres(pool) => (pool.size(), pool.num_idle()),
+            Pools::Postgres(changers) => (changers.pool.size(), changers.pool.num_idle()),
         }
     }
 
@@ -197,7 +195,7 @@ impl Db {
             Pools::Sqlite { .. } => {
                 let mut before = i64::MAX;
                 loop {
-                    let mut tx = self.begin().await?;
+                    let mut tx = self.begin(Beside::Others).await?;
                     let free = match tx.row("PRAGMA freelist_count", params![]).await? {
                         Some(row) => row.int(0)?,
                         None => 0,
@@ -211,15 +209,10 @@ impl Db {
                     tx.commit().await?;
                 }
             }
-            Pools::Postgres(pool) => {
-                let mut connection = pool.acquire().await?;
-                connection.execute("SET statement_timeout = 0").await?;
-                let done = connection
-                    .execute("VACUUM (TRUNCATE TRUE) metric_log, metric_latest, run_param, run_tag, run, artifact")
-                    .await;
-                connection.execute(READ_IN_TIME).await?;
-                done?;
-                Ok(())
+            Pools::Postgres(changers) => {
+                changers
+                    .unbounded("VACUUM (TRUNCATE TRUE) metric_log, metric_latest, run_param, run_tag, run, artifact")
+                    .await
             }
         }
     }
@@ -232,14 +225,15 @@ impl Db {
                 readers.close().await;
                 writer.close().await;
             }
-            Pools::Postgres(pool) => pool.close().await,
+            Pools::Postgres(changers) => changers.pool.close().await,
         }
     }
 
-    async fn begin(&self) -> Result<Tx, StoreError> {
+    async fn begin(&self, beside: Beside) -> Result<Tx, StoreError> {
+        let beside = if is_again() { Beside::Nobody } else { beside };
         let inner = match &self.0.pools {
             Pools::Sqlite { writer, .. } => TxInner::Sqlite(Box::new(writer.begin().await?)),
-            Pools::Postgres(pool) => TxInner::Postgres(pool.begin_with(CHANGE).await?),
+            Pools::Postgres(changers) => TxInner::Postgres(changers.begin(beside).await?),
         };
         Ok(Tx { db: self.clone(), inner, bumped: false, audits: Vec::new(), who: None, origin: None })
     }
@@ -255,7 +249,7 @@ impl Reader<'_> {
     pub async fn rows(&self, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         match &self.inner.pools {
             Pools::Sqlite { readers, .. } => sqlite_rows(readers, sql, params).await,
-            Pools::Postgres(pool) => postgres_rows(pool, sql, params).await,
+            Pools::Postgres(changers) => postgres_rows(&mut *changers.connection().await?, sql, params).await,
         }
     }
 
@@ -264,13 +258,19 @@ impl Reader<'_> {
         Ok(self.rows(sql, params).await?.into_iter().next())
     }
 
-    /// Every row of a query that was built from parts. At most half of the connections run such queries at once.
+    /// Every row of a query that was built from parts. A part of the connections runs such queries, the rest is for others;
+    /// after a minute it is ended.
     pub async fn select(&self, select: &SelectStatement) -> Result<Vec<Row>, StoreError> {
         let turn = tokio::time::timeout(TURN, self.inner.selects.acquire()).await;
         let _turn = turn.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
         match &self.inner.pools {
-            Pools::Sqlite { readers, .. } => sqlite_select(readers, select).await,
-            Pools::Postgres(pool) => postgres_select(pool, select).await,
+            Pools::Sqlite { readers, .. } => {
+                let mut reader = Bounded::on(readers, Arc::clone(&self.inner.clock)).await?;
+                let found = sqlite_select(reader.connection()?, select).await;
+                reader.finish().await?;
+                found
+            }
+            Pools::Postgres(changers) => postgres_select(&mut *changers.connection().await?, select).await,
         }
     }
 }
@@ -283,7 +283,7 @@ pub struct Snapshot {
 
 enum SnapshotInner {
     Sqlite(Transaction<'static, Sqlite>),
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(PostgresTx),
 }
 
 impl Snapshot {
@@ -296,7 +296,7 @@ impl Snapshot {
     pub async fn rows(&mut self, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         match &mut self.inner {
             SnapshotInner::Sqlite(tx) => sqlite_rows(&mut **tx, sql, params).await,
-            SnapshotInner::Postgres(tx) => postgres_rows(&mut **tx, sql, params).await,
+            SnapshotInner::Postgres(tx) => postgres_rows(tx.connection()?, sql, params).await,
         }
     }
 
@@ -309,31 +309,21 @@ impl Snapshot {
     pub async fn select(&mut self, select: &SelectStatement) -> Result<Vec<Row>, StoreError> {
         match &mut self.inner {
             SnapshotInner::Sqlite(tx) => sqlite_select(&mut **tx, select).await,
-            SnapshotInner::Postgres(tx) => postgres_select(&mut **tx, select).await,
+            SnapshotInner::Postgres(tx) => postgres_select(tx.connection()?, select).await,
         }
     }
 }
-
-/// How long a request waits for a connection to PostgreSQL: shorter than the patience of whoever asks whether it is there.
-const ACQUIRE: Duration = Duration::from_secs(4);
 
 /// How long a healthy pool may let a change wait before the database itself is asked.
 const POOL_PATIENCE: Duration = Duration::from_secs(2);
 
 const VERSION: &str = "SELECT version FROM authz_version WHERE one = 1";
-/// SQLite's connections that read.
+/// SQLite's connections that read, and how many of them run built queries.
 const SQLITE_READERS: u32 = 4;
-
-/// PostgreSQL's connections, for reading and writing.
-const POSTGRES_CONNECTIONS: u32 = 16;
+const SQLITE_SELECTS: usize = 2;
 
 /// How long a built query waits for its turn.
 const TURN: Duration = Duration::from_secs(30);
-
-/// What reads is ended by the database after a minute: nobody waits for it any more. Changes are not.
-const READ_IN_TIME: &str = "SET statement_timeout = '60s'";
-const CHANGE: &str = "BEGIN ISOLATION LEVEL SERIALIZABLE; SET LOCAL statement_timeout = 0";
-const READ_TOGETHER: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 fn version_of(row: Option<Row>) -> Result<u64, StoreError> {
     let gone = StoreError::Shape { column: 0, wanted: "the version of decisions", found: "not there" };
@@ -352,10 +342,16 @@ pub struct Tx {
 
 enum TxInner {
     Sqlite(Box<SqliteTx>),
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(PostgresTx),
 }
 
 impl Tx {
+    fn by(mut self, evidence: &dyn Evidence) -> Self {
+        self.who = evidence.principal().cloned();
+        self.origin = evidence.origin().cloned();
+        self
+    }
+
     /// The time of the change.
     pub fn now(&self) -> Micros {
         self.db.now()
@@ -370,7 +366,7 @@ impl Tx {
     pub async fn run(&mut self, sql: &'static str, params: Vec<Value>) -> Result<u64, StoreError> {
         Ok(match &mut self.inner {
             TxInner::Sqlite(tx) => bind_sqlite(sql, params)?.execute(tx.connection()?).await?.rows_affected(),
-            TxInner::Postgres(tx) => bind_postgres(sql, params)?.execute(&mut **tx).await?.rows_affected(),
+            TxInner::Postgres(tx) => bind_postgres(sql, params)?.execute(tx.connection()?).await?.rows_affected(),
         })
     }
 
@@ -378,7 +374,7 @@ impl Tx {
     pub async fn rows(&mut self, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         match &mut self.inner {
             TxInner::Sqlite(tx) => sqlite_rows(tx.connection()?, sql, params).await,
-            TxInner::Postgres(tx) => postgres_rows(&mut **tx, sql, params).await,
+            TxInner::Postgres(tx) => postgres_rows(tx.connection()?, sql, params).await,
         }
     }
 
@@ -415,7 +411,7 @@ impl Tx {
         }
         match self.inner {
             TxInner::Sqlite(tx) => tx.commit(self.bumped).await,
-            TxInner::Postgres(tx) => Ok(tx.commit().await?),
+            TxInner::Postgres(tx) => tx.commit().await,
         }
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use crannog_types::{Code, Problem};
 use thiserror::Error;
 
+use crate::again::LOST_RACE;
+
 /// A failure of the database.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -69,6 +71,16 @@ impl From<sqlx::Error> for StoreError {
 }
 
 impl StoreError {
+    /// Whether another change came first: nothing was done, and it may be done again.
+    pub(crate) fn is_lost_race(&self) -> bool {
+        matches!(kind(self), Kind::Race)
+    }
+
+    /// Whether a lock was waited for in vain.
+    pub(crate) fn is_lock_timeout(&self) -> bool {
+        self.sql_state().as_deref() == Some(LOCK_TIMEOUT)
+    }
+
     fn sql_state(&self) -> Option<String> {
         match self {
             StoreError::Sql(sqlx::Error::Database(error)) => error.code().map(|code| code.into_owned()),
@@ -80,9 +92,9 @@ impl StoreError {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match kind(&error) {
-            // The request is run again by kit.
+            // It is run again by `until_won`.
             Kind::Race => Problem::new(Code::Aborted, "another change came first")
-                .reason("SERIALIZATION_FAILURE")
+                .reason(LOST_RACE)
                 .retry_after(Duration::from_millis(10))
                 .caused_by(error),
             Kind::Unavailable => unavailable(error),
@@ -97,6 +109,9 @@ impl From<StoreError> for Problem {
         }
     }
 }
+
+/// PostgreSQL's state for a lock that was not to be had in time.
+const LOCK_TIMEOUT: &str = "55P03";
 
 enum Kind {
     Race,
@@ -121,6 +136,8 @@ fn kind(error: &StoreError) -> Kind {
         return match code & 0xff {
             // Busy, locked (another process), read-only, I/O error, full, cannot open.
             5 | 6 | 8 | 10 | 13 | 14 => Kind::Unavailable,
+            // Interrupted, by `crate::bounded` alone.
+            9 => Kind::TooLong,
             // Corrupt, not a database.
             11 | 26 => Kind::Damaged,
             _ => Kind::Bug,
@@ -131,8 +148,8 @@ fn kind(error: &StoreError) -> Kind {
         "40001" | "40P01" => Kind::Race,
         // A statement's time is over.
         "57014" => Kind::TooLong,
-        // Read-only (a standby).
-        "25006" => Kind::Unavailable,
+        // Read-only (a standby), a change that stood still, a lock that somebody else keeps.
+        "25006" | "25P03" | LOCK_TIMEOUT => Kind::Unavailable,
         // Connection lost, out of resources, stopping or starting, I/O error.
         state if ["08", "53", "57P", "58"].iter().any(|class| state.starts_with(class)) => Kind::Unavailable,
         "XX001" | "XX002" => Kind::Damaged,

@@ -6,12 +6,17 @@
 //!
 //! What a search asks for is built with [`query`] (sea-query), whose texts hold parameters alone.
 //!
+//! What lost a race on PostgreSQL is run again by [`until_won`].
+//!
 //! Nothing above this crate knows sqlx.
 
+mod again;
 mod audit;
+mod bounded;
 mod db;
 mod error;
 mod migrate;
+mod postgres;
 mod rows;
 mod sqlite;
 #[doc(hidden)]
@@ -20,6 +25,7 @@ mod value;
 
 pub use sea_query as query;
 
+pub use again::{MayBeLostRace, until_won};
 pub use audit::{Audit, AuditEvent};
 pub use db::{Db, Reader, Snapshot, Tx};
 pub use error::StoreError;

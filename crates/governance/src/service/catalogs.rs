@@ -17,7 +17,7 @@ pub async fn create(db: &Db, permit: &Permit<metastore::CreateCatalog>, new: &Ne
     if ["system", "__databricks_internal", "hive_metastore"].contains(&fold(&name).as_str()) {
         return Err(Problem::invalid(format!("the catalog name '{name}' is reserved")).hint("choose another name"));
     }
-    let tx = db.write(permit, sql::audit("createCatalog", &root.child(&name))).await?;
+    let tx = db.write_moving(permit, sql::audit("createCatalog", &root.child(&name))).await?;
     let object = NewObject {
         id: SecurableId::new(),
         kind: Kind::Catalog,

@@ -93,7 +93,7 @@ pub(super) async fn update<A: Action>(
     change: &Change,
 ) -> Result<Container> {
     let target = permit.target();
-    let mut tx = db.write(permit, sql::audit(action, &target.name)).await?;
+    let mut tx = db.write_moving(permit, sql::audit(action, &target.name)).await?;
     service::apply(&mut tx, target.id, target.kind, &target.name, change).await?;
     if let Some(properties) = &change.properties {
         let properties = sql::to_json(properties);
@@ -115,7 +115,7 @@ pub(super) async fn delete<A: Action>(
     force: bool,
 ) -> Result<()> {
     let target = permit.target();
-    let mut tx = governance.db.write(permit, sql::audit(action, &target.name)).await?;
+    let mut tx = governance.db.write_moving(permit, sql::audit(action, &target.name)).await?;
     let mut intents = Vec::new();
     if force {
         intents = super::locations::drop_below(&mut tx, target.id).await?;

@@ -12,14 +12,11 @@ use crannog_kit::{Dialect, dialects};
 use crannog_security::actions::volumes;
 use crannog_security::{Evidence, Lease, Permit};
 use crannog_storage::{ByteStream, FileMeta};
-use crannog_store::{Audit, AuditEvent};
+use crannog_store::{Audit, AuditEvent, until_won};
 use crannog_types::{Micros, PrincipalId, Problem, Result, SecurableId};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::Governance;
-
-/// How often the row is written again when others keep coming first: a body cannot be received twice.
-const RUNS: u32 = 10;
 
 /// A change of a file or a directory that is about to happen. Services and actions are Databricks' words: `filesystem` and
 /// `filesPut`, `filesDelete` …
@@ -55,17 +52,12 @@ impl FileChange {
 
     /// Writes the row: the change may happen.
     pub async fn record(&self, size: Option<u64>) -> Result<()> {
-        for run in 1.. {
-            let written = async {
-                let tx = self.governance.db.write(&self.permit, self.audit(size)).await?;
-                tx.commit().await
-            };
-            match written.await.map_err(Problem::from) {
-                Err(problem) if run < RUNS && problem.vendor_reason() == Some("SERIALIZATION_FAILURE") => {}
-                outcome => return outcome,
-            }
-        }
-        Ok(())
+        // A body cannot be received twice, so that no request could be run again for this.
+        let write = || async {
+            let tx = self.governance.db.write(&self.permit, self.audit(size)).await?;
+            Ok::<_, Problem>(tx.commit().await?)
+        };
+        until_won(write).await
     }
 
     /// A body that asks for the permit once more and writes the row when its last byte was received: storage makes the file

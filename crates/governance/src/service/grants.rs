@@ -94,7 +94,7 @@ pub async fn change(db: &Db, permit: &Permit<securables::Grant>, changes: &[Gran
         .with("securable_type", target.kind.word())
         .with("securable_full_name", target.name.to_string())
         .with("changes", described.join("; "));
-    let mut tx = db.write(permit, audit).await?;
+    let mut tx = db.write_moving(permit, audit).await?;
     let (now, author) = (tx.now(), tx.author());
     for change in changes {
         for privilege in change.add.iter().chain(&change.remove) {

@@ -7,7 +7,7 @@
 
 use crannog_security::Evidence;
 use crannog_storage::{Access, Location, Managed};
-use crannog_store::{Db, Tx, params};
+use crannog_store::{Db, Tx, params, until_won};
 use crannog_types::{Code, Problem, Result, SecurableId};
 use uuid::Uuid;
 
@@ -56,10 +56,13 @@ pub async fn begin_log(
     location: &Location,
     table: String,
 ) -> Result<NewLog> {
-    let mut tx = governance.db.write_unaudited(&super::reconcile::system()).await?;
     let intent = Intent { id: table, location: location.to_string() };
-    insert_intent(&mut tx, "begin_log", &intent).await?;
-    tx.commit().await?;
+    let begin = || async {
+        let mut tx = governance.db.write_unaudited(&super::reconcile::system()).await?;
+        insert_intent(&mut tx, "begin_log", &intent).await?;
+        Ok::<_, Problem>(tx.commit().await?)
+    };
+    until_won(begin).await?;
     tracing::debug!(action = permit.action(), %location, "a log is begun");
     NewLog::of(intent)
 }
@@ -84,9 +87,13 @@ pub async fn end_log(governance: &Governance, log: &NewLog) -> Result<()> {
 pub async fn begin_managed(governance: &Governance, permit: &dyn Evidence, kind: Managed) -> Result<NewPlace> {
     let id = SecurableId::new();
     let location = governance.storage.managed(kind, id.0);
-    let mut tx = governance.db.write_unaudited(&super::reconcile::system()).await?;
-    let intent = open_intent(&mut tx, "create_files", &location.to_string()).await?;
-    tx.commit().await?;
+    let begin = || async {
+        let mut tx = governance.db.write_unaudited(&super::reconcile::system()).await?;
+        let intent = open_intent(&mut tx, "create_files", &location.to_string()).await?;
+        tx.commit().await?;
+        Ok::<_, Problem>(intent)
+    };
+    let intent = until_won(begin).await?;
     tracing::debug!(action = permit.action(), %location, "opened a place for files");
     Ok(NewPlace { id, location, intent })
 }
@@ -113,16 +120,29 @@ async fn close_own(tx: &mut Tx, intent: &Intent) -> Result<()> {
 /// or somebody else took it a moment ago.
 pub(crate) async fn take_over(governance: &Governance, id: &str) -> Result<bool> {
     const TAKE: &str = "UPDATE intent SET claimed_at = $2 WHERE id = $1 AND (claimed_at IS NULL OR claimed_at < $3)";
-    let mut tx = governance.db.write_unaudited(&super::reconcile::system()).await?;
-    let now = tx.now();
-    let taken = tx.run(TAKE, params![id, now, now.plus_seconds(-TAKEN_SECONDS)]).await?;
-    tx.commit().await?;
-    Ok(taken == 1)
+    let take = || async {
+        let mut tx = governance.db.write_unaudited(&super::reconcile::system()).await?;
+        let now = tx.now();
+        let taken = tx.run(TAKE, params![id, now, now.plus_seconds(-TAKEN_SECONDS)]).await?;
+        tx.commit().await?;
+        Ok(taken == 1)
+    };
+    until_won(take).await
 }
 
-/// Gives a place up after a failure: deletes its files and closes the intent.
-pub async fn abandon(governance: &Governance, permit: &dyn Evidence, place: NewPlace) -> Result<()> {
-    finish_deleting(governance, permit, vec![place.intent]).await
+/// Gives a place up after a failure: deletes its files and closes the intent, unless its object was made all the same (a commit
+/// whose answer did not come). What fails stays for the next start.
+pub async fn abandon(governance: &Governance, permit: &dyn Evidence, place: NewPlace) {
+    let given_up = async {
+        if take_over(governance, &place.intent.id).await? {
+            finish_deleting(governance, permit, vec![place.intent]).await?;
+        }
+        Ok::<_, Problem>(())
+    };
+    if let Err(problem) = given_up.await {
+        let (location, cause) = (&place.location, problem.chain());
+        tracing::warn!(%location, cause, "files of an object that was not made stay until the next start");
+    }
 }
 
 /// Says that a location is a securable's.
@@ -223,10 +243,12 @@ pub(crate) async fn finish_deleting(
 }
 
 async fn close_alone(governance: &Governance, id: &str) -> Result<()> {
-    let mut tx = governance.db.write_unaudited(&super::reconcile::system()).await?;
-    close_intent(&mut tx, id).await?;
-    tx.commit().await?;
-    Ok(())
+    let close = || async {
+        let mut tx = governance.db.write_unaudited(&super::reconcile::system()).await?;
+        close_intent(&mut tx, id).await?;
+        Ok(tx.commit().await?)
+    };
+    until_won(close).await
 }
 
 async fn open_intent(tx: &mut Tx, kind: &'static str, location: &str) -> Result<Intent> {

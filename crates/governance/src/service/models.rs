@@ -30,7 +30,7 @@ pub async fn create(
 ) -> Result<(Tx, SecurableId)> {
     let name = check_name(name)?;
     let schema = permit.target();
-    let mut tx = db.write(permit, sql::audit("createRegisteredModel", &schema.name.child(&name))).await?;
+    let mut tx = db.write_moving(permit, sql::audit("createRegisteredModel", &schema.name.child(&name))).await?;
     let id = SecurableId::new();
     let object = NewObject {
         id,
@@ -96,7 +96,7 @@ pub fn seen(schemas: &[Visible<models::ReadMetadata>]) -> Expr {
 /// Changes a model's name, owner or comment.
 pub async fn update(db: &Db, permit: &Permit<models::Manage>, change: &Change) -> Result<Model> {
     let target = permit.target();
-    let mut tx = db.write(permit, sql::audit("updateRegisteredModel", &target.name)).await?;
+    let mut tx = db.write_moving(permit, sql::audit("updateRegisteredModel", &target.name)).await?;
     service::apply(&mut tx, target.id, Kind::Model, &target.name, change).await?;
     let row = tx.row(ONE, params![target.id]).await?.ok_or_else(gone)?;
     tx.commit().await?;
@@ -111,7 +111,7 @@ pub async fn touch(tx: &mut Tx, id: SecurableId) -> Result<()> {
 /// Drops a model with its versions.
 pub async fn delete(db: &Db, permit: &Permit<models::Manage>) -> Result<()> {
     let target = permit.target();
-    let mut tx = db.write(permit, sql::audit("deleteRegisteredModel", &target.name)).await?;
+    let mut tx = db.write_moving(permit, sql::audit("deleteRegisteredModel", &target.name)).await?;
     drop_files(&mut tx, target.id).await?;
     tx.run("DELETE FROM securable WHERE id = $1", params![target.id]).await?;
     tx.bump().await?;

@@ -33,8 +33,6 @@ async fn taken_over(governance: &Governance, select: &'static str) -> Result<Vec
         match take_over(governance, &intent.id).await {
             Ok(true) => intents.push(intent),
             Ok(false) => {}
-            // Somebody else takes it at this moment.
-            Err(problem) if problem.vendor_reason() == Some("SERIALIZATION_FAILURE") => {}
             Err(problem) => return Err(problem),
         }
     }

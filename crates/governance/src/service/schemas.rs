@@ -17,7 +17,7 @@ pub async fn create(db: &Db, permit: &Permit<catalogs::CreateSchema>, new: &NewC
         return Err(Problem::invalid("the schema name 'information_schema' is reserved").hint("choose another name"));
     }
     let catalog = permit.target();
-    let tx = db.write(permit, sql::audit("createSchema", &catalog.name.child(&name))).await?;
+    let tx = db.write_moving(permit, sql::audit("createSchema", &catalog.name.child(&name))).await?;
     let object = NewObject {
         id: SecurableId::new(),
         kind: Kind::Schema,

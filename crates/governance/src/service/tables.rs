@@ -82,10 +82,10 @@ fn table(row: &Row, above: &FullName) -> Result<Table> {
 }
 
 /// Puts a table or view into the catalog; its maker owns it. The log of a managed table is there before its row.
-pub async fn create(db: &Db, permit: &Permit<schemas::CreateTable>, new: NewTable) -> Result<Table> {
+pub async fn create(db: &Db, permit: &Permit<schemas::CreateTable>, new: &NewTable) -> Result<Table> {
     let name = check_name(&new.name)?;
     let schema = permit.target();
-    let mut tx = db.write(permit, sql::audit("createTable", &schema.name.child(&name))).await?;
+    let mut tx = db.write_moving(permit, sql::audit("createTable", &schema.name.child(&name))).await?;
     let (table_type, format, location, view, id) = match &new.files {
         Files::Managed(place) => (TableType::Managed, Some("DELTA"), Some(place.location.to_string()), None, place.id),
         Files::External(location) | Files::Begun(NewLog { location, .. }) => {
@@ -118,7 +118,7 @@ pub async fn create(db: &Db, permit: &Permit<schemas::CreateTable>, new: NewTabl
             table_type.word(),
             format,
             location,
-            new.schema_json,
+            new.schema_json.clone(),
             partitions,
             sql::to_json(&new.properties),
             new.version,
@@ -164,7 +164,7 @@ pub async fn list(db: &Db, visible: &Visible<tables::ReadMetadata>, page: &Page)
 /// Changes a table's or view's name, owner or comment.
 pub async fn update(db: &Db, permit: &Permit<tables::Manage>, change: &Change) -> Result<Table> {
     let target = permit.target();
-    let mut tx = db.write(permit, sql::audit("updateTable", &target.name)).await?;
+    let mut tx = db.write_moving(permit, sql::audit("updateTable", &target.name)).await?;
     service::apply(&mut tx, target.id, Kind::Table, &target.name, change).await?;
     let row = tx.row(ONE, params![target.id]).await?.ok_or_else(gone)?;
     tx.commit().await?;
@@ -177,7 +177,7 @@ pub async fn replace_view(db: &Db, permit: &Permit<tables::Manage>, new: &NewTab
     let Files::View(view) = &new.files else {
         return Err(Problem::internal("only views are replaced here", "files"));
     };
-    let mut tx = db.write(permit, sql::audit("updateTable", &target.name)).await?;
+    let mut tx = db.write_moving(permit, sql::audit("updateTable", &target.name)).await?;
     let changed = tx
         .run(
             "UPDATE table_info SET columns = $1, properties = $2, view_text = $3, view_catalog = $4, view_schema = $5 \
@@ -205,7 +205,7 @@ pub async fn replace_view(db: &Db, permit: &Permit<tables::Manage>, new: &NewTab
 /// Drops a table or view; the files of a managed table too.
 pub async fn delete(governance: &Governance, permit: &Permit<tables::Manage>) -> Result<()> {
     let target = permit.target();
-    let mut tx = governance.db.write(permit, sql::audit("deleteTable", &target.name)).await?;
+    let mut tx = governance.db.write_moving(permit, sql::audit("deleteTable", &target.name)).await?;
     let row = tx
         .row("SELECT table_type, location FROM table_info WHERE id = $1", params![target.id])
         .await?

@@ -3,11 +3,11 @@
 use crannog_security::actions::{Action, schemas, volumes};
 use crannog_security::{Caller, Kind, Permit, Reference, Visible, kinds};
 use crannog_storage::{Access, Folder, Location, Managed};
-use crannog_store::{Db, Row, params};
+use crannog_store::{Db, Row, params, until_won};
 use crannog_types::{FullName, Page, Paged, Result, SecurableId, check_name, fold};
 
 use super::containers::gone;
-use super::locations;
+use super::locations::{self, NewPlace};
 use crate::model::objects::{Change, Volume};
 use crate::sql::{self, NewObject, OBJECT_COLUMNS, object_columns, object_joins, visible_children};
 use crate::{Governance, service};
@@ -37,7 +37,6 @@ pub async fn create(
     location: Option<&Location>,
 ) -> Result<Volume> {
     let name = check_name(name)?;
-    let schema = permit.target();
     let place = match location {
         Some(_) => None,
         None => Some(locations::begin_managed(governance, permit, Managed::Volumes).await?),
@@ -46,43 +45,55 @@ pub async fn create(
         if let Some(place) = &place {
             governance.storage.open(permit, &place.location, Access::ReadWrite)?.make_dir("").await?;
         }
-        let mut tx = governance.db.write(permit, sql::audit("createVolume", &schema.name.child(&name))).await?;
-        let id = place.as_ref().map_or_else(SecurableId::new, |place| place.id);
-        let object = NewObject {
-            id,
-            kind: Kind::Volume,
-            parent: schema.id,
-            above: &schema.name,
-            name: &name,
-            owner: permit.who().id,
-            comment,
-        };
-        sql::insert(&mut tx, object).await?;
-        let at = match (&place, location) {
-            (Some(place), _) => {
-                locations::keep(&mut tx, place).await?;
-                place.location.to_string()
-            }
-            (None, Some(location)) => {
-                locations::claim(&mut tx, id, &location.to_string()).await?;
-                location.to_string()
-            }
-            (None, None) => return Err(gone()),
-        };
-        let kind = if place.is_some() { "MANAGED" } else { "EXTERNAL" };
-        tx.run("INSERT INTO volume_info (id, volume_type, location) VALUES ($1, $2, $3)", params![id, kind, at])
-            .await?;
-        let row = tx.row(ONE, params![id]).await?.ok_or_else(gone)?;
-        tx.commit().await?;
-        volume(&row, &schema.name)
+        until_won(|| insert(governance, permit, &name, comment, place.as_ref(), location)).await
     };
     match (made.await, place) {
         (Err(problem), Some(place)) => {
-            locations::abandon(governance, permit, place).await?;
+            locations::abandon(governance, permit, place).await;
             Err(problem)
         }
         (made, _) => made,
     }
+}
+
+/// The row of a new volume, in its place or where somebody keeps its files.
+async fn insert(
+    governance: &Governance,
+    permit: &Permit<schemas::CreateVolume>,
+    name: &str,
+    comment: Option<&str>,
+    place: Option<&NewPlace>,
+    location: Option<&Location>,
+) -> Result<Volume> {
+    let schema = permit.target();
+    let mut tx = governance.db.write_moving(permit, sql::audit("createVolume", &schema.name.child(name))).await?;
+    let id = place.map_or_else(SecurableId::new, |place| place.id);
+    let object = NewObject {
+        id,
+        kind: Kind::Volume,
+        parent: schema.id,
+        above: &schema.name,
+        name,
+        owner: permit.who().id,
+        comment,
+    };
+    sql::insert(&mut tx, object).await?;
+    let at = match (place, location) {
+        (Some(place), _) => {
+            locations::keep(&mut tx, place).await?;
+            place.location.to_string()
+        }
+        (None, Some(location)) => {
+            locations::claim(&mut tx, id, &location.to_string()).await?;
+            location.to_string()
+        }
+        (None, None) => return Err(gone()),
+    };
+    let kind = if place.is_some() { "MANAGED" } else { "EXTERNAL" };
+    tx.run("INSERT INTO volume_info (id, volume_type, location) VALUES ($1, $2, $3)", params![id, kind, at]).await?;
+    let row = tx.row(ONE, params![id]).await?.ok_or_else(gone)?;
+    tx.commit().await?;
+    volume(&row, &schema.name)
 }
 
 /// Whether the caller may read, write or manage a volume, or every volume of a schema: nobody else is told where its files
@@ -116,7 +127,7 @@ pub async fn list(db: &Db, visible: &Visible<volumes::ReadMetadata>, page: &Page
 /// Changes a volume's name, owner or comment.
 pub async fn update(db: &Db, permit: &Permit<volumes::Manage>, change: &Change) -> Result<Volume> {
     let target = permit.target();
-    let mut tx = db.write(permit, sql::audit("updateVolume", &target.name)).await?;
+    let mut tx = db.write_moving(permit, sql::audit("updateVolume", &target.name)).await?;
     service::apply(&mut tx, target.id, Kind::Volume, &target.name, change).await?;
     let row = tx.row(ONE, params![target.id]).await?.ok_or_else(gone)?;
     tx.commit().await?;
@@ -126,7 +137,7 @@ pub async fn update(db: &Db, permit: &Permit<volumes::Manage>, change: &Change) 
 /// Drops a volume; the files of a managed one too.
 pub async fn delete(governance: &Governance, permit: &Permit<volumes::Manage>) -> Result<()> {
     let target = permit.target();
-    let mut tx = governance.db.write(permit, sql::audit("deleteVolume", &target.name)).await?;
+    let mut tx = governance.db.write_moving(permit, sql::audit("deleteVolume", &target.name)).await?;
     let row = tx
         .row("SELECT volume_type, location FROM volume_info WHERE id = $1", params![target.id])
         .await?

@@ -414,7 +414,7 @@ async fn of_two_processes_that_start_together_one_deletes_what_was_left() {
         assert_eq!(one.unwrap() + two.unwrap(), 1, "{kind:?}");
         assert!(folder.head("file").await.unwrap().is_none());
         // Whoever was at work on the new table all the same is told, and leaves no table without files.
-        let made = tables::create(&world.governance.db, &permit, new_table("late", Files::Managed(place))).await;
+        let made = tables::create(&world.governance.db, &permit, &new_table("late", Files::Managed(place))).await;
         assert_eq!(made.err().map(|problem| problem.code()), Some(Code::Aborted), "{kind:?}");
         assert_eq!(world.get("admin", "/api/2.1/unity-catalog/tables/main.flights.late").await.status, 404);
         world.stop().await;

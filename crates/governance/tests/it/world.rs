@@ -178,7 +178,7 @@ impl World {
         let folder = self.governance.storage.open(&permit, &place.location, Access::ReadWrite).unwrap();
         folder.put("_delta_log/00000000000000000000.json", "{}\n").await.unwrap();
         let new = new_table(name, Files::Managed(place));
-        tables::create(&self.governance.db, &permit, new).await.unwrap().object.id
+        tables::create(&self.governance.db, &permit, &new).await.unwrap().object.id
     }
 
     /// A view of `main.flights`.
@@ -190,7 +190,7 @@ impl World {
             schema: "flights".to_owned(),
         };
         let new = new_table(name, Files::View(view));
-        tables::create(&self.governance.db, &permit, new).await.unwrap().object.id
+        tables::create(&self.governance.db, &permit, &new).await.unwrap().object.id
     }
 
     /// Grants by the REST, as admin.

@@ -119,7 +119,7 @@ impl Identity {
             .with(object, target.name.to_string())
             .with("replace", replace)
             .with("levels", serde_json::json!(named));
-        let mut tx = self.db.write(permit, audit).await?;
+        let mut tx = self.db.write_moving(permit, audit).await?;
         if wanted.iter().any(|(_, level)| *level == Level::Owner) {
             let above = "SELECT 1 FROM closure WHERE member = $1 AND principal IN ($2, $3) LIMIT 1";
             let values = params![permit.who().id, target.owner, self.ground.admins];

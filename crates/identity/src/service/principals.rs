@@ -195,7 +195,7 @@ impl Identity {
             PrincipalKind::Group => ("createGroup", "targetGroupName"),
             PrincipalKind::ServicePrincipal => ("createServicePrincipal", "targetServicePrincipalName"),
         };
-        let mut tx = self.db.write(permit, Audit::of("accounts", action).with(param, name.as_str())).await?;
+        let mut tx = self.db.write_moving(permit, Audit::of("accounts", action).with(param, name.as_str())).await?;
         let principal = Principal {
             id: PrincipalId(random_id()?),
             kind: new.kind,
@@ -239,7 +239,7 @@ impl Identity {
             PrincipalKind::Group => ("updateGroup", "targetGroupId"),
             PrincipalKind::ServicePrincipal => ("updateServicePrincipal", "targetServicePrincipalId"),
         };
-        let mut tx = self.db.write(permit, Audit::of("accounts", action).with(param, id)).await?;
+        let mut tx = self.db.write_moving(permit, Audit::of("accounts", action).with(param, id)).await?;
         let mut principal = in_transaction(&mut tx, id_number, Some(kind)).await?;
         let system = [self.ground.admins, self.ground.account_users].contains(&principal.id);
         if let Some(name) = changes.name.filter(|name| *name != principal.name) {
@@ -331,7 +331,7 @@ impl Identity {
             PrincipalKind::Group => ("removeGroup", "targetGroupId"),
             PrincipalKind::ServicePrincipal => ("deleteServicePrincipal", "targetServicePrincipalId"),
         };
-        let mut tx = self.db.write(permit, Audit::of("accounts", action).with(param, id)).await?;
+        let mut tx = self.db.write_moving(permit, Audit::of("accounts", action).with(param, id)).await?;
         let principal = in_transaction(&mut tx, id_number, Some(kind)).await?;
         if [self.ground.admins, self.ground.account_users].contains(&principal.id) {
             return Err(IdentityError::SystemGroup(principal.name).into());

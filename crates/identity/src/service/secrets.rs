@@ -137,7 +137,7 @@ impl Identity {
         check("secret scope", name)?;
         let root = self.vault.root()?;
         let who = permit.who();
-        let mut tx = self.db.write(permit, Audit::of("secrets", "createScope").with("scope", name)).await?;
+        let mut tx = self.db.write_moving(permit, Audit::of("secrets", "createScope").with("scope", name)).await?;
         let count = tx.row("SELECT count(*) FROM securable WHERE kind = 'secret_scope'", params![]).await?;
         if count.map(|row| row.int(0)).transpose()?.unwrap_or(0) >= MOST_SCOPES {
             return Err(IdentityError::Limit(format!("there are {MOST_SCOPES} secret scopes already")).into());
@@ -162,7 +162,7 @@ impl Identity {
 
     /// Deletes a scope with its secrets.
     pub async fn delete_scope(&self, permit: &Permit<secret_scopes::Manage>) -> Result<()> {
-        let mut tx = self.db.write(permit, audit("deleteScope", permit)).await?;
+        let mut tx = self.db.write_moving(permit, audit("deleteScope", permit)).await?;
         tx.run("DELETE FROM securable WHERE id = $1", params![permit.target().id]).await?;
         tx.bump().await?;
         Ok(tx.commit().await?)
@@ -249,7 +249,7 @@ impl Identity {
         level: Privilege,
     ) -> Result<()> {
         let audit = audit("putAcl", permit).with("principal", principal).with("permission", level_word(level));
-        let mut tx = self.db.write(permit, audit).await?;
+        let mut tx = self.db.write_moving(permit, audit).await?;
         let principal = named_in_transaction(&mut tx, principal).await?;
         set_level(&mut tx, permit.target().id, principal.id, Some(level), &permit.who().name).await?;
         Ok(tx.commit().await?)
@@ -258,7 +258,7 @@ impl Identity {
     /// Takes a principal's level on a scope away.
     pub async fn delete_acl(&self, permit: &Permit<secret_scopes::Manage>, principal: &str) -> Result<()> {
         let audit = audit("deleteAcl", permit).with("principal", principal);
-        let mut tx = self.db.write(permit, audit).await?;
+        let mut tx = self.db.write_moving(permit, audit).await?;
         let found = named_in_transaction(&mut tx, principal).await?;
         if !set_level(&mut tx, permit.target().id, found.id, None, &permit.who().name).await? {
             return Err(Problem::not_found(format!("{principal} has no level of its own on this scope")));

@@ -210,7 +210,7 @@ impl Identity {
     /// Revokes a token of the caller's; it is refused at the next request.
     pub async fn revoke_own_token(&self, permit: &Permit<metastore::Work>, id: &str) -> Result<()> {
         let audit = Audit::of("accounts", "revokeDbToken").with("tokenId", id);
-        let mut tx = self.db.write(permit, audit).await?;
+        let mut tx = self.db.write_moving(permit, audit).await?;
         let sql = "DELETE FROM token WHERE id = $1 AND kind = 'personal' AND principal = $2";
         if tx.run(sql, params![id, permit.who().id]).await? == 0 {
             return Err(IdentityError::NoToken(id.to_owned()).into());
@@ -222,7 +222,7 @@ impl Identity {
     /// Revokes anybody's token; it is refused at the next request.
     pub async fn revoke_token(&self, permit: &Permit<metastore::Administer>, id: &str) -> Result<()> {
         let audit = Audit::of("accounts", "revokeDbToken").with("tokenId", id);
-        let mut tx = self.db.write(permit, audit).await?;
+        let mut tx = self.db.write_moving(permit, audit).await?;
         if tx.run("DELETE FROM token WHERE id = $1 AND kind = 'personal'", params![id]).await? == 0 {
             return Err(IdentityError::NoToken(id.to_owned()).into());
         }

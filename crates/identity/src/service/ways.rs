@@ -69,7 +69,7 @@ impl Identity {
             .with("way", way.word())
             .with("replace", replace)
             .with("principals", serde_json::json!(names));
-        let mut tx = self.db.write(permit, audit).await?;
+        let mut tx = self.db.write_moving(permit, audit).await?;
         if replace {
             let sql = "DELETE FROM authorization_grant WHERE way = $1 AND principal <> $2";
             tx.run(sql, params![way.word(), self.ground.admins]).await?;

@@ -20,7 +20,7 @@ use crannog_governance::service::table_logs::{self, Copy, Known, News};
 use crannog_kit::{Steps, Tasks, clock};
 use crannog_security::{Caller, Origin, System, Task, Who};
 use crannog_storage::{Access, Folder};
-use crannog_store::{Audit, AuditEvent};
+use crannog_store::{Audit, AuditEvent, until_won};
 use crannog_types::{Code, Micros, PrincipalId, Problem, Result, SecurableId};
 use tokio::sync::{oneshot, watch};
 
@@ -37,7 +37,7 @@ const FORGOTTEN: i64 = 3_600;
 const SWEEP: Duration = Duration::from_secs(900);
 /// Versions that are taken notice of in one transaction.
 const WINDOW: i64 = 500;
-/// How often a transaction runs when others keep coming first.
+/// How often a log is looked at when others keep taking notice of it first.
 const RUNS: u32 = 10;
 /// Whoever reads the audit waits this long for what was just committed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -92,7 +92,8 @@ impl Drop for UnderWay {
 impl Follower {
     /// Follows what a crash left, in the background, and from then on every commit.
     pub async fn start(governance: Governance, arbiter: Arc<Arbiter>, tasks: &Tasks) -> Result<Arc<Self>> {
-        let seal = Seal::new(table_logs::seal_key(&governance.db, &system()).await?);
+        let acting = &system();
+        let seal = Seal::new(until_won(|| table_logs::seal_key(&governance.db, acting)).await?);
         arbiter.seal_with(seal.clone());
         let follower = Arc::new(Follower {
             governance,
@@ -104,7 +105,7 @@ impl Follower {
             busy: watch::Sender::new(0),
             steps: Steps::default(),
         });
-        let watched = table_logs::watched(&follower.governance.db, &system()).await?;
+        let watched = table_logs::watched(&follower.governance.db, acting).await?;
         let (sweeper, stop) = (Arc::clone(&follower), tasks.stopping());
         // Counted before anybody can ask for the audit: what a crash left is in the first answer.
         let under_way = UnderWay::new(&follower, &Arc::default());
@@ -258,7 +259,7 @@ impl Follower {
             return Ok(());
         }
         let (db, system) = (&self.governance.db, &system());
-        again(|| self.step(table_logs::watch(db, system, id))).await?;
+        until_won(|| self.step(table_logs::watch(db, system, id))).await?;
         *lock(&table.watched) = Some(now);
         let known = self.step(table_logs::known(db, system, id)).await?;
         let Some(known) = known.filter(|known| known.version.is_none()) else {
@@ -292,7 +293,7 @@ impl Follower {
             let mut at = known;
             loop {
                 let news = self.news(&at, folder, &state).await?;
-                if !again(|| self.step(table_logs::note(db, system, &at, &news))).await? {
+                if !until_won(|| self.step(table_logs::note(db, system, &at, &news))).await? {
                     break;
                 }
                 *turn = Some(news.version);
@@ -378,7 +379,7 @@ impl Follower {
                 let folder = self.governance.storage.open(system, &known.location, Access::Read)?;
                 self.follow(id, &folder).await?;
                 let old = clock::now().plus_seconds(-FORGOTTEN);
-                again(|| self.step(table_logs::unwatch(db, system, id, old))).await
+                until_won(|| self.step(table_logs::unwatch(db, system, id, old))).await
             };
             if let Err(problem) = followed.await {
                 tracing::warn!(%id, cause = problem.chain(), "a table's log could not be followed");
@@ -436,19 +437,6 @@ fn event(
     let at = said.map_or_else(clock::now, |millis| Micros(millis.saturating_mul(1_000)));
     let (who, origin) = by.unzip();
     AuditEvent { at, who, origin, what, status: 200, error: None }
-}
-
-/// Runs a transaction again that lost a race.
-async fn again<T, F: Future<Output = Result<T>>>(mut run: impl FnMut() -> F) -> Result<T> {
-    for _ in 1..RUNS {
-        match run().await {
-            Err(problem) if problem.vendor_reason() == Some("SERIALIZATION_FAILURE") => {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            outcome => return outcome,
-        }
-    }
-    run().await
 }
 
 fn stopped() -> Problem {

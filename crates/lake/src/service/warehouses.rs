@@ -102,7 +102,7 @@ async fn insert(
 pub async fn create(db: &Db, permit: &Permit<metastore::Administer>, wanted: &Wanted) -> Result<String> {
     let name = wanted.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| Problem::invalid("a warehouse needs a name"))?;
-    let mut tx = db.write(permit, Audit::of("databrickssql", "createWarehouse").with("name", name)).await?;
+    let mut tx = db.write_moving(permit, Audit::of("databrickssql", "createWarehouse").with("name", name)).await?;
     let taken = tx.rows("SELECT name FROM warehouse", params![]).await?;
     for row in &taken {
         if fold(&row.text(0)?) == fold(name) {
@@ -166,7 +166,7 @@ pub async fn run(db: &Db, permit: &Permit<warehouses::Manage>, running: bool) ->
 /// Deletes a warehouse. Statements that run on it go on.
 pub async fn delete(db: &Db, permit: &Permit<warehouses::Manage>) -> Result<()> {
     let name = permit.target().name.to_string();
-    let mut tx = db.write(permit, Audit::of("databrickssql", "deleteWarehouse").with("id", name)).await?;
+    let mut tx = db.write_moving(permit, Audit::of("databrickssql", "deleteWarehouse").with("id", name)).await?;
     tx.run("DELETE FROM securable WHERE id = $1", params![permit.target().id]).await?;
     tx.bump().await?;
     Ok(tx.commit().await?)

@@ -6,16 +6,18 @@
 
 mod killed;
 mod migrations;
+mod races;
 mod searches;
 mod transactions;
 mod values;
 
 use std::path::Path;
+use std::time::Duration;
 
 use crannog_security::{System, Task};
 use crannog_store::testing::{Kind, fresh};
-use crannog_store::{Audit, Db, params};
-use crannog_types::Micros;
+use crannog_store::{Audit, Db, StoreError, params, until_won};
+use crannog_types::{Micros, Problem};
 use tempfile::TempDir;
 
 /// A new database; the folder goes when it is dropped.
@@ -41,20 +43,23 @@ pub(crate) fn audit() -> Audit {
 
 /// Adds one row, in a transaction of its own, as often as PostgreSQL wants it.
 pub(crate) async fn put(db: &Db, name: &str) {
-    loop {
-        let mut tx = db.write_unaudited(&system()).await.unwrap();
-        let put = async {
-            tx.run(INSERT, params![name, "there"]).await?;
-            tx.commit().await
-        };
-        match put.await {
-            Ok(()) => return,
-            Err(error) => {
-                let problem = crannog_types::Problem::from(error);
-                assert_eq!(problem.vendor_reason(), Some("SERIALIZATION_FAILURE"), "{}", problem.chain());
-            }
+    let put = async || {
+        let mut tx = db.write_unaudited(&system()).await?;
+        tx.run(INSERT, params![name, "there"]).await?;
+        tx.commit().await
+    };
+    until_won(put).await.unwrap_or_else(|error: StoreError| panic!("{}", Problem::from(error).chain()));
+}
+
+/// Waits until something holds; fails when it does not come to that.
+pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..6_000 {
+        if holds().await {
+            return;
         }
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    panic!("what was waited for did not come");
 }
 
 pub(crate) const INSERT: &str = "INSERT INTO setting (name, value) VALUES ($1, $2)";

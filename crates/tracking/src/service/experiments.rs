@@ -60,7 +60,8 @@ pub async fn create(db: &Db, permit: &Permit<metastore::Work>, new: &NewExperime
     for tag in &new.tags {
         limits::check_experiment_tag(&tag.key, &tag.value)?;
     }
-    let mut tx = db.write(permit, audit("createMlflowExperiment").with("experimentName", new.name.as_str())).await?;
+    let about = audit("createMlflowExperiment").with("experimentName", new.name.as_str());
+    let mut tx = db.write_moving(permit, about).await?;
     let last = tx.row("SELECT coalesce(max(id), 0) FROM experiment", params![]).await?;
     let id = last
         .map(|row| row.int(0))

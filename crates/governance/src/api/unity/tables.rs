@@ -280,7 +280,7 @@ impl Endpoint for CreateTable {
             version: None,
             files: Files::External(location),
         };
-        let made = tables::create(&self.0.db, &permit, new).await?;
+        let made = tables::create(&self.0.db, &permit, &new).await?;
         Ok(Json(TableInfo::of(made, Omit::default(), Some(false))?))
     }
 

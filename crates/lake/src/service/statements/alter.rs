@@ -10,6 +10,7 @@ use crannog_governance::service::{
 use crannog_security::NameOf;
 use crannog_security::actions::{catalogs, schemas, tables, volumes};
 use crannog_storage::{Access, Location};
+use crannog_store::until_won;
 use crannog_types::{Code, FullName, Problem, Result};
 
 use super::answer::Answer;
@@ -101,6 +102,10 @@ impl Run {
     }
 
     async fn change_object(&self, kind: ObjectKind, name: &Name, change: &ObjectChange) -> Result<Answer> {
+        until_won(|| self.change_object_once(kind, name, change)).await
+    }
+
+    async fn change_object_once(&self, kind: ObjectKind, name: &Name, change: &ObjectChange) -> Result<Answer> {
         let db = &self.lake.governance.db;
         match kind {
             ObjectKind::Catalog => {

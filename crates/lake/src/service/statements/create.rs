@@ -11,6 +11,7 @@ use crannog_governance::service::{schemas as schema_verbs, volumes as volume_ver
 use crannog_security::actions::{catalogs, metastore, schemas, tables};
 use crannog_security::{NameOf, Permit};
 use crannog_storage::{Access, Folder, Location, Managed};
+use crannog_store::until_won;
 use crannog_types::{Code, FullName, Problem, Result};
 use futures::stream;
 use uuid::Uuid;
@@ -100,22 +101,17 @@ impl Run {
         let written = match outcome.await {
             Ok(written) => written,
             Err(problem) => {
-                locations::abandon(governance, permit, place).await?;
+                locations::abandon(governance, permit, place).await;
                 return Err(problem);
             }
         };
-        let location = place.location.clone();
-        match table_verbs::create(&governance.db, permit, new.row(Files::Managed(place))).await {
-            Ok(_) => Ok(written),
-            Err(problem) => {
-                // The intent of the place is still open: what could not be deleted now goes at the next start.
-                if let Ok(folder) = governance.storage.open(permit, &location, Access::ReadWrite) {
-                    let _ = folder.delete_all().await;
-                }
-                self.lake.arbiter.forget(&location);
-                Err(problem)
-            }
+        let row = new.row(Files::Managed(place));
+        let made = until_won(|| table_verbs::create(&governance.db, permit, &row)).await;
+        if let (Err(_), Files::Managed(place)) = (&made, row.files) {
+            self.lake.arbiter.forget(&place.location);
+            locations::abandon(governance, permit, place).await;
         }
+        made.map(|_| written)
     }
 
     /// The data files of a new table, when it is made with rows.
@@ -224,7 +220,7 @@ impl Run {
             table_verbs::replace_view(db, &permit, &new).await?;
         } else {
             let permit = self.caller.ask::<schemas::CreateTable>(NameOf::named(parent(&name))).await?;
-            table_verbs::create(db, &permit, new).await?;
+            table_verbs::create(db, &permit, &new).await?;
         }
         Ok(Answer::nothing())
     }

@@ -9,6 +9,7 @@ use crannog_governance::service::tables::{self as table_verbs, Files};
 use crannog_security::actions::{metastore, schemas};
 use crannog_security::{NameOf, Permit};
 use crannog_storage::{Access, Folder, Location};
+use crannog_store::until_won;
 use crannog_types::{Code, Problem, Result};
 
 use super::create::{NewDelta, write_first};
@@ -70,7 +71,8 @@ impl Run {
             version: state.version,
             ..new
         };
-        table_verbs::create(&governance.db, &permit, adopted.row(Files::External(location))).await?;
+        let row = adopted.row(Files::External(location));
+        until_won(|| table_verbs::create(&governance.db, &permit, &row)).await?;
         Ok(None)
     }
 }
@@ -88,7 +90,8 @@ async fn begin(
     let log = locations::begin_log(&lake.governance, permit, location, new.metadata.id.clone()).await?;
     let made = async {
         write_first(&lake.arbiter, folder, &new, false, author, files).await?;
-        table_verbs::create(&lake.governance.db, permit, new.row(Files::Begun(log.clone()))).await
+        let row = new.row(Files::Begun(log.clone()));
+        until_won(|| table_verbs::create(&lake.governance.db, permit, &row)).await
     };
     let Err(problem) = made.await else { return Ok(()) };
     lake.arbiter.forget(location);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crannog_kit::batches::{Batches, Sink};
 use crannog_kit::{Recorder, Tasks};
 use crannog_security::{Origin, System, Task, Who};
-use crannog_store::{Audit, AuditEvent, Db, StoreError, params};
+use crannog_store::{Audit, AuditEvent, Db, StoreError, params, until_won};
 use crannog_types::{FullName, Micros};
 use serde_json::{Value as Json, json};
 
@@ -95,18 +95,25 @@ impl History {
     }
 }
 
+const INSERT: &str = "INSERT INTO statement (id, principal, principal_name, warehouse, text, kind, status, error, \
+     started_at, ended_at, rows_produced, rows_written, reads, source_ip, user_agent, writes) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING";
+
 struct Table(Db);
 
 impl Sink for Table {
     type Row = Ended;
 
     async fn write(&self, statements: &[Ended]) -> Result<(), StoreError> {
-        const INSERT: &str = "INSERT INTO statement (id, principal, principal_name, warehouse, text, kind, status, error, \
-             started_at, ended_at, rows_produced, rows_written, reads, source_ip, user_agent, writes) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING";
         #[expect(clippy::disallowed_methods, reason = "the history's writer acts for nobody")]
         let system = System::task(Task::Record);
-        let mut tx = self.0.write_unaudited(&system).await?;
+        until_won(|| self.insert(&system, statements)).await
+    }
+}
+
+impl Table {
+    async fn insert(&self, system: &System, statements: &[Ended]) -> Result<(), StoreError> {
+        let mut tx = self.0.write_unaudited(system).await?;
         for ended in statements {
             let Touched { reads, writes, files: _ } = &ended.touched;
             let reads = reads.iter().map(|read| {

@@ -23,12 +23,11 @@ mod system;
 mod write;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use crannog_governance::Governance;
 use crannog_security::Caller;
+use crannog_store::until_won;
 use crannog_types::{Code, FullName, Micros, Problem, Result};
-use uuid::Uuid;
 
 use self::answer::Answer;
 use self::held::Held;
@@ -38,9 +37,6 @@ use super::follow::Follower;
 use crate::grammar::statement::{Set, TimeZone, Use};
 use crate::grammar::{self, Name, Parameters, Statement};
 use crate::ports::{Engine, Session};
-
-/// How often a definition runs when others keep coming first.
-const RUNS: u32 = 10;
 
 /// Everything that statements work with. Cheap to clone.
 #[derive(Clone)]
@@ -191,18 +187,8 @@ impl Run {
 
     /// Does it; a definition that lost a race in the database once more, as kit does it with requests.
     async fn statement(&self, statement: Statement) -> Result<Answer> {
-        if !may_run_again(&statement) {
-            return self.once(statement).await;
-        }
-        for run in 1..RUNS {
-            match self.once(statement.clone()).await {
-                Err(problem) if problem.vendor_reason() == Some("SERIALIZATION_FAILURE") => {
-                    let longest = 4_000_u128 << run.min(6);
-                    let pause = u64::try_from(Uuid::new_v4().as_u128() % longest).unwrap_or_default();
-                    tokio::time::sleep(Duration::from_micros(pause)).await;
-                }
-                outcome => return outcome,
-            }
+        if is_one_change(&statement) {
+            return until_won(|| self.once(statement.clone())).await;
         }
         self.once(statement).await
     }
@@ -401,18 +387,16 @@ fn words_of(kind: &str) -> &str {
     }
 }
 
-/// Whether all that it does is one change of the database, so that one that was rolled back leaves nothing behind. What
-/// commits to a table first is not: a second run would do that twice.
-fn may_run_again(statement: &Statement) -> bool {
-    match statement {
-        Statement::CreateTable(create) => !create.or_replace,
+/// Whether all that it does is one change of the database, so that the whole can be run again. Others write files or commit to
+/// tables as well, which is done once: they run their changes of the database again by themselves.
+fn is_one_change(statement: &Statement) -> bool {
+    matches!(
+        statement,
         Statement::CreateView(_)
-        | Statement::CreateSchema(_)
-        | Statement::CreateCatalog(_)
-        | Statement::CreateVolume(_)
-        | Statement::Drop(_)
-        | Statement::Grant(_)
-        | Statement::Revoke(_) => true,
-        _ => false,
-    }
+            | Statement::CreateSchema(_)
+            | Statement::CreateCatalog(_)
+            | Statement::Drop(_)
+            | Statement::Grant(_)
+            | Statement::Revoke(_)
+    )
 }
