@@ -1,7 +1,7 @@
 //! What was deleted gives its space back, over both databases: all of it, nothing else, and never under somebody's hands.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use crannog_kit::Steps;
@@ -31,8 +31,7 @@ impl Logged {
 
     /// The clock, from now on after the files of this test were written.
     fn days_later(&self, days: i64) {
-        let real = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros();
-        let now = self.clock.load(Ordering::Relaxed).max(i64::try_from(real).unwrap());
+        let now = self.clock.load(Ordering::Relaxed).max(crannog_kit::clock::now().0);
         self.clock.store(now + days * DAY, Ordering::Relaxed);
     }
 
