@@ -11,6 +11,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -61,6 +62,8 @@ pub struct Follower {
 struct Followed {
     /// Held while it is followed: the last version that the catalog took notice of, as far as is known here.
     turn: tokio::sync::Mutex<Option<i64>>,
+    /// The newest version that somebody saw who left it to whoever holds the turn.
+    seen: AtomicI64,
     watched: Mutex<Option<Micros>>,
 }
 
@@ -223,7 +226,12 @@ impl Follower {
 
     /// A table was seen at a version that the catalog may not know yet: another program may have committed.
     pub fn seen(self: &Arc<Self>, id: SecurableId, folder: &Folder, known: Option<i64>, state: &TableState) {
-        if known.is_some_and(|known| known >= state.version) || self.is_followed(id, state.version) {
+        if known.is_some_and(|known| known >= state.version) {
+            return;
+        }
+        // Before the turn is tried for: its holder looks here after giving it back.
+        self.table(id).seen.fetch_max(state.version, Ordering::SeqCst);
+        if self.is_followed(id, state.version) {
             return;
         }
         let (under_way, folder) = (UnderWay::new(self, &Arc::default()), folder.read_only());
@@ -233,7 +241,7 @@ impl Follower {
     /// Whether this version was followed here, or is being followed.
     fn is_followed(&self, id: SecurableId, version: i64) -> bool {
         let table = self.table(id);
-        // Somebody holds the turn: they read the log to its end.
+        // Somebody holds the turn: they look at what was seen meanwhile before they are done.
         table.turn.try_lock().map_or(true, |turn| turn.is_some_and(|known| known >= version))
     }
 
@@ -272,7 +280,19 @@ impl Follower {
     /// Takes notice of every version that the catalog does not know.
     async fn follow(&self, id: SecurableId, folder: &Folder) -> Result<()> {
         let table = self.table(id);
-        let mut turn = table.turn.lock().await;
+        for _ in 0..RUNS {
+            let mut turn = table.turn.lock().await;
+            self.follow_in_turn(id, folder, &mut turn).await?;
+            let followed = *turn;
+            drop(turn);
+            if followed.is_none_or(|followed| followed >= table.seen.load(Ordering::SeqCst)) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn follow_in_turn(&self, id: SecurableId, folder: &Folder, turn: &mut Option<i64>) -> Result<()> {
         let state = match self.arbiter.open(folder).await {
             Err(problem) if problem.code() == Code::NotFound => return Ok(()),
             opened => opened?,
