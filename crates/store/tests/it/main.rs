@@ -51,15 +51,14 @@ pub(crate) async fn put(db: &Db, name: &str) {
     until_won(put).await.unwrap_or_else(|error: StoreError| panic!("{}", Problem::from(error).chain()));
 }
 
-/// Waits until something holds; fails when it does not come to that.
+/// Waits until something holds, which it asks the database again and again; fails when it does not come to that in a minute.
 pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..6_000 {
-        if holds().await {
-            return;
+    let held = async {
+        while !holds().await {
+            tokio::task::yield_now().await;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("what was waited for did not come");
+    };
+    tokio::time::timeout(Duration::from_secs(60), held).await.expect("what was waited for did not come");
 }
 
 pub(crate) const INSERT: &str = "INSERT INTO setting (name, value) VALUES ($1, $2)";
