@@ -58,7 +58,8 @@ pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), held).await.expect("what was waited for did not come");
+    let in_time = tokio::time::timeout(Duration::from_secs(60), held).await;
+    assert!(in_time.is_ok(), "what was waited for did not come");
 }
 
 pub(crate) const INSERT: &str = "INSERT INTO setting (name, value) VALUES ($1, $2)";
