@@ -26,10 +26,10 @@ demo-clean: demo-stop ## Stops the demo's server and removes ./.demo.
 test: ## Runs every check: formatting, lints, Rust tests, then the unmodified clients against the built server.
 	@scripts/test
 
-soak: ## Kills a working server 200 times and looks for anything lost, doubled or left behind. KILLS and SEED change that.
+soak: ## Kills a working server 200 times under SQL, REST and uploads, then under MLflow clients. KILLS and SEED change that.
 	@[ -n "$$CRANNOG_BIN" ] || cargo build --locked --package crannog
 	@CRANNOG_KILLS=$${KILLS:-200} CRANNOG_SEED=$${SEED:-$$RANDOM} \
-	  "$$(scripts/setup python test)" -B -m pytest -c tests/pytest.ini -s tests/scenarios/test_killed.py
+	  "$$(scripts/setup python test)" -B -m pytest -c tests/pytest.ini -s tests/scenarios/test_killed.py tests/scenarios/test_killed_tracking.py
 
 bench: ## Measures the release build against targets and peers and writes docs/measurements.md. ONLY=tpch runs one measure.
 	@scripts/bench $(ONLY)
