@@ -6,6 +6,7 @@ pub(crate) mod inputs;
 mod links;
 mod logged_models;
 mod metrics;
+mod model_inputs;
 mod registry;
 mod runs;
 mod server;

@@ -4,7 +4,7 @@ use crannog_governance::model::objects::Change;
 use crannog_kit::{Body, Empty, Json, Registry};
 use crannog_security::NameOf;
 use crannog_security::actions::{metastore, models as actions, schemas};
-use crannog_types::{Code, FullName, Micros, Problem, Result};
+use crannog_types::{Code, FullName, Problem, Result};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -13,15 +13,18 @@ use super::wire::{OnePlainModelOut, OnePlainVersionOut, PlainModelOut, PlainVers
 use super::{by_name, check_name};
 use crate::Tracking;
 use crate::api::mlflow::inputs::inputs;
+use crate::api::mlflow::model_inputs::{
+    CreateRegisteredModelIn, DeleteRegisteredModelAliasIn, RegisteredModelAliasIn, RegisteredModelIn,
+    RegisteredModelTagIn, RegisteredModelTagKeyIn, SetRegisteredModelAliasIn, terms,
+};
 use crate::api::mlflow::route;
-use crate::api::mlflow::wire::{TagIn, tags};
 use crate::api::{endpoint, example_model};
 use crate::model::experiments::Tag;
 use crate::model::registry::{check_alias, check_alias_name, full_name, number};
 use crate::model::search::at_most;
 use crate::service::Asked;
-use crate::service::registry::aliases::{self, Terms};
-use crate::service::registry::models::{self, NewModel};
+use crate::service::registry::aliases;
+use crate::service::registry::models;
 use crate::service::registry::{search, versions};
 
 pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
@@ -42,20 +45,6 @@ pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
 }
 
 inputs! {
-    /// A model that is wanted.
-    pub(super) struct CreateRegisteredModelIn {
-        /// Its name, in `main.default`, or `catalog.schema.model`.
-        name: String = required,
-        /// Its tags.
-        tags: Vec<TagIn>,
-        /// What it is for.
-        description: String,
-    }
-    /// Which model.
-    pub(super) struct RegisteredModelIn {
-        /// The model's name.
-        name: String = required,
-    }
     /// A new name.
     pub(super) struct RenameRegisteredModelIn {
         /// The model's name.
@@ -89,58 +78,6 @@ inputs! {
         /// In which stages: all of them, when left out.
         stages: Vec<String>,
     }
-    /// A tag.
-    pub(super) struct RegisteredModelTagIn {
-        /// The model's name.
-        name: String = required,
-        /// The tag's key.
-        key: String = required,
-        /// Its value, of up to 100,000 characters.
-        value: String,
-    }
-    /// Which tag.
-    pub(super) struct RegisteredModelTagKeyIn {
-        /// The model's name.
-        name: String = required,
-        /// The tag's key.
-        key: String = required,
-    }
-    /// Where an alias is to point.
-    pub(super) struct SetRegisteredModelAliasIn {
-        /// The model's name.
-        name: String = required,
-        /// The alias: letters, digits, `_` and `-`.
-        alias: String = required,
-        /// The version's number.
-        version: String = required,
-        /// The version that it has to point at before, else nothing is changed; 0: it must point at none.
-        #[schemars(range(min = 0))]
-        expected_version: Option<i64>,
-        /// Why, for its history.
-        reason: Option<String>,
-    }
-    /// Which alias.
-    pub(super) struct DeleteRegisteredModelAliasIn {
-        /// The model's name.
-        name: String = required,
-        /// The alias.
-        alias: String = required,
-        /// The version that it has to point at before, else nothing is changed.
-        #[schemars(range(min = 0))]
-        expected_version: Option<i64>,
-        /// Why, for its history.
-        reason: Option<String>,
-    }
-    /// Which alias, and when.
-    pub(super) struct RegisteredModelAliasIn {
-        /// The model's name.
-        name: String = required,
-        /// The alias; `latest` is the last version.
-        alias: String = required,
-        /// What it pointed at then, in milliseconds since 1970; left out: what it points at.
-        #[schemars(range(min = 0))]
-        as_of: Option<i64>,
-    }
 }
 
 /// Models.
@@ -150,10 +87,6 @@ pub(super) struct SearchRegisteredModelsOut {
     registered_models: Vec<PlainModelOut>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_page_token: Option<String>,
-}
-
-fn terms(expected: Option<i64>, reason: Option<String>) -> Terms {
-    Terms { expected: expected.map(|version| Some(version).filter(|version| *version != 0)), reason }
 }
 
 /// The problem of a name that is taken, in MLflow's words.
@@ -189,9 +122,9 @@ endpoint! {
     };
     run |tracking, _, permit, input| {
         let name = full_name(&input.name).last().to_owned();
-        let comment = Some(input.description).filter(|comment| !comment.is_empty());
-        let new = NewModel { name, comment, tags: tags(input.tags) };
-        let made = models::create(&tracking.db, &permit, &new).await.map_err(taken(&input.name))?;
+        let asked = input.name.clone();
+        let new = input.new_model(name);
+        let made = models::create(&tracking.db, &permit, &new).await.map_err(taken(&asked))?;
         Ok(OnePlainModelOut::of(made, Vec::new()))
     };
     example |fixture| json!({ "name": format!("{}.{}.model_new", fixture.catalog, fixture.schema) });
@@ -366,8 +299,7 @@ endpoint! {
                     .reason("RESOURCE_DOES_NOT_EXIST")
             });
         }
-        let as_of = input.as_of.map(|millis| Micros(millis.saturating_mul(1000)));
-        let number = aliases::find(&tracking.db, &permit, &input.alias, as_of).await?;
+        let number = aliases::find(&tracking.db, &permit, &input.alias, input.time()).await?;
         let number =
             number.ok_or_else(|| Problem::invalid(format!("Registered model alias {} not found.", input.alias)))?;
         Ok(OnePlainVersionOut::of(versions::get(&tracking.db, &permit, number).await?))

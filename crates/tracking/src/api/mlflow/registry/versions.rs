@@ -13,6 +13,7 @@ use super::by_name;
 use super::wire::{OnePlainVersionOut, PlainVersionOut, PlainVersionsOut};
 use crate::Tracking;
 use crate::api::mlflow::inputs::inputs;
+use crate::api::mlflow::model_inputs::{ModelVersionIn, ModelVersionTagIn, ModelVersionTagKeyIn, UpdateModelVersionIn};
 use crate::api::mlflow::route;
 use crate::api::mlflow::wire::{TagIn, tags};
 use crate::api::{endpoint, example_model};
@@ -60,22 +61,6 @@ inputs! {
         /// The logged model that it is made of.
         model_id: String,
     }
-    /// Which version.
-    pub(super) struct ModelVersionIn {
-        /// The model's name.
-        name: String = required,
-        /// Its number.
-        version: String = required,
-    }
-    /// What is to change.
-    pub(super) struct UpdateModelVersionIn {
-        /// The model's name.
-        name: String = required,
-        /// Its number.
-        version: String = required,
-        /// What it is; left out: nothing is said of it.
-        description: Option<String>,
-    }
     /// A stage.
     pub(super) struct TransitionModelVersionStageIn {
         /// The model's name.
@@ -98,26 +83,6 @@ inputs! {
         order_by: Vec<String>,
         /// `next_page_token` of the page before.
         page_token: String,
-    }
-    /// A tag.
-    pub(super) struct ModelVersionTagIn {
-        /// The model's name.
-        name: String = required,
-        /// The version's number.
-        version: String = required,
-        /// The tag's key.
-        key: String = required,
-        /// Its value, of up to 100,000 characters.
-        value: String,
-    }
-    /// Which tag.
-    pub(super) struct ModelVersionTagKeyIn {
-        /// The model's name.
-        name: String = required,
-        /// The version's number.
-        version: String = required,
-        /// The tag's key.
-        key: String = required,
     }
     /// Which file of which version.
     pub(super) struct ModelVersionArtifactIn {

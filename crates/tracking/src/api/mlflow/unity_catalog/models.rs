@@ -4,7 +4,7 @@ use crannog_governance::model::objects::Change;
 use crannog_kit::{Body, Empty, Json, Registry};
 use crannog_security::NameOf;
 use crannog_security::actions::{metastore, models as actions, schemas};
-use crannog_types::{FullName, Micros};
+use crannog_types::FullName;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -13,14 +13,17 @@ use super::wire::{OneUnityModelOut, OneUnityVersionOut, UnityModelOut};
 use super::{model_name, uc};
 use crate::Tracking;
 use crate::api::mlflow::inputs::inputs;
-use crate::api::mlflow::wire::{TagIn, tags};
+use crate::api::mlflow::model_inputs::{
+    CreateRegisteredModelIn, DeleteRegisteredModelAliasIn, RegisteredModelAliasIn, RegisteredModelIn,
+    RegisteredModelTagIn, RegisteredModelTagKeyIn, SetRegisteredModelAliasIn, terms,
+};
 use crate::api::{endpoint, example_model};
 use crate::model::experiments::Tag;
 use crate::model::registry::number;
 use crate::model::search::at_most;
 use crate::service::Asked;
-use crate::service::registry::aliases::{self, Terms};
-use crate::service::registry::models::{self, NewModel};
+use crate::service::registry::aliases;
+use crate::service::registry::models;
 use crate::service::registry::{search, versions};
 
 pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
@@ -39,20 +42,6 @@ pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
 }
 
 inputs! {
-    /// A model that is wanted.
-    pub(super) struct CreateUnityModelIn {
-        /// `catalog.schema.model`
-        name: String = required,
-        /// Its tags.
-        tags: Vec<TagIn>,
-        /// What it is for.
-        description: String,
-    }
-    /// Which model.
-    pub(super) struct UnityModelIn {
-        /// `catalog.schema.model`
-        name: String = required,
-    }
     /// What is to change; what is left out stays.
     pub(super) struct UpdateUnityModelIn {
         /// `catalog.schema.model`
@@ -69,58 +58,6 @@ inputs! {
         max_results: Option<i64>,
         /// `next_page_token` of the page before.
         page_token: String,
-    }
-    /// A tag.
-    pub(super) struct UnityModelTagIn {
-        /// `catalog.schema.model`
-        name: String = required,
-        /// The tag's key.
-        key: String = required,
-        /// Its value, of up to 100,000 characters.
-        value: String,
-    }
-    /// Which tag.
-    pub(super) struct UnityModelTagKeyIn {
-        /// `catalog.schema.model`
-        name: String = required,
-        /// The tag's key.
-        key: String = required,
-    }
-    /// Where an alias is to point.
-    pub(super) struct SetUnityModelAliasIn {
-        /// `catalog.schema.model`
-        name: String = required,
-        /// The alias: letters, digits, `_` and `-`.
-        alias: String = required,
-        /// The version's number.
-        version: String = required,
-        /// The version that it has to point at before, else nothing is changed; 0: it must point at none.
-        #[schemars(range(min = 0))]
-        expected_version: Option<i64>,
-        /// Why, for its history.
-        reason: Option<String>,
-    }
-    /// Which alias.
-    pub(super) struct DeleteUnityModelAliasIn {
-        /// `catalog.schema.model`
-        name: String = required,
-        /// The alias.
-        alias: String = required,
-        /// The version that it has to point at before, else nothing is changed.
-        #[schemars(range(min = 0))]
-        expected_version: Option<i64>,
-        /// Why, for its history.
-        reason: Option<String>,
-    }
-    /// Which alias, and when.
-    pub(super) struct UnityModelAliasIn {
-        /// `catalog.schema.model`
-        name: String = required,
-        /// The alias.
-        alias: String = required,
-        /// What it pointed at then, in milliseconds since 1970; left out: what it points at.
-        #[schemars(range(min = 0))]
-        as_of: Option<i64>,
     }
     /// Nothing.
     pub(super) struct UnityNothingIn {}
@@ -141,22 +78,17 @@ pub(super) struct UsesFilesForModelsOut {
     is_databricks_sdk_models_artifact_repository_enabled: bool,
 }
 
-fn terms(expected: Option<i64>, reason: Option<String>) -> Terms {
-    Terms { expected: expected.map(|version| Some(version).filter(|version| *version != 0)), reason }
-}
-
 endpoint! {
     /// Registers a model.
     CreateUnityModel: uc!(Post "registered-models/create", "Register a model in Unity Catalog.");
-    schemas::CreateModel, CreateUnityModelIn => Json<OneUnityModelOut>;
+    schemas::CreateModel, CreateRegisteredModelIn => Json<OneUnityModelOut>;
     asks |input| {
         let name = model_name(&input.name)?;
         Ok(NameOf::named(FullName::of(name.parts()[..2].to_vec())))
     };
     run |tracking, _, permit, input| {
         let name = model_name(&input.name)?.last().to_owned();
-        let comment = Some(input.description).filter(|comment| !comment.is_empty());
-        let new = NewModel { name, comment, tags: tags(input.tags) };
+        let new = input.new_model(name);
         Ok(OneUnityModelOut::of(models::create(&tracking.db, &permit, &new).await?))
     };
     example |fixture| json!({ "name": format!("{}.{}.model_new", fixture.catalog, fixture.schema) });
@@ -165,7 +97,7 @@ endpoint! {
 endpoint! {
     /// Reads a model.
     GetUnityModel: uc!(Get "registered-models/get", "Get a model of Unity Catalog.");
-    actions::ReadMetadata, UnityModelIn => Json<OneUnityModelOut>;
+    actions::ReadMetadata, RegisteredModelIn => Json<OneUnityModelOut>;
     asks |input| Ok(NameOf::named(model_name(&input.name)?));
     run |tracking, _, permit, _| Ok(OneUnityModelOut::of(models::get(&tracking.db, &permit).await?));
     example |fixture| json!({ "name": example_model(fixture) });
@@ -190,7 +122,7 @@ endpoint! {
 endpoint! {
     /// Drops a model.
     DeleteUnityModel: uc!(Delete "registered-models/delete", "Delete a model of Unity Catalog with its versions.").body(Body::Json);
-    actions::Manage, UnityModelIn => Empty;
+    actions::Manage, RegisteredModelIn => Empty;
     asks |input| Ok(NameOf::named(model_name(&input.name)?));
     run |tracking, _, permit, _| models::delete(&tracking.db, &permit).await.map(|()| Empty);
     example |fixture| json!({ "name": example_model(fixture) });
@@ -219,7 +151,7 @@ endpoint! {
 endpoint! {
     /// Sets a tag.
     SetUnityModelTag: uc!(Post "registered-models/set-tag", "Set a tag of a model of Unity Catalog.");
-    actions::Tag, UnityModelTagIn => Empty;
+    actions::Tag, RegisteredModelTagIn => Empty;
     asks |input| Ok(NameOf::named(model_name(&input.name)?));
     run |tracking, _, permit, input| {
         models::set_tag(&tracking.db, &permit, &Tag { key: input.key, value: input.value }).await.map(|()| Empty)
@@ -230,7 +162,7 @@ endpoint! {
 endpoint! {
     /// Deletes a tag.
     DeleteUnityModelTag: uc!(Delete "registered-models/delete-tag", "Delete a tag of a model of Unity Catalog.").body(Body::Json);
-    actions::Tag, UnityModelTagKeyIn => Empty;
+    actions::Tag, RegisteredModelTagKeyIn => Empty;
     asks |input| Ok(NameOf::named(model_name(&input.name)?));
     run |tracking, _, permit, input| models::delete_tag(&tracking.db, &permit, &input.key).await.map(|()| Empty);
     example |fixture| json!({ "name": example_model(fixture), "key": "color" });
@@ -239,7 +171,7 @@ endpoint! {
 endpoint! {
     /// Moves an alias.
     SetUnityModelAlias: uc!(Post "registered-models/alias", "Point an alias at a version of a model of Unity Catalog.");
-    actions::Manage, SetUnityModelAliasIn => Empty;
+    actions::Manage, SetRegisteredModelAliasIn => Empty;
     asks |input| Ok(NameOf::named(model_name(&input.name)?));
     run |tracking, _, permit, input| {
         let terms = terms(input.expected_version, input.reason);
@@ -251,7 +183,7 @@ endpoint! {
 endpoint! {
     /// Takes an alias away.
     DeleteUnityModelAlias: uc!(Delete "registered-models/alias", "Delete an alias of a model of Unity Catalog.").body(Body::Json);
-    actions::Manage, DeleteUnityModelAliasIn => Empty;
+    actions::Manage, DeleteRegisteredModelAliasIn => Empty;
     asks |input| Ok(NameOf::named(model_name(&input.name)?));
     run |tracking, _, permit, input| {
         let terms = terms(input.expected_version, input.reason);
@@ -263,11 +195,10 @@ endpoint! {
 endpoint! {
     /// Reads the version that an alias points at.
     GetUnityVersionByAlias: uc!(Get "registered-models/alias", "Get the version that an alias of a model of Unity Catalog points at.");
-    actions::ReadMetadata, UnityModelAliasIn => Json<OneUnityVersionOut>;
+    actions::ReadMetadata, RegisteredModelAliasIn => Json<OneUnityVersionOut>;
     asks |input| Ok(NameOf::named(model_name(&input.name)?));
     run |tracking, _, permit, input| {
-        let as_of = input.as_of.map(|millis| Micros(millis.saturating_mul(1000)));
-        let found = aliases::find(&tracking.db, &permit, &input.alias, as_of).await?;
+        let found = aliases::find(&tracking.db, &permit, &input.alias, input.time()).await?;
         let number = found.ok_or_else(|| aliases::no_alias(&permit.target().name, &input.alias))?;
         Ok(OneUnityVersionOut::of(versions::get(&tracking.db, &permit, number).await?))
     };

@@ -12,6 +12,7 @@ use super::wire::{OneUnityVersionOut, UnityVersionOut, location};
 use super::{model_name, uc};
 use crate::Tracking;
 use crate::api::mlflow::inputs::inputs;
+use crate::api::mlflow::model_inputs::{ModelVersionIn, ModelVersionTagIn, ModelVersionTagKeyIn, UpdateModelVersionIn};
 use crate::api::mlflow::wire::{TagIn, tags};
 use crate::api::{endpoint, example_model};
 use crate::model::experiments::Tag;
@@ -56,22 +57,6 @@ inputs! {
         /// The logged model that it is made of.
         model_id: String,
     }
-    /// Which version.
-    pub(super) struct UnityVersionIn {
-        /// `catalog.schema.model`
-        name: String = required,
-        /// Its number.
-        version: String = required,
-    }
-    /// What is to change.
-    pub(super) struct UpdateUnityVersionIn {
-        /// `catalog.schema.model`
-        name: String = required,
-        /// Its number.
-        version: String = required,
-        /// What it is.
-        description: Option<String>,
-    }
     /// What is searched for.
     pub(super) struct SearchUnityVersionsIn {
         /// Such as `name = 'main.flights.late'`.
@@ -90,26 +75,6 @@ inputs! {
         version: String = required,
         /// `MODEL_VERSION_OPERATION_READ` or `MODEL_VERSION_OPERATION_READ_WRITE`.
         operation: String = required,
-    }
-    /// A tag.
-    pub(super) struct UnityVersionTagIn {
-        /// `catalog.schema.model`
-        name: String = required,
-        /// The version's number.
-        version: String = required,
-        /// The tag's key.
-        key: String = required,
-        /// Its value, of up to 100,000 characters.
-        value: String,
-    }
-    /// Which tag.
-    pub(super) struct UnityVersionTagKeyIn {
-        /// `catalog.schema.model`
-        name: String = required,
-        /// The version's number.
-        version: String = required,
-        /// The tag's key.
-        key: String = required,
     }
 }
 
@@ -168,7 +133,7 @@ endpoint! {
 endpoint! {
     /// Makes a version ready.
     FinalizeUnityVersion: uc!(Post "model-versions/finalize", "Say that all files of a version are there.");
-    actions::CreateVersion, UnityVersionIn => Json<OneUnityVersionOut>;
+    actions::CreateVersion, ModelVersionIn => Json<OneUnityVersionOut>;
     asks |input| Ok(NameOf::named(model_name(&input.name)?));
     run |tracking, _, permit, input| {
         Ok(OneUnityVersionOut::of(versions::finalize(&tracking.artifacts, &permit, number(&input.version)?).await?))
@@ -179,7 +144,7 @@ endpoint! {
 endpoint! {
     /// Reads a version.
     GetUnityVersion: uc!(Get "model-versions/get", "Get a version of a model of Unity Catalog.");
-    actions::ReadMetadata, UnityVersionIn => Json<OneUnityVersionOut>;
+    actions::ReadMetadata, ModelVersionIn => Json<OneUnityVersionOut>;
     asks |input| Ok(NameOf::named(model_name(&input.name)?));
     run |tracking, _, permit, input| {
         Ok(OneUnityVersionOut::of(versions::get(&tracking.db, &permit, number(&input.version)?).await?))
@@ -190,7 +155,7 @@ endpoint! {
 endpoint! {
     /// Changes what people say of a version.
     UpdateUnityVersion: uc!(Patch "model-versions/update", "Say what a version of a model of Unity Catalog is.");
-    actions::Manage, UpdateUnityVersionIn => Json<OneUnityVersionOut>;
+    actions::Manage, UpdateModelVersionIn => Json<OneUnityVersionOut>;
     asks |input| Ok(NameOf::named(model_name(&input.name)?));
     run |tracking, _, permit, input| {
         let comment = input.description.as_deref();
@@ -202,7 +167,7 @@ endpoint! {
 endpoint! {
     /// Deletes a version.
     DeleteUnityVersion: uc!(Delete "model-versions/delete", "Delete a version of a model of Unity Catalog.").body(Body::Json);
-    actions::Manage, UnityVersionIn => Empty;
+    actions::Manage, ModelVersionIn => Empty;
     asks |input| Ok(NameOf::named(model_name(&input.name)?));
     run |tracking, _, permit, input| {
         versions::delete(&tracking.db, &permit, number(&input.version)?).await.map(|()| Empty)
@@ -233,7 +198,7 @@ endpoint! {
 endpoint! {
     /// Says where a version's files are.
     GetUnityVersionDownloadUri: uc!(Get "model-versions/get-download-uri", "Say where the files of a version of a model of Unity Catalog are.");
-    actions::Execute, UnityVersionIn => Json<UnityDownloadUriOut>;
+    actions::Execute, ModelVersionIn => Json<UnityDownloadUriOut>;
     asks |input| Ok(NameOf::named(model_name(&input.name)?));
     run |tracking, _, permit, input| {
         let version = versions::get(&tracking.db, &permit, number(&input.version)?).await?;
@@ -272,7 +237,7 @@ endpoint! {
 endpoint! {
     /// Sets a tag.
     SetUnityVersionTag: uc!(Post "model-versions/set-tag", "Set a tag of a version of a model of Unity Catalog.");
-    actions::Tag, UnityVersionTagIn => Empty;
+    actions::Tag, ModelVersionTagIn => Empty;
     asks |input| Ok(NameOf::named(model_name(&input.name)?));
     run |tracking, _, permit, input| {
         let tag = Tag { key: input.key, value: input.value };
@@ -284,7 +249,7 @@ endpoint! {
 endpoint! {
     /// Deletes a tag.
     DeleteUnityVersionTag: uc!(Delete "model-versions/delete-tag", "Delete a tag of a version of a model of Unity Catalog.").body(Body::Json);
-    actions::Tag, UnityVersionTagKeyIn => Empty;
+    actions::Tag, ModelVersionTagKeyIn => Empty;
     asks |input| Ok(NameOf::named(model_name(&input.name)?));
     run |tracking, _, permit, input| {
         versions::delete_tag(&tracking.db, &permit, number(&input.version)?, &input.key).await.map(|()| Empty)
@@ -295,7 +260,7 @@ endpoint! {
 endpoint! {
     /// Takes note that a version was loaded.
     EmitUnityVersionLineage: uc!(Post "model-versions/emit-lineage", "Take note that a version of a model of Unity Catalog was loaded.");
-    actions::Execute, UnityVersionIn => Empty;
+    actions::Execute, ModelVersionIn => Empty;
     asks |input| Ok(NameOf::named(model_name(&input.name)?));
     run |tracking, _, permit, input| {
         versions::loaded(&tracking.db, &permit, number(&input.version)?).await.map(|()| Empty)
