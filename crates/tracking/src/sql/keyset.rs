@@ -8,6 +8,7 @@
 use crannog_store::Row;
 use crannog_store::query::{CaseStatement, Expr, ExprTrait, NullOrdering, Order, SelectStatement};
 use crannog_types::{Problem, Result};
+use sha2::{Digest, Sha256};
 
 use super::compare::never;
 use crate::model::search::{KeyValue, PageToken};
@@ -132,6 +133,13 @@ pub(super) fn read(row: &Row, column: usize, keys: &[SortKey], segment: Segment)
         out.push(if nan { KeyValue::Nan } else { value.unwrap_or(KeyValue::Missing) });
     }
     Ok(out)
+}
+
+/// What a token calls an order whose parts may be long: the first bytes of their hash.
+pub(super) fn name(parts: impl Iterator<Item = String>) -> String {
+    let mut hash = Sha256::new();
+    parts.for_each(|part| hash.update(part));
+    hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Where a page begins in an order; `None`: at its beginning.

@@ -22,23 +22,6 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// A page of nothing.
-    pub(super) fn new(order: String, keys: Vec<SortKey>, columns: usize) -> Self {
-        Page { found: Vec::new(), next: None, order, keys, columns, rows: Vec::new() }
-    }
-
-    /// Puts one behind the others.
-    pub(super) fn push(&mut self, found: T, segment: usize, row: Row) {
-        self.found.push(found);
-        self.rows.push((segment, row));
-    }
-
-    /// Says that there is more behind the last one.
-    pub(super) fn goes_on(mut self) -> Result<Self> {
-        self.next = Some(self.behind(self.rows.len().saturating_sub(1))?);
-        Ok(self)
-    }
-
     /// Where a page begins behind one of this, by its place in it.
     ///
     /// # Errors
@@ -51,5 +34,49 @@ impl<T> Page<T> {
         let segment = keyset::segments(first).get(*number).copied().unwrap_or(Segment::Value);
         let keys = keyset::read(row, self.columns, &self.keys, segment)?;
         Ok(PageToken { order: self.order.clone(), segment: *number, keys })
+    }
+}
+
+/// What is gathered for a page, segment after segment.
+pub(super) struct Gathering<T> {
+    most: usize,
+    found: Vec<T>,
+    rows: Vec<(usize, Row)>,
+    more: bool,
+}
+
+impl<T> Gathering<T> {
+    /// Nothing yet, of at most so many.
+    pub(super) fn of(max_results: i64) -> Self {
+        let most = usize::try_from(max_results).unwrap_or(usize::MAX);
+        Gathering { most, found: Vec::new(), rows: Vec::new(), more: false }
+    }
+
+    /// How many rows to ask for: as many as there is room for, and one that says that there are more.
+    pub(super) fn wanted(&self) -> u64 {
+        (self.most - self.found.len()) as u64 + 1
+    }
+
+    /// Takes the rows of a segment, and says whether there are more than fit.
+    pub(super) fn take(&mut self, rows: Vec<Row>, segment: usize, read: impl Fn(&Row) -> Result<T>) -> Result<bool> {
+        let room = self.most - self.found.len();
+        self.more = rows.len() > room;
+        for row in rows.into_iter().take(room) {
+            self.found.push(read(&row)?);
+            self.rows.push((segment, row));
+        }
+        Ok(self.more)
+    }
+
+    /// The page, in the order that is called `order`; so many columns stand before those of the keys.
+    ///
+    /// # Errors
+    /// When the keys of the last row cannot be read.
+    pub(super) fn page(self, order: String, keys: Vec<SortKey>, columns: usize) -> Result<Page<T>> {
+        let mut page = Page { found: self.found, next: None, order, keys, columns, rows: self.rows };
+        if self.more {
+            page.next = Some(page.behind(page.rows.len().saturating_sub(1))?);
+        }
+        Ok(page)
     }
 }

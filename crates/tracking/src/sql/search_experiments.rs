@@ -7,7 +7,7 @@ use crannog_types::Result;
 
 use super::compare::{always, compare, never};
 use super::keyset::{self, KeyKind, Segment, SortKey};
-use super::page::Page;
+use super::page::{Gathering, Page};
 use crate::model::search::{Compare, Filter, Key, Operator, Order, PageToken, Value};
 
 /// What is searched for.
@@ -42,8 +42,9 @@ pub async fn search_experiments<A: Action, T>(
     let keys: Vec<SortKey> = search.order.iter().map(key).collect();
     let name = format!("{:?}", search.order.iter().map(|order| (&order.key, order.ascending)).collect::<Vec<_>>());
     let place = keyset::place(search.page, &name, &keys)?;
+    let mut gathering = Gathering::of(search.max_results);
     if visible.listing() == Listing::Nothing {
-        return Ok(Page::new(name, keys, COLUMNS));
+        return gathering.page(name, keys, COLUMNS);
     }
     let mut query = Query::select();
     for column in ["securable", "id", "name", "artifact_location", "lifecycle", "created_ms", "updated_ms"] {
@@ -59,15 +60,9 @@ pub async fn search_experiments<A: Action, T>(
         query.and_where(keyset::after(&keys, values, Segment::Value));
     }
     keyset::ordered(&mut query, &keys, Segment::Value);
-    let most = usize::try_from(search.max_results).unwrap_or(usize::MAX);
-    query.limit(most as u64 + 1);
-    let rows = db.read(visible).select(&query).await?;
-    let more = rows.len() > most;
-    let mut page = Page::new(name, keys, COLUMNS);
-    for row in rows.into_iter().take(most) {
-        page.push(read(&row)?, 0, row);
-    }
-    if more { page.goes_on() } else { Ok(page) }
+    query.limit(gathering.wanted());
+    gathering.take(db.read(visible).select(&query).await?, 0, read)?;
+    gathering.page(name, keys, COLUMNS)
 }
 
 fn key(order: &Order) -> SortKey {

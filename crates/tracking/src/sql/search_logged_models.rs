@@ -6,11 +6,10 @@ use crannog_security::Evidence;
 use crannog_store::query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use crannog_store::{Db, Row};
 use crannog_types::Result;
-use sha2::{Digest, Sha256};
 
 use super::compare::{always, compare, never};
 use super::keyset::{self, KeyKind, Segment, SortKey};
-use super::page::Page;
+use super::page::{Gathering, Page};
 use super::search_runs::distinct;
 use crate::model::logged_models::DatasetFilter;
 use crate::model::search::{Compare, Filter, Key, ModelOrder, Operator, PageToken, Value};
@@ -63,14 +62,12 @@ pub async fn search_logged_models<T>(
     let experiments = distinct(search.experiments)?;
     let sources = sources(search.order);
     let keys: Vec<SortKey> = sources.iter().enumerate().map(|(at, source)| source.key(at)).collect();
-    let name = name_of(search.order);
+    let name = keyset::name(search.order.iter().map(|order| format!("{order:?}\n")));
     let place = keyset::place(search.page, &name, &keys)?;
+    let mut gathering = Gathering::of(search.max_results);
     let Some(first) = keys.first().filter(|_| !experiments.is_empty()) else {
-        return Ok(Page::new(name, keys, COLUMNS.len() + 1));
+        return gathering.page(name, keys, COLUMNS.len() + 1);
     };
-    let most = usize::try_from(search.max_results).unwrap_or(usize::MAX);
-    let mut found: Vec<(T, usize, Row)> = Vec::new();
-    let mut more = false;
     let reader = db.read(evidence);
     let begin = place.map_or(0, |(segment, _)| segment);
     for (number, segment) in keyset::segments(first).iter().copied().enumerate().skip(begin) {
@@ -84,21 +81,12 @@ pub async fn search_logged_models<T>(
             query.and_where(keyset::after(&keys, values, segment));
         }
         keyset::ordered(&mut query, &keys, segment);
-        query.limit((most - found.len()) as u64 + 1);
-        let rows = reader.select(&query).await?;
-        more = found.len() + rows.len() > most;
-        for row in rows.into_iter().take(most - found.len()) {
-            found.push((read(&row)?, number, row));
-        }
-        if more {
+        query.limit(gathering.wanted());
+        if gathering.take(reader.select(&query).await?, number, &read)? {
             break;
         }
     }
-    let mut page = Page::new(name, keys, COLUMNS.len() + 1);
-    for (model, segment, row) in found {
-        page.push(model, segment, row);
-    }
-    if more { page.goes_on() } else { Ok(page) }
+    gathering.page(name, keys, COLUMNS.len() + 1)
 }
 
 /// Where the value of a key of an order comes from.
@@ -166,15 +154,6 @@ fn sources(orders: &[ModelOrder]) -> Vec<Sorted<'_>> {
         }
     }
     sources
-}
-
-/// What a token says which order it is of.
-fn name_of(orders: &[ModelOrder]) -> String {
-    let mut hash = Sha256::new();
-    for order in orders {
-        hash.update(format!("{order:?}\n"));
-    }
-    hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn model(column: &'static str) -> Expr {

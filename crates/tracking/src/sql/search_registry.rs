@@ -11,6 +11,7 @@ use crannog_types::Result;
 
 use super::compare::{always, compare, never};
 use super::keyset::{self, KeyKind, Segment, SortKey};
+use super::page::{Gathering, Page};
 use crate::model::registry::{full_name, plain_name};
 use crate::model::search::{Compare, Filter, IS_PROMPT, Key, Operator, Order, PageToken, Value};
 
@@ -22,13 +23,13 @@ pub struct RegistrySearch<'a> {
     /// Whether prompts are wanted: they are models with a tag, and nobody else wants them.
     pub prompts: bool,
     /// The condition.
-    pub filter: &'a Filter,
+    pub filter: Filter,
     /// The order, whole.
-    pub order: &'a [Order],
+    pub order: Vec<Order>,
     /// How many at most, more than none.
     pub max_results: i64,
     /// Behind which page.
-    pub page: Option<&'a PageToken>,
+    pub page: Option<PageToken>,
 }
 
 /// The columns of a model, in the order that `read` gets them; `shown` is the name that is searched for.
@@ -78,7 +79,7 @@ fn visible_models(schemas: &[Visible<models::ReadMetadata>]) -> SelectStatement 
     query
 }
 
-/// Models, and the token of the next page if there is one.
+/// A page of models.
 ///
 /// # Errors
 /// When the page is one of another order; what the database says.
@@ -86,7 +87,7 @@ pub async fn search_models<T>(
     db: &Db,
     search: &RegistrySearch<'_>,
     read: impl Fn(&Row) -> Result<T>,
-) -> Result<(Vec<T>, Option<String>)> {
+) -> Result<Page<T>> {
     let key = |name: &str| match name {
         "last_updated_timestamp" => (Expr::col(("m", "updated_at")), KeyKind::Int),
         _ => (Expr::col(("m", "shown")), KeyKind::Text),
@@ -97,11 +98,11 @@ pub async fn search_models<T>(
     }
     query.from_subquery(visible_models(search.schemas), "m");
     query.and_where(of_kind(search.prompts));
-    query.and_where(condition(search.filter, &|name| attribute(name), &model_tag));
+    query.and_where(condition(&search.filter, &|name| attribute(name), &model_tag));
     page_of(db, search, query, MODEL.len(), &key, read).await
 }
 
-/// Versions, and the token of the next page if there is one.
+/// A page of versions.
 ///
 /// # Errors
 /// When the page is one of another order; what the database says.
@@ -109,7 +110,7 @@ pub async fn search_versions<T>(
     db: &Db,
     search: &RegistrySearch<'_>,
     read: impl Fn(&Row) -> Result<T>,
-) -> Result<(Vec<T>, Option<String>)> {
+) -> Result<Page<T>> {
     let key = |name: &str| match name {
         "name" => (Expr::col(("m", "shown")), KeyKind::Text),
         "version_number" => (Expr::col(("v", "version")), KeyKind::Int),
@@ -130,7 +131,7 @@ pub async fn search_versions<T>(
         Expr::col(("m", "id")).equals(("v", "model")),
     );
     query.and_where(of_kind(search.prompts));
-    query.and_where(condition(search.filter, &|name| attribute(name), &version_tag));
+    query.and_where(condition(&search.filter, &|name| attribute(name), &version_tag));
     page_of(db, search, query, VERSION.len() + 3, &key, read).await
 }
 
@@ -141,7 +142,7 @@ async fn page_of<T>(
     columns: usize,
     key: &(dyn Fn(&str) -> (Expr, KeyKind) + Sync),
     read: impl Fn(&Row) -> Result<T>,
-) -> Result<(Vec<T>, Option<String>)> {
+) -> Result<Page<T>> {
     let keys: Vec<SortKey> = search
         .order
         .iter()
@@ -151,22 +152,15 @@ async fn page_of<T>(
         })
         .collect();
     let name = format!("{:?}", search.order.iter().map(|order| (&order.key, order.ascending)).collect::<Vec<_>>());
-    let Some(evidence) = search.schemas.first() else { return Ok((Vec::new(), None)) };
-    if let Some((_, values)) = keyset::place(search.page, &name, &keys)? {
+    let mut gathering = Gathering::of(search.max_results);
+    let Some(evidence) = search.schemas.first() else { return gathering.page(name, keys, columns) };
+    if let Some((_, values)) = keyset::place(search.page.as_ref(), &name, &keys)? {
         query.and_where(keyset::after(&keys, values, Segment::Value));
     }
     keyset::ordered(&mut query, &keys, Segment::Value);
-    let most = usize::try_from(search.max_results).unwrap_or(usize::MAX);
-    query.limit(most as u64 + 1);
-    let rows = db.read(evidence).select(&query).await?;
-    let token = match rows.get(most.saturating_sub(1)) {
-        Some(last) if rows.len() > most => {
-            let keys = keyset::read(last, columns, &keys, Segment::Value)?;
-            Some(PageToken { order: name, segment: 0, keys }.encode())
-        }
-        _ => None,
-    };
-    Ok((rows.iter().take(most).map(read).collect::<Result<_>>()?, token))
+    query.limit(gathering.wanted());
+    gathering.take(db.read(evidence).select(&query).await?, 0, read)?;
+    gathering.page(name, keys, columns)
 }
 
 fn attribute(name: &str) -> Expr {

@@ -11,11 +11,10 @@ use crannog_store::query::{
 };
 use crannog_store::{Db, Row};
 use crannog_types::{Problem, Result};
-use sha2::{Digest, Sha256};
 
 use super::compare::{always, compare};
 use super::keyset::{self, KeyKind, Segment, SortKey};
-use super::page::Page;
+use super::page::{Gathering, Page};
 use crate::model::search::{Compare, Filter, Key, KeyValue, Operator, Order, PageToken, Value};
 
 /// What is searched for.
@@ -64,14 +63,12 @@ pub async fn search_runs<T>(
     let experiments = distinct(search.experiments)?;
     let sources = sources(search.order);
     let keys: Vec<SortKey> = sources.iter().enumerate().map(|(at, source)| source.key(at)).collect();
-    let name = name_of(search.order);
+    let name = keyset::name(search.order.iter().map(|order| format!("{:?} {}\n", order.key, order.ascending)));
     let place = keyset::place(search.page, &name, &keys)?;
+    let mut gathering = Gathering::of(search.max_results);
     let Some(first) = keys.first().filter(|_| !experiments.is_empty() && !search.lifecycles.is_empty()) else {
-        return Ok(Page::new(name, keys, COLUMNS));
+        return gathering.page(name, keys, COLUMNS);
     };
-    let most = usize::try_from(search.max_results).unwrap_or(usize::MAX);
-    let mut found: Vec<(T, usize, Row)> = Vec::new();
-    let mut more = false;
     let reader = db.read(evidence);
     let metric = match sources.first() {
         Some(Sorted { source: Source::Joined(METRIC, key), .. }) => Some(key.as_str()),
@@ -83,26 +80,17 @@ pub async fn search_runs<T>(
     for (number, segment) in keyset::segments(first).iter().copied().enumerate().skip(place.map_or(0, |(from, _)| from))
     {
         let behind = place.filter(|(from, _)| *from == number).map(|(_, values)| values);
-        let wanted = most - found.len() + 1;
+        let wanted = gathering.wanted();
         let from_runs = match metric.filter(|_| !few && segment == Segment::Nan) {
             Some(metric) => !reader.select(&many_nans(metric, &experiments)).await?.is_empty(),
             None => few,
         };
         let query = Segmented { search, sources: &sources, keys: &keys, segment, behind, wanted, from_runs };
-        let rows = reader.select(&query.whole(&experiments)).await?;
-        more = found.len() + rows.len() > most;
-        for row in rows.into_iter().take(most - found.len()) {
-            found.push((read(&row)?, number, row));
-        }
-        if more {
+        if gathering.take(reader.select(&query.whole(&experiments)).await?, number, &read)? {
             break;
         }
     }
-    let mut page = Page::new(name, keys, COLUMNS);
-    for (run, segment, row) in found {
-        page.push(run, segment, row);
-    }
-    if more { page.goes_on() } else { Ok(page) }
+    gathering.page(name, keys, COLUMNS)
 }
 
 /// Each experiment once.
@@ -200,15 +188,6 @@ fn sources(orders: &[Order]) -> Vec<Sorted> {
     sources
 }
 
-/// What a token says which order it is of.
-fn name_of(orders: &[Order]) -> String {
-    let mut hash = Sha256::new();
-    for order in orders {
-        hash.update(format!("{:?} {}\n", order.key, order.ascending));
-    }
-    hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn run(column: &'static str) -> Expr {
     Expr::col(("r", column))
 }
@@ -241,7 +220,7 @@ struct Segmented<'a> {
     keys: &'a [SortKey],
     segment: Segment,
     behind: Option<&'a [KeyValue]>,
-    wanted: usize,
+    wanted: u64,
     /// Look at runs first, then at their metrics: the condition leaves few of them, or most of them are in the segment.
     from_runs: bool,
 }
@@ -279,7 +258,7 @@ impl Segmented<'_> {
             merged.union(UnionType::All, all_of(part));
         }
         keyset::order_by(&mut merged, self.keys, self.segment);
-        merged.limit(self.wanted as u64);
+        merged.limit(self.wanted);
         merged
     }
 
@@ -298,7 +277,7 @@ impl Segmented<'_> {
             query.and_where(keyset::after(self.keys, values, self.segment));
         }
         keyset::ordered(&mut query, self.keys, self.segment);
-        query.limit(self.wanted as u64);
+        query.limit(self.wanted);
         query
     }
 

@@ -9,7 +9,7 @@ use crannog_types::{FullName, Result, SecurableId};
 use super::versions::{latest_of, read};
 use super::{models as verbs, versions};
 use crate::model::registry::{Model, Version};
-use crate::model::search::{Entity, Filter, model_versions_order, registered_models_order};
+use crate::model::search::{Entity, Filter, Order, model_versions_order, registered_models_order};
 use crate::service::Asked;
 use crate::sql::search_registry::{RegistrySearch, search_models, search_versions};
 
@@ -49,6 +49,18 @@ fn object(row: &Row) -> Result<Object> {
     })
 }
 
+/// What is asked, taken apart: what is wrong with the filter is said before what is wrong with the order.
+fn wanted<'a>(
+    schemas: &'a [Visible<models::ReadMetadata>],
+    entity: Entity,
+    order: fn(&[String]) -> Result<Vec<Order>>,
+    asked: &Asked<'_>,
+) -> Result<RegistrySearch<'a>> {
+    let (prompts, filter) = Filter::parse(entity, asked.filter)?.prompts();
+    let order = order(asked.order_by)?;
+    Ok(RegistrySearch { schemas, prompts, filter, order, max_results: asked.max_results, page: asked.page()? })
+}
+
 /// A page of models, and the token of the next.
 ///
 /// # Errors
@@ -58,20 +70,11 @@ pub async fn find_models(
     schemas: &[Visible<models::ReadMetadata>],
     asked: &Asked<'_>,
 ) -> Result<(Vec<Model>, Option<String>)> {
-    let (prompts, filter) = Filter::parse(Entity::RegisteredModels, asked.filter)?.prompts();
-    let order = registered_models_order(asked.order_by)?;
-    let page = asked.page()?;
+    let wanted = wanted(schemas, Entity::RegisteredModels, registered_models_order, asked)?;
     let Some(evidence) = schemas.first() else { return Ok((Vec::new(), None)) };
-    let wanted = RegistrySearch {
-        schemas,
-        prompts,
-        filter: &filter,
-        order: &order,
-        max_results: asked.max_results,
-        page: page.as_ref(),
-    };
-    let (found, next) = search_models(db, &wanted, |row| Ok(Governed { object: object(row)? })).await?;
-    Ok((verbs::with_data(db, evidence, found).await?, next))
+    let page = search_models(db, &wanted, |row| Ok(Governed { object: object(row)? })).await?;
+    let next = page.next.map(|next| next.encode());
+    Ok((verbs::with_data(db, evidence, page.found).await?, next))
 }
 
 /// A page of versions, and the token of the next.
@@ -83,25 +86,16 @@ pub async fn find_versions(
     schemas: &[Visible<models::ReadMetadata>],
     asked: &Asked<'_>,
 ) -> Result<(Vec<Version>, Option<String>)> {
-    let (prompts, filter) = Filter::parse(Entity::ModelVersions, asked.filter)?.prompts();
-    let order = model_versions_order(asked.order_by)?;
-    let page = asked.page()?;
+    let wanted = wanted(schemas, Entity::ModelVersions, model_versions_order, asked)?;
     let Some(evidence) = schemas.first() else { return Ok((Vec::new(), None)) };
-    let wanted = RegistrySearch {
-        schemas,
-        prompts,
-        filter: &filter,
-        order: &order,
-        max_results: asked.max_results,
-        page: page.as_ref(),
-    };
-    let (found, next) = search_versions(db, &wanted, |row| {
+    let page = search_versions(db, &wanted, |row| {
         let at = versions::COLUMNS.len();
         let name = FullName::of([row.text(at)?, row.text(at + 1)?, row.text(at + 2)?]);
         Ok((row.securable(0)?, read(row, name)?))
     })
     .await?;
-    Ok((versions::with_data(db, evidence, found).await?, next))
+    let next = page.next.map(|next| next.encode());
+    Ok((versions::with_data(db, evidence, page.found).await?, next))
 }
 
 /// The last version of each of some models in each stage.
