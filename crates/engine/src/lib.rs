@@ -6,6 +6,7 @@
 //!
 //! - `kernel`, `checkpoint`: logs, deletion vectors and checkpoints, by delta_kernel where it can
 //! - `scan`, `scan_files`, `prune`, `mapping`: a Delta table as DataFusion reads it
+//! - `served`: tables whose rows another component reads while the query runs
 //! - `footers`: what the ends of data files say, kept
 //! - `plan`, `constant`: queries, and rows that need no plan
 //! - `lazily`: what can fail runs only where the conditions left of it let it
@@ -35,6 +36,7 @@ mod prune;
 pub mod render;
 mod scan;
 mod scan_files;
+mod served;
 mod session;
 mod spark;
 #[doc(hidden)]

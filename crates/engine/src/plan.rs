@@ -225,6 +225,7 @@ async fn source(key: &[String], relation: Relation, footers: &Arc<Footers>) -> R
     Ok(match relation {
         Relation::Table(scan) => Source::Provider(crate::table_provider(&scan, &key.join("."), footers)?),
         Relation::Rows(batches, schema) => Source::Provider(rows(batches, schema)?),
+        Relation::Served(served) => Source::Provider(Arc::new(crate::served::ServedTable::new(served))),
         Relation::View(view) => {
             let view = *view;
             Source::View(Box::new(View {

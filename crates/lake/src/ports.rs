@@ -1,9 +1,11 @@
-//! What the lake needs implemented elsewhere: an engine that plans queries, scans and writes Parquet, reads Delta logs.
+//! What the lake needs implemented elsewhere: an engine that plans queries, scans and writes Parquet, reads Delta logs; tables of
+//! the catalog `system` that other components make.
 //!
 //! Everything that a query reads was resolved and permitted before it gets here ([`Relation`]), so an engine can reach no
 //! table that its caller may not read. An engine never commits: it writes data files and gives their `add` actions back.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -11,8 +13,8 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use async_trait::async_trait;
 use bytes::Bytes;
-use crannog_security::Permit;
 use crannog_security::actions::{tables, volumes};
+use crannog_security::{Caller, Permit};
 use crannog_storage::{FileMeta, Folder};
 use crannog_types::{Micros, Result};
 use futures::Stream;
@@ -21,6 +23,7 @@ use sqlparser::ast::Query;
 use crate::model::actions::{Add, Metadata};
 use crate::model::schema::StructType;
 use crate::model::state::{Loaded, TableState};
+use crate::service::statements::answer::Columns;
 
 /// Rows as they come, a batch at a time. An error ends the stream.
 pub type RowStream = Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>;
@@ -58,8 +61,42 @@ pub enum Relation {
     View(Box<ViewScan>),
     /// Rows that the server made: `information_schema`, `system` tables, `SHOW` as a table.
     Rows(Vec<RecordBatch>, SchemaRef),
+    /// Rows that another component reads while the query runs.
+    Served(Arc<dyn Served>),
     /// Files of a volume, by `read_files` or a path.
     Files(FilesScan),
+}
+
+/// A table of the catalog `system`: its schema, its name, its columns.
+pub type SystemTable = (&'static str, &'static str, Columns);
+
+/// Tables of the catalog `system` that another component makes of what it keeps.
+pub trait SystemTables: Send + Sync {
+    /// All of them: everybody may know that they are there.
+    fn tables(&self) -> Vec<SystemTable>;
+
+    /// One of them, of which a query will see what this caller may see; `None` when there is no such table. Nothing is read
+    /// yet. Names are folded.
+    fn open(&self, caller: &Caller, schema: &str, table: &str) -> Option<Arc<dyn Served>>;
+}
+
+/// A table whose rows are read while a query runs, in constant memory, on whatever thread it runs.
+pub trait Served: Debug + Send + Sync {
+    /// Its columns.
+    fn columns(&self) -> Columns;
+
+    /// Its rows, as far as the caller may see them when each of them is read.
+    fn rows(&self, wanted: Wanted) -> RowStream;
+}
+
+/// What a query wants of such a table.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// The places of the columns that the rows are to have, in their order.
+    pub columns: Vec<usize>,
+    /// Columns, by their places, that must have one of some texts. Rows that have none may be given all the same: the query
+    /// looks once more.
+    pub only: Vec<(usize, Vec<String>)>,
 }
 
 /// A Delta table at one version.

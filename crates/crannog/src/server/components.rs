@@ -13,6 +13,7 @@ use crannog_kit::health::{self, Failure as Unhealthy, Health, Matters};
 use crannog_kit::http::{HttpConfig, Server};
 use crannog_kit::metrics::Metrics;
 use crannog_kit::{Authenticate, Authority, Disk, Recorder, Registry, Tasks};
+use crannog_lake::ports::SystemTables;
 use crannog_lake::service::arbiter::Arbiter;
 use crannog_lake::service::executions::Executions;
 use crannog_lake::service::follow::Follower;
@@ -23,6 +24,7 @@ use crannog_storage::{External, Location, Storage, StorageError};
 use crannog_store::Db;
 use crannog_tracking::Tracking;
 use crannog_tracking::service::artifacts::Artifacts;
+use crannog_tracking::service::tables::Tables;
 use crannog_tracking::service::{Keeper, Logger};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
 
@@ -160,7 +162,8 @@ impl Components {
         let (commits, remembered) = (Arc::clone(&arbiter), Arc::clone(&history));
         let follower = Follower::start(governance.clone(), Arc::clone(&arbiter), tasks).await?;
         let follows = Arc::clone(&follower);
-        let lake = Lake { governance: governance.clone(), engine, arbiter, history, follower };
+        let system_tables: Vec<Arc<dyn SystemTables>> = vec![Arc::new(Tables::new(db.clone()))];
+        let lake = Lake { governance: governance.clone(), engine, arbiter, history, follower, system_tables };
         let limits = statements::Limits {
             running: config.statements_running,
             per_person: config.statements_per_person,

@@ -142,7 +142,7 @@ impl World {
         let arbiter = Arbiter::new(Arc::clone(&engine), tasks.clone());
         let governance = Governance { db, storage, authority };
         let follower = Follower::start(governance.clone(), Arc::clone(&arbiter), &tasks).await.unwrap();
-        let lake = Lake { governance, engine, arbiter, history, follower };
+        let lake = Lake { governance, engine, arbiter, history, follower, system_tables: Vec::new() };
         let world = World { lake, tasks, dir };
         for sql in [
             "CREATE CATALOG main COMMENT 'the first'",

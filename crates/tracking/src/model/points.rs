@@ -53,46 +53,65 @@ pub struct Point {
     pub value: f64,
 }
 
-/// The points of one metric in bytes. `None` when the bytes are not of [`encode`].
-pub fn decode(bytes: &[u8], only: &str, into: &mut Vec<Point>) -> Option<()> {
+/// What is read of points in bytes.
+pub(crate) trait Sink {
+    /// A metric, and how many points of it follow. Says whether they are wanted.
+    fn metric(&mut self, key: &str, count: u64) -> bool;
+
+    /// A point of the metric that was named last.
+    fn point(&mut self, point: Point);
+}
+
+/// Reads points in bytes, those of one metric together. `None` when the bytes are not of [`encode`].
+pub(crate) fn read(bytes: &[u8], sink: &mut impl Sink) -> Option<()> {
     let mut at = bytes.strip_prefix(&[VERSION])?;
     while !at.is_empty() {
         let length = usize::try_from(take(&mut at)?).ok()?;
         let key = std::str::from_utf8(at.get(..length)?).ok()?;
         at = &at[length..];
-        let wanted = only == key;
         let count = take(&mut at)?;
-        let (mut step, mut time) = (0_i64, 0_i64);
+        let wanted = sink.metric(key, count);
+        let (mut step, mut time_ms) = (0_i64, 0_i64);
         for _ in 0..count {
             step = step.wrapping_add(unzigzag(take(&mut at)?));
-            time = time.wrapping_add(unzigzag(take(&mut at)?));
+            time_ms = time_ms.wrapping_add(unzigzag(take(&mut at)?));
             let value = f64::from_le_bytes(at.get(..8)?.try_into().ok()?);
             at = &at[8..];
             if wanted {
-                into.push(Point { time_ms: time, step, value });
+                sink.point(Point { time_ms, step, value });
             }
         }
     }
     Some(())
 }
 
-/// Every point in bytes, those of one metric together. `None` as for [`decode`].
-pub fn decode_all(bytes: &[u8], into: &mut Vec<Metric>) -> Option<()> {
-    let mut at = bytes.strip_prefix(&[VERSION])?;
-    while !at.is_empty() {
-        let length = usize::try_from(take(&mut at)?).ok()?;
-        let key = std::str::from_utf8(at.get(..length)?).ok()?;
-        at = &at[length..];
-        let (mut step, mut time_ms) = (0_i64, 0_i64);
-        for _ in 0..take(&mut at)? {
-            step = step.wrapping_add(unzigzag(take(&mut at)?));
-            time_ms = time_ms.wrapping_add(unzigzag(take(&mut at)?));
-            let value = f64::from_le_bytes(at.get(..8)?.try_into().ok()?);
-            at = &at[8..];
-            into.push(Metric { key: key.to_owned(), value, time_ms, step });
+/// The points of one metric in bytes. `None` as for [`read`].
+pub fn decode(bytes: &[u8], only: &str, into: &mut Vec<Point>) -> Option<()> {
+    struct Only<'a>(&'a str, &'a mut Vec<Point>);
+    impl Sink for Only<'_> {
+        fn metric(&mut self, key: &str, _: u64) -> bool {
+            self.0 == key
+        }
+        fn point(&mut self, point: Point) {
+            self.1.push(point);
         }
     }
-    Some(())
+    read(bytes, &mut Only(only, into))
+}
+
+/// Every point in bytes, those of one metric together. `None` as for [`read`].
+pub fn decode_all(bytes: &[u8], into: &mut Vec<Metric>) -> Option<()> {
+    struct All<'a>(String, &'a mut Vec<Metric>);
+    impl Sink for All<'_> {
+        fn metric(&mut self, key: &str, _: u64) -> bool {
+            key.clone_into(&mut self.0);
+            true
+        }
+        fn point(&mut self, Point { time_ms, step, value }: Point) {
+            self.1.push(Metric { key: self.0.clone(), value, time_ms, step });
+        }
+    }
+    read(bytes, &mut All(String::new(), into))
 }
 
 fn zigzag(number: i64) -> u64 {

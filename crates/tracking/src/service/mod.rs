@@ -11,6 +11,7 @@ pub mod pages;
 mod purge;
 pub mod registry;
 pub mod runs;
+pub mod tables;
 mod together;
 mod touched;
 

@@ -76,7 +76,7 @@ fn key(order: &Order) -> SortKey {
 }
 
 /// Whether somebody, or a group that they are in, owns the experiment or has a grant on it.
-fn seen_by(member: i64) -> Expr {
+pub(crate) fn seen_by(member: i64) -> Expr {
     let closure = || {
         Query::select()
             .column(("c", "principal"))

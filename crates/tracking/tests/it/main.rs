@@ -12,3 +12,5 @@ mod registry;
 mod search;
 #[cfg(test)]
 mod searched;
+#[cfg(test)]
+mod tables;

@@ -31,7 +31,7 @@ fn body(text: &'static str) -> ByteStream {
 
 impl Logged {
     /// The catalog and schema of plain names, and one more schema; all of them are ana's.
-    async fn catalog(&self) {
+    pub(crate) async fn catalog(&self) {
         let mut tx = self.db.write_unaudited(&system()).await.unwrap();
         let (catalog, root) = (SecurableId::new(), SecurableId::METASTORE);
         for (id, kind, parent, name, path) in [
@@ -51,7 +51,7 @@ impl Logged {
         tx.commit().await.unwrap();
     }
 
-    async fn grant(&self, path: &str, privileges: &[&str], to: i64) {
+    pub(crate) async fn grant(&self, path: &str, privileges: &[&str], to: i64) {
         let mut tx = self.db.write_unaudited(&system()).await.unwrap();
         for privilege in privileges {
             tx.run(

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    BooleanBuilder, Int32Builder, Int64Builder, ListBuilder, MapBuilder, StringBuilder, TimestampMicrosecondBuilder,
+    BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, ListBuilder, MapBuilder, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
-use arrow_array::{ArrayRef, Date32Array, RecordBatch};
+use arrow_array::{ArrayRef, Date32Array, RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use crannog_types::{Micros, Problem, Result};
 use futures::stream;
@@ -20,6 +21,9 @@ pub struct Answer {
     pub rows: RowStream,
 }
 
+/// Columns that the server makes itself: their names and types.
+pub type Columns = &'static [(&'static str, Type)];
+
 /// The type of a column that the server makes itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
@@ -29,6 +33,8 @@ pub enum Type {
     Long,
     /// INT
     Int,
+    /// DOUBLE
+    Double,
     /// BOOLEAN
     Bool,
     /// TIMESTAMP
@@ -52,6 +58,8 @@ pub enum Cell {
     Text(String),
     /// BIGINT, or INT where the column is one
     Number(i64),
+    /// DOUBLE
+    Real(f64),
     /// BOOLEAN
     Bool(bool),
     /// TIMESTAMP, or DATE where the column is one
@@ -129,11 +137,7 @@ impl Answer {
 /// # Errors
 /// A cell that does not fit its column: a bug, said as one.
 pub fn batch(columns: &[(&'static str, Type)], rows: &[Vec<Cell>]) -> Result<(SchemaRef, RecordBatch)> {
-    let fields: Vec<Field> = columns.iter().map(|(name, kind)| Field::new(*name, arrow_type(*kind), true)).collect();
-    let schema = Arc::new(Schema::new(fields));
-    if columns.is_empty() {
-        return Ok((Arc::clone(&schema), RecordBatch::new_empty(schema)));
-    }
+    let schema = schema_of(columns);
     let mut arrays = Vec::with_capacity(columns.len());
     for (at, (name, kind)) in columns.iter().enumerate() {
         let cells: Vec<&Cell> = rows.iter().map(|row| row.get(at).unwrap_or(&Cell::Null)).collect();
@@ -142,9 +146,16 @@ pub fn batch(columns: &[(&'static str, Type)], rows: &[Vec<Cell>]) -> Result<(Sc
                 .map_err(|error| Problem::internal(format!("column {name} was made wrongly"), error))?,
         );
     }
-    let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options)
         .map_err(|error| Problem::internal("rows were made wrongly", error))?;
     Ok((schema, batch))
+}
+
+/// The Arrow schema of columns that the server makes.
+pub fn schema_of(columns: &[(&'static str, Type)]) -> SchemaRef {
+    let fields: Vec<Field> = columns.iter().map(|(name, kind)| Field::new(*name, arrow_type(*kind), true)).collect();
+    Arc::new(Schema::new(fields))
 }
 
 fn arrow_type(kind: Type) -> DataType {
@@ -152,6 +163,7 @@ fn arrow_type(kind: Type) -> DataType {
         Type::Text => DataType::Utf8,
         Type::Long => DataType::Int64,
         Type::Int => DataType::Int32,
+        Type::Double => DataType::Float64,
         Type::Bool => DataType::Boolean,
         Type::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         Type::Date => DataType::Date32,
@@ -189,6 +201,7 @@ fn array(kind: Type, cells: &[&Cell]) -> Result<ArrayRef, String> {
         Type::Text => build!(StringBuilder::new(), Cell::Text(text) => text),
         Type::Long => build!(Int64Builder::new(), Cell::Number(number) => *number),
         Type::Int => build!(Int32Builder::new(), Cell::Number(number) => i32::try_from(*number).unwrap_or(i32::MAX)),
+        Type::Double => build!(Float64Builder::new(), Cell::Real(number) => *number),
         Type::Bool => build!(BooleanBuilder::new(), Cell::Bool(flag) => *flag),
         Type::Timestamp => {
             build!(TimestampMicrosecondBuilder::new().with_timezone("UTC"), Cell::At(at) => at.0)

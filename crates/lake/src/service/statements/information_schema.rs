@@ -19,11 +19,10 @@ use crannog_types::{Code, FullName, PrincipalId, Result, SecurableId};
 use serde_json::Value as Json;
 
 use super::Run;
-use super::answer::{Cell, Type, batch};
+use super::answer::{Cell, Columns, Type, batch};
 use super::show::CHECK;
 use crate::model::schema::{DataType, StructField, StructType};
 
-type Columns = &'static [(&'static str, Type)];
 type Rows = Vec<Vec<Cell>>;
 
 macro_rules! columns {

@@ -36,7 +36,7 @@ use super::arbiter::{Arbiter, Author};
 use super::follow::Follower;
 use crate::grammar::statement::{Set, TimeZone, Use};
 use crate::grammar::{self, Name, Parameters, Statement};
-use crate::ports::{Engine, Session};
+use crate::ports::{Engine, Session, SystemTables};
 
 /// Everything that statements work with. Cheap to clone.
 #[derive(Clone)]
@@ -51,6 +51,8 @@ pub struct Lake {
     pub history: Arc<History>,
     /// What keeps the catalog up with tables' logs.
     pub follower: Arc<Follower>,
+    /// Tables of the catalog `system` that other components make.
+    pub system_tables: Vec<Arc<dyn SystemTables>>,
 }
 
 /// What a statement starts with.

@@ -99,7 +99,12 @@ impl Run {
                 let of = (catalog != "system").then_some(catalog.as_str());
                 information_schema::relation(self, of, table).await?
             }
-            [catalog, schema, table] if catalog == "system" => system::relation(self, schema, table).await?,
+            [catalog, schema, table] if catalog == "system" => {
+                if let Some(served) = system::served(self, schema, table) {
+                    return Ok(Relation::Served(served));
+                }
+                system::relation(self, schema, table).await?
+            }
             _ => return self.governed(scope, full).await,
         };
         match made {

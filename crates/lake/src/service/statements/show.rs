@@ -76,7 +76,7 @@ impl Run {
     /// REFRESH TABLE: every statement reads the newest version anyway.
     pub(super) async fn refresh_table(&self, table: &Name) -> Result<Answer> {
         let name = self.full_name(table)?;
-        if Known::made_by_server(&name).is_some() {
+        if Known::made_by_server(&self.lake, &name).is_some() {
             self.check_catalog(&name).await?;
         } else {
             self.caller.ask::<tables::ReadMetadata>(NameOf::named(name)).await?;
@@ -198,8 +198,9 @@ impl Run {
                 Some(information_schema::VIEWS.iter().map(|(name, _)| (*name).to_owned()).collect())
             }
             [catalog, last] if catalog == "system" => {
-                let of_schema = system::TABLES.iter().filter(|(of, _, _)| of == last);
-                let names: Vec<String> = of_schema.map(|(_, name, _)| (*name).to_owned()).collect();
+                let of_schema = system::tables(&self.lake).filter(|(of, _, _)| of == last);
+                let mut names: Vec<String> = of_schema.map(|(_, name, _)| name.to_owned()).collect();
+                names.sort();
                 (!names.is_empty()).then_some(names)
             }
             _ => None,
@@ -228,13 +229,14 @@ impl Run {
 
     async fn schema_names(&self, catalog: &FullName) -> Result<Vec<String>> {
         let mut names: Vec<String> = if fold(catalog.last()) == "system" {
-            system::TABLES.iter().map(|(schema, _, _)| (*schema).to_owned()).collect()
+            system::tables(&self.lake).map(|(schema, _, _)| schema.to_owned()).collect()
         } else {
             let seen = self.seen_schemas(catalog).await?;
             seen.iter().map(|schema| schema.object.name.last().to_owned()).collect()
         };
         names.push("information_schema".to_owned());
         names.sort();
+        names.dedup();
         Ok(names)
     }
 

@@ -5,6 +5,10 @@
 //! written before it is read.
 //!
 //! At most the newest 100,000 rows of each are read: the query's own filters run afterwards.
+//!
+//! Other components have tables here, too ([`crate::ports::SystemTables`]), which are read while the query runs.
+
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -14,17 +18,16 @@ use crannog_store::{Row, Value, params};
 use crannog_types::{Problem, Result, SecurableId};
 use serde_json::{Map, Value as Json};
 
-use super::Run;
-use super::answer::{Cell, Type, batch};
+use super::answer::{Cell, Columns, Type, batch};
 use super::history::VIA_VIEW;
-
-type Columns = &'static [(&'static str, Type)];
+use super::{Lake, Run};
+use crate::ports::{Served, SystemTable};
 
 /// Rows that are read of a system table.
 const NEWEST: i64 = 100_000;
 
-/// The system tables: schema, name, columns.
-pub(super) const TABLES: &[(&str, &str, Columns)] = &[("access", "audit", AUDIT), ("query", "history", HISTORY)];
+/// Those of this component.
+const TABLES: &[SystemTable] = &[("access", "audit", AUDIT), ("query", "history", HISTORY)];
 
 const AUDIT: Columns = &[
     ("version", Type::Text),
@@ -94,7 +97,7 @@ const HISTORY: Columns = &[
 
 /// The rows of a system table that the caller may see; `None` when there is no such table.
 pub(super) async fn relation(run: &Run, schema: &str, table: &str) -> Result<Option<(SchemaRef, Vec<RecordBatch>)>> {
-    if columns(schema, table).is_none() {
+    if !TABLES.iter().any(|(of, name, _)| *of == schema && *name == table) {
         return Ok(None);
     }
     let (root, caller) = (Reference::Root, &run.caller);
@@ -132,9 +135,19 @@ pub(super) async fn relation(run: &Run, schema: &str, table: &str) -> Result<Opt
     Ok(Some((schema, vec![batch])))
 }
 
+/// All system tables.
+pub(super) fn tables(lake: &Lake) -> impl Iterator<Item = SystemTable> {
+    TABLES.iter().copied().chain(lake.system_tables.iter().flat_map(|of| of.tables()))
+}
+
 /// The columns of a system table; `None` when there is no such table. Names are folded.
-pub(super) fn columns(schema: &str, table: &str) -> Option<Columns> {
-    TABLES.iter().find(|(of, name, _)| *of == schema && *name == table).map(|(_, _, columns)| *columns)
+pub(super) fn columns(lake: &Lake, schema: &str, table: &str) -> Option<Columns> {
+    tables(lake).find(|(of, name, _)| *of == schema && *name == table).map(|(_, _, columns)| columns)
+}
+
+/// A table of another component, as the caller may see it. Inside of a view that is whoever asks, too, not the view's owner.
+pub(super) fn served(run: &Run, schema: &str, table: &str) -> Option<Arc<dyn Served>> {
+    run.lake.system_tables.iter().find_map(|of| of.open(&run.caller, schema, table))
 }
 
 const SELECT_AUDIT: &str = "SELECT event_id, event_time, principal_name, source_ip, user_agent, request_id, statement_id, \
