@@ -7,10 +7,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Certificate, Method, Url};
+use reqwest::{Certificate, Method, RequestBuilder, Url};
 use serde_json::Value;
 
 use crate::cli::Failure;
+
+/// How long a file may take: the server ends an upload that stands still.
+const UPLOAD: Duration = Duration::from_secs(24 * 3600);
 
 /// Where a server is, and who asks.
 #[derive(Clone, Debug, Default)]
@@ -164,6 +167,15 @@ impl Client {
         self.ask(Method::DELETE, path, None).await
     }
 
+    /// Sends a file, in pieces.
+    pub(crate) async fn put_file(&self, path: &str, file: tokio::fs::File) -> Result<(), Asked> {
+        let length = file.metadata().await.map_err(|error| Asked::Failed(error.into()))?.len();
+        let body = reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::with_capacity(file, 256 << 10));
+        let request = self.request(Method::PUT, path).timeout(UPLOAD).header("content-length", length).body(body);
+        let (status, body) = self.sent(request).await.map_err(Asked::Failed)?;
+        self.answered(status, body).map(|_| ())
+    }
+
     /// Status and body, whatever the status is.
     pub(crate) async fn look(&self, path: &str) -> Result<(u16, Value), Failure> {
         self.send(Method::GET, path, None).await
@@ -171,6 +183,10 @@ impl Client {
 
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Asked> {
         let (status, body) = self.send(method, path, body).await.map_err(Asked::Failed)?;
+        self.answered(status, body)
+    }
+
+    fn answered(&self, status: u16, body: Value) -> Result<Value, Asked> {
         if (200..300).contains(&status) {
             return Ok(body);
         }
@@ -201,14 +217,23 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(u16, Value), Failure> {
-        let url = format!("{}{path}", self.address());
-        let mut request = self.http.request(method, &url).header("accept", "application/json");
-        if let Some((token, _)) = &self.token {
-            request = request.bearer_auth(token);
-        }
+        let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
+        self.sent(request).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("{}{path}", self.address());
+        let request = self.http.request(method, &url).header("accept", "application/json");
+        match &self.token {
+            Some((token, _)) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    async fn sent(&self, request: RequestBuilder) -> Result<(u16, Value), Failure> {
         let unreachable = |error: reqwest::Error| {
             let cause = root_cause(&error.without_url());
             let hint = if cause.contains("UnknownIssuer") {

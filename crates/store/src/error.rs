@@ -35,6 +35,14 @@ pub enum StoreError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The copy of another program's database, which is read in its place, could not be made.
+    #[error("the copy {} of the database that is to be read could not be made", .copy.display())]
+    ForeignCopy {
+        /// Where.
+        copy: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// A parameter that not both databases can keep.
     #[error("{0} cannot be stored")]
     Unstorable(&'static str),

@@ -15,6 +15,7 @@ mod audit;
 mod bounded;
 mod db;
 mod error;
+mod foreign;
 mod migrate;
 mod postgres;
 mod rows;
@@ -29,6 +30,7 @@ pub use again::{MayBeLostRace, until_won};
 pub use audit::{Audit, AuditEvent};
 pub use db::{Db, Reader, Snapshot, Tx};
 pub use error::StoreError;
+pub use foreign::{Foreign, ForeignRows};
 pub use value::{Row, Value};
 
 /// The parameters of a statement: `params![id, name, Option::<i64>::None]`.

@@ -33,10 +33,7 @@ pub(crate) async fn sqlite_select<'e>(
     on: impl Executor<'e, Database = Sqlite>,
     select: &SelectStatement,
 ) -> Result<Vec<Row>, StoreError> {
-    let (sql, values) = select.build(SqliteQueryBuilder);
-    let persistent = sql.len() < MAX_KEPT;
-    let query = bind_sqlite(AssertSqlSafe(sql), built(values)?)?.persistent(persistent);
-    query.fetch_all(on).await?.iter().map(sqlite_row).collect()
+    sqlite_built(select)?.fetch_all(on).await?.iter().map(sqlite_row).collect()
 }
 
 /// [`sqlite_select`] for PostgreSQL.
@@ -44,10 +41,21 @@ pub(crate) async fn postgres_select<'e>(
     on: impl Executor<'e, Database = Postgres>,
     select: &SelectStatement,
 ) -> Result<Vec<Row>, StoreError> {
+    postgres_built(select)?.fetch_all(on).await?.iter().map(postgres_row).collect()
+}
+
+/// A built query with its values, ready to be run.
+pub(crate) fn sqlite_built(select: &SelectStatement) -> Result<Query<'static, Sqlite, SqliteArguments>, StoreError> {
+    let (sql, values) = select.build(SqliteQueryBuilder);
+    let persistent = sql.len() < MAX_KEPT;
+    Ok(bind_sqlite(AssertSqlSafe(sql), built(values)?)?.persistent(persistent))
+}
+
+/// [`sqlite_built`] for PostgreSQL.
+pub(crate) fn postgres_built(select: &SelectStatement) -> Result<Query<'static, Postgres, PgArguments>, StoreError> {
     let (sql, values) = select.build(PostgresQueryBuilder);
     let persistent = sql.len() < MAX_KEPT;
-    let query = bind_postgres(AssertSqlSafe(sql), built(values)?)?.persistent(persistent);
-    query.fetch_all(on).await?.iter().map(postgres_row).collect()
+    Ok(bind_postgres(AssertSqlSafe(sql), built(values)?)?.persistent(persistent))
 }
 
 /// Longer texts, in bytes, are prepared for one use: the connections keep some hundred of them, and hardly one comes again.
@@ -114,7 +122,7 @@ fn storable(value: Value) -> Result<Value, StoreError> {
     }
 }
 
-fn sqlite_row(row: &SqliteRow) -> Result<Row, StoreError> {
+pub(crate) fn sqlite_row(row: &SqliteRow) -> Result<Row, StoreError> {
     let value = |column: usize| -> Result<Value, StoreError> {
         let raw = row.try_get_raw(column)?;
         if raw.is_null() {
@@ -131,7 +139,7 @@ fn sqlite_row(row: &SqliteRow) -> Result<Row, StoreError> {
     (0..row.len()).map(value).collect::<Result<_, _>>().map(Row)
 }
 
-fn postgres_row(row: &PgRow) -> Result<Row, StoreError> {
+pub(crate) fn postgres_row(row: &PgRow) -> Result<Row, StoreError> {
     let value = |column: usize| -> Result<Value, StoreError> {
         Ok(match row.column(column).type_info().name() {
             "INT8" => Value::Int(row.try_get(column)?),

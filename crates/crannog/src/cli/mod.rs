@@ -6,6 +6,7 @@
 mod endpoints;
 mod explain;
 mod group;
+mod import;
 mod sql;
 mod status;
 mod token;
@@ -94,6 +95,8 @@ enum Command {
     User(user::Args),
     /// Creates, lists and deletes groups, and changes their members.
     Group(group::Args),
+    /// Brings what another tracker has to a running server, with its ids.
+    Import(import::Args),
     /// Says why somebody may do something, or which grant is missing.
     Explain(explain::Args),
     /// Lists the routes that the server answers and what each asks for.
@@ -121,6 +124,7 @@ pub(crate) async fn run(environment: Environment) -> Result<(), Failure> {
         Command::Token(args) => token::run(args, &environment).await,
         Command::User(args) => user::run(args, &environment).await,
         Command::Group(args) => group::run(args, &environment).await,
+        Command::Import(args) => import::run(args, &environment).await,
         Command::Explain(args) => explain::run(args, &environment).await,
         Command::Endpoints(args) => endpoints::run(&args),
         Command::Trust(args) => trust::run(args, &environment),

@@ -2,6 +2,7 @@
 //! again. It must never decide who may do what, and never touch the database by itself.
 
 mod files;
+mod imports;
 mod mlflow;
 mod unity;
 
@@ -59,4 +60,5 @@ pub(crate) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
     mlflow::endpoints(registry, tracking);
     unity::endpoints(registry, tracking);
     files::endpoints(registry, tracking);
+    imports::endpoints(registry, tracking);
 }

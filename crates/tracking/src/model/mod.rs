@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 pub mod experiments;
+pub mod imports;
 pub mod limits;
 pub mod logged_models;
 pub mod points;

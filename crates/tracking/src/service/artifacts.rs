@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crannog_kit::steps::Steps;
-use crannog_security::actions::{logged_models, runs};
+use crannog_security::actions::{logged_models, metastore, runs};
 use crannog_security::{Action, Evidence, Lease, Permit, Securable, System, Task, kinds};
 use crannog_storage::{Access, ByteStream, Folder, Managed, Storage, StorageError};
 use crannog_store::query::{Expr, ExprTrait, Query};
@@ -128,6 +128,54 @@ const GRACE: i64 = 3_600_000_000;
 /// How many contents are looked at together.
 const CONTENTS: usize = 1000;
 
+/// Whose files an import brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Imported {
+    /// A run's.
+    Run(String),
+    /// A logged model's.
+    Model(String),
+}
+
+impl Imported {
+    /// Reads `runs/<id>` and `models/<id>`.
+    pub(crate) fn of_root(root: &str) -> Result<Self> {
+        match root.split_once('/') {
+            Some(("runs", id)) if !id.is_empty() => Ok(Imported::Run(id.to_owned())),
+            Some(("models", id)) if !id.is_empty() => Ok(Imported::Model(id.to_owned())),
+            _ => Err(Problem::invalid(format!("'{root}' has no files here")).hint("runs/<id> and models/<id> have")),
+        }
+    }
+
+    /// The root of its files, as the database has it.
+    pub(crate) fn root(&self) -> String {
+        match self {
+            Imported::Run(id) => format!("{}/{id}", kinds::Run::ROOT),
+            Imported::Model(id) => format!("{}/{id}", kinds::LoggedModel::ROOT),
+        }
+    }
+
+    fn id(&self) -> &str {
+        match self {
+            Imported::Run(id) | Imported::Model(id) => id,
+        }
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Imported::Run(_) => kinds::Run::ID,
+            Imported::Model(_) => kinds::LoggedModel::ID,
+        }
+    }
+
+    fn there(&self) -> &'static str {
+        match self {
+            Imported::Run(_) => "SELECT 1 FROM run WHERE run_id = $1",
+            Imported::Model(_) => "SELECT 1 FROM logged_model WHERE model_id = $1",
+        }
+    }
+}
+
 /// How often the row of a file is written again when another change came first: its content came once.
 const RUNS: u32 = 10;
 
@@ -189,6 +237,37 @@ impl Artifacts {
         let naming = Arc::clone(&self.naming).read_owned().await;
         received.publish(&hash).await?;
         Ok(Content { hash, size, _naming: naming })
+    }
+
+    /// Keeps a file that comes from another tracker, of a run or a model that may be deleted.
+    ///
+    /// # Errors
+    /// When nobody of that root is here; when the body ends early.
+    pub(crate) async fn put_imported(
+        &self,
+        permit: &Permit<metastore::Administer>,
+        lease: &Lease,
+        (holder, path): (&Imported, &str),
+        body: ByteStream,
+    ) -> Result<()> {
+        let content = self.receive(permit, lease, body).await?;
+        for run in 1.. {
+            let noted = async {
+                let about = Audit::of("mlflowAcledArtifact", "importArtifact").with(holder.word(), holder.id());
+                let about = about.with("artifactPath", path).with("size", content.size);
+                let mut tx = self.db.write(permit, about).await?;
+                if tx.row(holder.there(), params![holder.id()]).await?.is_none() {
+                    return Err(missing(&holder.root()));
+                }
+                put_row(&mut tx, &holder.root(), path, &content.hash, content.size).await?;
+                Ok(tx.commit().await?)
+            };
+            match noted.await {
+                Err(problem) if run < RUNS && Problem::vendor_reason(&problem) == Some("SERIALIZATION_FAILURE") => {}
+                outcome => return outcome,
+            }
+        }
+        Ok(())
     }
 
     async fn note<A: Writes>(&self, permit: &Permit<A>, id: &str, path: &str, hash: &str, size: i64) -> Result<()> {

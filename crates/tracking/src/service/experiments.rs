@@ -82,7 +82,7 @@ fn taken(name: &str) -> Problem {
 }
 
 /// Inserts an experiment with its securable; says whether the name was free.
-async fn insert(tx: &mut Tx, id: i64, new: &NewExperiment, owner: PrincipalId) -> Result<bool> {
+pub(crate) async fn insert(tx: &mut Tx, id: i64, new: &NewExperiment, owner: PrincipalId) -> Result<bool> {
     let securable = SecurableId::new();
     let (now, author) = (tx.now(), tx.author());
     // Nothing caught: a number that somebody else took meanwhile ends the transaction, and it is run again.

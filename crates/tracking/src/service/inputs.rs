@@ -2,7 +2,7 @@
 
 use crannog_security::Permit;
 use crannog_security::actions::{logged_models as models, runs};
-use crannog_store::{Audit, Db, params};
+use crannog_store::{Audit, Db, Tx, params};
 use crannog_types::{Problem, Result};
 use serde_json::{Map, Value};
 
@@ -33,28 +33,7 @@ pub async fn log(
     let mut tx = db.write(permit, about).await?;
     let (run, experiment) = logging::active(&mut tx, &run_id).await?;
     for dataset in datasets {
-        tx.run(
-            "INSERT INTO dataset (experiment, name, digest, source_type, source, schema, profile) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (experiment, name, digest) DO NOTHING",
-            params![
-                experiment,
-                dataset.name.as_str(),
-                dataset.digest.as_str(),
-                dataset.source_type.as_str(),
-                dataset.source.as_str(),
-                dataset.schema.clone(),
-                dataset.profile.clone()
-            ],
-        )
-        .await?;
-        let context = dataset.tags.iter().find(|tag| tag.key == CONTEXT).map(|tag| tag.value.clone());
-        tx.run(
-            "INSERT INTO run_dataset (run, dataset, tags, context) \
-             SELECT $1, seq, $2, $3 FROM dataset WHERE experiment = $4 AND name = $5 AND digest = $6 \
-             ON CONFLICT (run, dataset) DO NOTHING",
-            params![run, written(&dataset.tags), context, experiment, dataset.name.as_str(), dataset.digest.as_str()],
-        )
-        .await?;
+        put_dataset(&mut tx, run, experiment, dataset).await?;
     }
     for model in used {
         logged_models::link(&mut tx, run, &part_of(model)?, None).await?;
@@ -79,7 +58,35 @@ pub async fn log_outputs(db: &Db, permit: &Permit<runs::Edit>, made: &[(Permit<m
     Ok(tx.commit().await?)
 }
 
-fn check(dataset: &DatasetInput) -> Result<()> {
+/// Notes that a run used a dataset.
+pub(crate) async fn put_dataset(tx: &mut Tx, run: i64, experiment: i64, dataset: &DatasetInput) -> Result<()> {
+    tx.run(
+        "INSERT INTO dataset (experiment, name, digest, source_type, source, schema, profile) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (experiment, name, digest) DO NOTHING",
+        params![
+            experiment,
+            dataset.name.as_str(),
+            dataset.digest.as_str(),
+            dataset.source_type.as_str(),
+            dataset.source.as_str(),
+            dataset.schema.clone(),
+            dataset.profile.clone()
+        ],
+    )
+    .await?;
+    let context = dataset.tags.iter().find(|tag| tag.key == CONTEXT).map(|tag| tag.value.clone());
+    tx.run(
+        "INSERT INTO run_dataset (run, dataset, tags, context) \
+         SELECT $1, seq, $2, $3 FROM dataset WHERE experiment = $4 AND name = $5 AND digest = $6 \
+         ON CONFLICT (run, dataset) DO NOTHING",
+        params![run, written(&dataset.tags), context, experiment, dataset.name.as_str(), dataset.digest.as_str()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Refuses a dataset that is too large in one of its texts.
+pub(crate) fn check(dataset: &DatasetInput) -> Result<()> {
     let limits = [
         ("name", 500, dataset.name.as_str()),
         ("digest", 36, dataset.digest.as_str()),

@@ -396,10 +396,10 @@ async fn put_run_tag(tx: &mut Tx, seq: i64, tag: &Tag) -> Result<()> {
 
 /// The last points of metrics, of several requests.
 #[derive(Default)]
-struct Latest<'a>(BTreeMap<(i64, &'a str), (i64, &'a Metric)>);
+pub(crate) struct Latest<'a>(BTreeMap<(i64, &'a str), (i64, &'a Metric)>);
 
 impl<'a> Latest<'a> {
-    fn add(&mut self, seq: i64, experiment: i64, points: &'a [Metric]) {
+    pub(crate) fn add(&mut self, seq: i64, experiment: i64, points: &'a [Metric]) {
         for point in points {
             match self.0.entry((seq, point.key.as_str())) {
                 std::collections::btree_map::Entry::Vacant(place) => _ = place.insert((experiment, point)),
@@ -412,7 +412,7 @@ impl<'a> Latest<'a> {
         }
     }
 
-    async fn put(self, tx: &mut Tx) -> Result<()> {
+    pub(crate) async fn put(self, tx: &mut Tx) -> Result<()> {
         static PUT: Rows = Rows::new(
             "INSERT INTO metric_latest (run, key, experiment, value, nan, step, time_ms)",
             7,

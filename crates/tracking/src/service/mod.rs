@@ -3,6 +3,7 @@
 pub mod artifacts;
 pub mod experiments;
 pub mod history;
+pub mod imports;
 pub mod inputs;
 pub mod keeper;
 pub mod logged_models;

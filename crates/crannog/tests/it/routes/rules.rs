@@ -68,6 +68,7 @@ pub(super) const ASKS: &[(&str, &[&str])] = &[
     ("GetArtifact", &["runs.read"]),
     ("DeleteArtifact", &["runs.edit"]),
     ("ListArtifactsBelow", &["runs.read"]),
+    ("ImportRegisteredModel", &["schemas.create_model", "metastore.administer"]),
 ];
 
 /// Routes that answer 200 with less to whoever is granted less: the text that is there only for those who may.
@@ -112,5 +113,7 @@ pub(super) const NOT_ONE_ROW: &[(&str, usize, &str)] = &[
     ("SearchExperiments", 0, "a search changes nothing; MLflow's clients send it by POST"),
     ("SearchRuns", 0, "the same"),
     ("SearchLoggedModels", 0, "the same"),
+    ("KnownRuns", 0, "it asks what is here; the list may be long, so it comes by POST"),
+    ("MissingFiles", 0, "the same"),
     ("ExecuteStatement", 0, "a statement is a row of system.query.history; what it changes has rows of its own"),
 ];

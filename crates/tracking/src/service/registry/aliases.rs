@@ -95,7 +95,7 @@ fn expect(alias: &str, found: Option<i64>, terms: &Terms) -> Result<()> {
     .hint("somebody moved it meanwhile; look at its history and decide again"))
 }
 
-async fn note(
+pub(crate) async fn note(
     tx: &mut Tx,
     model: SecurableId,
     alias: &str,

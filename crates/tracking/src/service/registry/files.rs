@@ -16,7 +16,7 @@ use crate::service::artifacts::{Artifact, Artifacts, missing, put_row};
 const RUNS: u32 = 10;
 
 /// The root of a version's files, as the database has it.
-pub(super) fn root(model: SecurableId, number: i64) -> String {
+pub(crate) fn root(model: SecurableId, number: i64) -> String {
     format!("versions/{model}/{number}")
 }
 
@@ -118,7 +118,7 @@ pub async fn list<A: Action<On = kinds::Model>>(
 }
 
 /// What the `MLmodel` in a folder says that a model takes and gives.
-pub(super) async fn signature(
+pub(crate) async fn signature(
     artifacts: &Artifacts,
     evidence: &dyn Evidence,
     root: &str,
@@ -140,7 +140,7 @@ pub(super) async fn signature(
 }
 
 /// Gives a version the files of a folder of somebody else, by the names of their contents: nothing is copied.
-pub(super) async fn share(tx: &mut Tx, from: &str, folder: &str, to: &str) -> Result<u64> {
+pub(crate) async fn share(tx: &mut Tx, from: &str, folder: &str, to: &str) -> Result<u64> {
     let now = tx.now();
     let (first, end, cut) = match folder {
         "" => (String::new(), String::from("\u{10ffff}"), 1),

@@ -1,0 +1,324 @@
+"""`crannog import mlflow`: what MLflow wrote to its own database is the same here, to the same client, with the same ids."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+
+import mlflow
+import pytest
+from harness import Server, binary, unique, until
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, LoggedModelOutput, Metric, Param, RunTag, ViewType
+from mlflow.exceptions import MlflowException
+
+LEFT_OUT = 3
+T0 = 1_700_000_000_000
+
+
+def crannog(server, *arguments, start=False):
+    """Runs the command as the administrator; gives exit code and report."""
+    command = [str(binary()), "import", "mlflow", *map(str, arguments)]
+    environment = {**os.environ, "CRANNOG_HOST": server.url, "CRANNOG_TOKEN": server.admin_token}
+    if start:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode in (0, LEFT_OUT), done.stdout + done.stderr
+    return done.returncode, done.stdout
+
+
+@pytest.fixture
+def fresh(monkeypatch):
+    """A server that has nothing yet."""
+    with Server("--log", "warn") as running:
+        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", running.admin_token)
+        yield running
+
+
+def point(key, value, step=0, time=T0):
+    return Metric(key, value, time + step, step)
+
+
+def fill(client, folder):
+    """Experiments, runs, datasets, models and versions, as MLflow writes them."""
+    first = client.create_experiment("late flights", artifact_location=str(folder / "files" / "1"), tags={"team": "ops", "größe": "日本"})
+    second = client.create_experiment("gone", artifact_location="s3://bucket/gone")
+    odd = client.create_run(first, start_time=T0, tags={"mlflow.user": "ana", "mlflow.note.content": "x" * 4000}, run_name="odd numbers").info.run_id
+    values = [0.5, -0.0, float("nan"), float("inf"), float("-inf"), 1e-300, 123456789.125]
+    client.log_batch(
+        odd,
+        [point("loss", value, step) for step, value in enumerate(values)]
+        + [point("loss", 0.25, 3, T0 + 9), point("loss", 7.0, -2), point("größe/a b", 1.0, 2**40)],
+        [Param("depth", "8"), Param("text", "y" * 400)],
+        [RunTag("color", "rot, grün")],
+    )
+    client.set_terminated(odd, "FAILED", T0 + 5)
+    dataset = Dataset("flights", "abc123", "delta_table", '{"version": 3}', '{"a": 1}', '{"rows": 9}')
+    client.log_inputs(odd, [DatasetInput(dataset, [InputTag("mlflow.data.context", "train"), InputTag("b", "c")])])
+    (folder / "notes.txt").write_text("the first try\n")
+    client.log_artifact(odd, folder / "notes.txt")
+    client.log_artifact(odd, folder / "notes.txt", "deep/er")
+    long = client.create_run(first, start_time=T0 + 1).info.run_id
+    for at in range(0, 3000, 1000):
+        client.log_batch(long, [point("m", n / 7, n) for n in range(at, at + 1000)])
+    deleted = client.create_run(first, start_time=T0 + 2).info.run_id
+    client.delete_run(deleted)
+    elsewhere = client.create_run(second, start_time=T0 + 3).info.run_id
+    client.set_terminated(elsewhere)
+    client.delete_experiment(second)
+    client.create_run("0", start_time=T0 + 4, run_name="of the default")
+
+    client.create_registered_model("late", {"a": "b"}, "was it late?")
+    client.create_registered_model("my model.v", {}, "")
+    source = f"{client.get_run(odd).info.artifact_uri}/deep"
+    one = client.create_model_version("late", source, odd, tags={"n": "1"}, description="the first").version
+    two = client.create_model_version("late", "s3://bucket/late").version
+    client.create_model_version("late", "s3://bucket/three")
+    client.delete_model_version("late", "2")
+    client.set_registered_model_alias("late", "champion", one)
+    client.set_registered_model_alias("late", "challenger", "3")
+    client.transition_model_version_stage("late", one, "Production")
+    client.create_model_version("my model.v", "s3://bucket/other")
+    assert str(two) == "2"
+    made = client.create_logged_model(first, name="tree", source_run_id=odd, tags={"t": "u"}, params={"p": "1"}, model_type="test")
+    client.log_model_artifact(made.model_id, str(folder / "notes.txt"))
+    client.finalize_logged_model(made.model_id, "READY")
+    client.log_batch(odd, [Metric("acc", 0.75, T0, 4, model_id=made.model_id, dataset_name="flights", dataset_digest="abc123")])
+    client.log_outputs(odd, [LoggedModelOutput(made.model_id, 4)])
+    client.log_inputs(long, models=[LoggedModelInput(made.model_id)])
+    client.create_model_version("late", f"models:/{made.model_id}", model_id=made.model_id)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A database that MLflow filled, and its client."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    client = MlflowClient(uri, uri)
+    mlflow.set_tracking_uri(uri)  # the registry looks for logged models there
+    fill(client, folder)
+    return folder / "mlflow.db", client
+
+
+def plain(metrics):
+    """Points, in an order of their own: NaN equals itself here."""
+    return sorted((m.step, m.timestamp, repr(m.value)) for m in metrics)
+
+
+def tracked(client):
+    """Everything that a client sees of experiments and runs."""
+    seen = {}
+    for experiment in client.search_experiments(view_type=ViewType.ALL):
+        named = {"name": experiment.name, "stage": experiment.lifecycle_stage, "tags": experiment.tags}
+        if experiment.experiment_id != "0":
+            named["times"] = (experiment.creation_time, experiment.last_update_time)
+        seen[experiment.experiment_id] = named
+        for run in client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL, max_results=5000):
+            info = run.info
+            inputs = [
+                (i.dataset.to_dictionary() if hasattr(i.dataset, "to_dictionary") else dict(i.dataset), sorted((t.key, t.value) for t in i.tags))
+                for i in run.inputs.dataset_inputs
+            ]
+            seen[info.run_id] = {
+                "info": (info.experiment_id, info.run_name, info.user_id, info.status, info.start_time, info.end_time, info.lifecycle_stage),
+                "params": run.data.params,
+                "tags": run.data.tags,
+                "latest": plain(run.data._metric_objs),
+                "points": {key: plain(client.get_metric_history(info.run_id, key)) for key in run.data.metrics},
+                "inputs": inputs,
+            }
+            # MLflow's search leaves them out.
+            alone = client.get_run(info.run_id)
+            seen[info.run_id]["models"] = (
+                [m.model_id for m in alone.inputs.model_inputs], [(m.model_id, m.step) for m in alone.outputs.model_outputs]
+            )  # fmt: skip
+        if experiment.lifecycle_stage == "active":
+            for model in client.search_logged_models([experiment.experiment_id]):
+                points = sorted((m.key, m.value, m.step, m.timestamp, m.run_id, m.dataset_name, m.dataset_digest) for m in model.metrics)
+                seen[model.model_id] = (
+                    model.name, model.model_type, model.source_run_id, model.status, model.creation_timestamp, model.last_updated_timestamp,
+                    model.tags, model.params, points,
+                )  # fmt: skip
+    return seen
+
+
+def registered(client, names):
+    """Everything that a client sees of models, under names that may differ."""
+    seen = {}
+    for name, shown in names.items():
+        model = client.get_registered_model(name)
+        versions = {
+            int(v.version): (
+                v.creation_timestamp, v.last_updated_timestamp, v.current_stage, v.description or "", v.source, v.run_id or "", v.status,
+                v.tags, sorted(v.aliases),
+            )  # fmt: skip
+            for v in client.search_model_versions(f"name = '{name}'")
+        }
+        seen[shown] = (model.creation_timestamp, model.description or "", model.tags, {k: int(v) for k, v in model.aliases.items()}, versions)
+    return seen
+
+
+def test_everything_is_the_same_here_and_twice_changes_nothing(source, fresh):
+    database, theirs = source
+    ours = MlflowClient(fresh.url, fresh.url)
+    code, report = crannog(fresh, database)
+    assert code == 0, report
+    assert "experiments: 2 taken over, 1 there already" in report and "runs: 5 taken over" in report
+    assert "'my model.v' is called 'main.default.my_model_v'" in report
+    expected, models = tracked(theirs), {"late": "late", "my model.v": "other"}
+    found = tracked(ours)
+    assert set(found) == set(expected)
+    for key, seen in expected.items():
+        assert found[key] == seen
+    here = {"late": "late", "my_model_v": "other"}
+    assert registered(ours, here) == registered(theirs, models)
+
+    (odd,) = [r.info.run_id for r in ours.search_runs(["1"], "run_name = 'odd numbers'")]
+    assert ours.get_run(odd).info.artifact_uri == f"mlflow-artifacts:/1/{odd}/artifacts"
+    with open(ours.download_artifacts(odd, "deep/er/notes.txt")) as file:
+        assert file.read() == "the first try\n"
+    assert ours.get_model_version_download_uri("late", "1") == f"mlflow-artifacts:/1/{odd}/artifacts/deep"
+    assert ours.get_model_version_download_uri("late", "3") == "s3://bucket/three"
+    assert str(ours.get_model_version_by_alias("late", "champion").version) == "1"
+    (model,) = [model.model_id for model in ours.search_logged_models(["1"])]
+    assert ours.get_model_version_download_uri("late", "4") == f"mlflow-artifacts:/1/models/{model}/artifacts"
+    assert [file.path for file in ours.list_logged_model_artifacts(model)] == ["notes.txt"]
+    # A number is given once: that of the version that was deleted comes from before the import.
+    assert str(ours.create_model_version("my_model_v", "s3://bucket/next").version) == "2"
+    ours.delete_model_version("my_model_v", "2")
+
+    code, report = crannog(fresh, database)
+    assert code == 0 and "runs: 0 taken over, 5 there already" in report and "files: 0 taken over" in report
+    assert (tracked(ours), registered(ours, here)) == (found, registered(theirs, models))
+    # What is made next has ids of its own.
+    assert int(ours.create_experiment(unique("next"))) > 2
+
+
+def test_ids_in_use_are_reported_and_left(source, fresh):
+    database, _ = source
+    ours = MlflowClient(fresh.url, fresh.url)
+    mine = ours.create_experiment("mine")
+    assert mine == "1"
+    ours.create_registered_model("late")
+    before = tracked(ours)
+    code, report = crannog(fresh, database)
+    assert code == LEFT_OUT
+    assert "the id is in use by the experiment 'mine' (1)" in report
+    assert "3 runs: their experiment was left out" in report
+    assert "the name is in use by another model" in report
+    after = tracked(ours)
+    assert after["1"] == before["1"] and ours.search_model_versions("name = 'late'") == []
+    assert "runs: 2 taken over" in report
+
+    # A name in use is no reason to leave an experiment out.
+    other = ours.create_experiment("a name")
+    with sqlite3.connect(database) as read:
+        copy = database.with_name("renamed.db")
+        with sqlite3.connect(copy) as written:
+            read.backup(written)
+            written.execute("UPDATE experiments SET experiment_id = 77, name = 'a name' WHERE experiment_id = 2")
+            written.execute("DELETE FROM runs WHERE experiment_id = 2")
+    crannog(fresh, copy)
+    assert ours.get_experiment(other).name == "a name" and ours.get_experiment("77").name == "a name (77)"
+
+
+def many(database, runs, points):
+    """A database with many runs, written as MLflow writes them; the last run has more points than one request takes."""
+    with sqlite3.connect(database) as into:
+        for n in range(runs):
+            run = f"{n:032x}"
+            into.execute(
+                "INSERT INTO runs (run_uuid, name, source_type, user_id, status, start_time, lifecycle_stage, artifact_uri, experiment_id) "
+                "VALUES (?, ?, 'UNKNOWN', 'ana', 'FINISHED', ?, 'active', '', 0)",
+                (run, f"r{n}", T0 + n),
+            )
+            into.executemany(
+                "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, 0)",
+                (("m", i / 3, T0 + i, run, i) for i in range(points if n < runs - 1 else 120_000)),
+            )
+            into.execute("INSERT INTO params VALUES ('p', ?, ?)", (str(n), run))
+    return runs
+
+
+def empty(folder):
+    """A database of MLflow without anything."""
+    uri = f"sqlite:///{folder}/mlflow.db"
+    MlflowClient(uri, uri).search_experiments()
+    return folder / "mlflow.db"
+
+
+def test_killed_it_goes_on_and_ends_equal(fresh, tmp_path):
+    database = empty(tmp_path)
+    runs = many(database, 600, 500)
+    ours = MlflowClient(fresh.url, fresh.url)
+
+    def here(number):
+        try:
+            return ours.get_run(f"{number:032x}")
+        except MlflowException:
+            return None
+
+    kills = 0
+    for number in (20, 220, 420):
+        running = crannog(fresh, database, start=True)
+        until(lambda: running.poll() is not None or here(number), f"run {number} is here")
+        if running.poll() is None:
+            running.kill()
+            kills += 1
+        running.wait()
+    assert kills > 0
+    code, report = crannog(fresh, database)
+    assert code == 0, report
+    assert len(ours.search_runs(["0"], max_results=1000)) == runs
+    last = f"{runs - 1:032x}"
+    history = ours.get_metric_history(last, "m")
+    assert plain(history) == sorted((i, T0 + i, repr(i / 3)) for i in range(120_000))
+    assert [m.value for m in ours.get_metric_history(f"{5:032x}", "m")] == [i / 3 for i in range(500)]
+    assert ours.get_run(last).data.metrics == {"m": 119_999 / 3}
+    code, report = crannog(fresh, database)
+    assert f"runs: 0 taken over, {runs} there already" in report
+
+
+def test_files_behind_a_server_and_what_is_left_out(fresh, tmp_path):
+    database = empty(tmp_path)
+    uri = f"sqlite:///{database}"
+    theirs, ours = MlflowClient(uri, uri), MlflowClient(fresh.url, fresh.url)
+    run = theirs.create_run("0", start_time=T0).info.run_id
+    with sqlite3.connect(database) as into:
+        into.execute("UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", (f"mlflow-artifacts:/0/{run}/artifacts", run))
+        into.execute(
+            "INSERT INTO webhooks (webhook_id, name, url, status, creation_timestamp, last_updated_timestamp) "
+            "VALUES ('w', 'w', 'x', 'ACTIVE', 0, 0)"
+        )
+    theirs.create_registered_model("nowhere.there.late")
+    behind = tmp_path / "behind" / "0" / run / "artifacts"
+    (behind / "a b").mkdir(parents=True)
+    (behind / "a b" / "größe.bin").write_bytes(bytes(range(256)) * 5000)
+    (behind / "secret").symlink_to("/etc/passwd")
+
+    code, report = crannog(fresh, database)
+    assert code == LEFT_OUT and "--artifacts names that of MLflow's server" in report
+    assert ours.list_artifacts(run) == []
+    code, report = crannog(fresh, database, "--artifacts", tmp_path / "behind")
+    assert code == LEFT_OUT and "files: 1 taken over" in report and "links" in report
+    assert "1 registered models" in report and "nowhere.there.late" in report
+    assert "1 webhooks: nothing here holds them yet" in report
+    path = ours.download_artifacts(run, "a b/größe.bin")
+    with open(path, "rb") as file:
+        assert file.read() == bytes(range(256)) * 5000
+    assert [file.path for file in ours.list_artifacts(run)] == ["a b"]
+
+
+def test_only_administrators_import(source, fresh):
+    database, _ = source
+    someone = fresh.person("ben")
+    done = subprocess.run(
+        [str(binary()), "import", "mlflow", str(database)], capture_output=True, text=True, check=False,
+        env={**os.environ, "CRANNOG_HOST": fresh.url, "CRANNOG_TOKEN": someone.token},
+    )  # fmt: skip
+    assert done.returncode == 1 and "taken over" not in done.stdout
+    assert [e.name for e in MlflowClient(fresh.url).search_experiments()] == ["Default"]
+    for what in (shutil.__file__, "mysql://x/y", "/nowhere"):
+        done = subprocess.run([str(binary()), "import", "mlflow", what], capture_output=True, text=True, check=False, env={**os.environ, "CRANNOG_HOST": fresh.url})
+        assert done.returncode == 1 and done.stderr.startswith("crannog: "), json.dumps(done.stderr)
