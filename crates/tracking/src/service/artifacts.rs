@@ -11,7 +11,7 @@ use crannog_security::actions::{logged_models, metastore, runs};
 use crannog_security::{Action, Evidence, Lease, Permit, Securable, System, Task, kinds};
 use crannog_storage::{Access, ByteStream, Folder, Managed, Storage, StorageError};
 use crannog_store::query::{Expr, ExprTrait, Query};
-use crannog_store::{Audit, Db, Tx, params};
+use crannog_store::{Audit, Db, Tx, params, until_won};
 use crannog_types::{Micros, Problem, Result, SecurableId};
 use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
@@ -176,9 +176,6 @@ impl Imported {
     }
 }
 
-/// How often the row of a file is written again when another change came first: its content came once.
-const RUNS: u32 = 10;
-
 /// The root of the files of whom a permit is for, as the database has it.
 fn root<A: Action<On: Holder>>(id: &str) -> String {
     format!("{}/{id}", A::On::ROOT)
@@ -209,13 +206,8 @@ impl Artifacts {
         // Before the body is read: nobody wants to send a gigabyte to learn this.
         A::On::check(&self.db, permit, &id).await?;
         let content = self.receive(permit, lease, body).await?;
-        for run in 1.. {
-            match self.note(permit, &id, path, &content.hash, content.size).await {
-                Err(problem) if run < RUNS && problem.vendor_reason() == Some("SERIALIZATION_FAILURE") => {}
-                outcome => return outcome,
-            }
-        }
-        Ok(())
+        // Its content came once, so the request cannot be run again as a whole.
+        until_won(|| self.note(permit, &id, path, &content.hash, content.size)).await
     }
 
     /// Keeps a content under its hash. The lease is asked for once more when all of it was received.
@@ -251,23 +243,17 @@ impl Artifacts {
         body: ByteStream,
     ) -> Result<()> {
         let content = self.receive(permit, lease, body).await?;
-        for run in 1.. {
-            let noted = async {
-                let about = Audit::of("mlflowAcledArtifact", "importArtifact").with(holder.word(), holder.id());
-                let about = about.with("artifactPath", path).with("size", content.size);
-                let mut tx = self.db.write(permit, about).await?;
-                if tx.row(holder.there(), params![holder.id()]).await?.is_none() {
-                    return Err(missing(&holder.root()));
-                }
-                put_row(&mut tx, &holder.root(), path, &content.hash, content.size).await?;
-                Ok(tx.commit().await?)
-            };
-            match noted.await {
-                Err(problem) if run < RUNS && Problem::vendor_reason(&problem) == Some("SERIALIZATION_FAILURE") => {}
-                outcome => return outcome,
+        until_won(|| async {
+            let about = Audit::of("mlflowAcledArtifact", "importArtifact").with(holder.word(), holder.id());
+            let about = about.with("artifactPath", path).with("size", content.size);
+            let mut tx = self.db.write(permit, about).await?;
+            if tx.row(holder.there(), params![holder.id()]).await?.is_none() {
+                return Err(missing(&holder.root()));
             }
-        }
-        Ok(())
+            put_row(&mut tx, &holder.root(), path, &content.hash, content.size).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
     }
 
     async fn note<A: Writes>(&self, permit: &Permit<A>, id: &str, path: &str, hash: &str, size: i64) -> Result<()> {

@@ -5,13 +5,13 @@
 //! deleted) costs the others of its group nothing.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crannog_kit::{Steps, Tasks};
 use crannog_security::actions::runs;
 use crannog_security::{Evidence, Origin, Permit, System, Task, Who};
-use crannog_store::{Audit, AuditEvent, Db, Tx, params};
+use crannog_store::{Audit, AuditEvent, Db, Tx, params, until_won};
 use crannog_types::{Code, Problem, Result};
 use tokio::sync::{mpsc, oneshot};
 
@@ -33,15 +33,6 @@ const GROUP_POINTS: usize = 20_000;
 
 /// The largest tag in which old clients keep their models, in bytes.
 const OLD_MODELS: usize = 1_000_000;
-
-/// How often a group is written again when another change came first.
-const RUNS: u32 = 10;
-
-/// … as a whole; then in halves.
-const RUNS_WHOLE: u32 = 3;
-
-/// How long to wait before that, times the tries so far.
-const PAUSE: Duration = Duration::from_millis(5);
 
 /// How many runs' keys are kept.
 const KEPT: usize = 100_000;
@@ -90,7 +81,7 @@ impl Logger {
         let stop = tasks.stopping();
         let writes = Steps::default();
         let mut writer =
-            Writer { db: db.clone(), known: HashMap::new(), writes: writes.clone(), rows: Rowed::default() };
+            Writer { db: db.clone(), known: Mutex::default(), writes: writes.clone(), rows: Rowed::default() };
         tasks.spawn("what runs log", async move {
             loop {
                 let first = tokio::select! {
@@ -438,7 +429,7 @@ fn later(point: &Metric) -> (i64, i64, f64) {
 struct Writer {
     db: Db,
     /// Runs' keys and experiments, which never change.
-    known: HashMap<Arc<str>, (i64, i64)>,
+    known: Mutex<HashMap<Arc<str>, (i64, i64)>>,
     /// Groups on their way to the database.
     writes: Steps,
     /// Of runs that log.
@@ -446,70 +437,49 @@ struct Writer {
 }
 
 impl Writer {
-    /// Writes a group; one that keeps losing to other changes is written in halves, so that it is one run's matter.
+    /// Writes a group.
     async fn write(&mut self, group: Vec<Entry>) {
-        let mut open = vec![group];
-        while let Some(mut group) = open.pop() {
-            let mut runs = 1;
-            let outcome = loop {
-                let step = self.writes.begin();
-                let written = self.try_write(&group).await;
-                drop(step);
-                match written {
-                    Err(problem) if problem.vendor_reason() == Some("SERIALIZATION_FAILURE") && runs < RUNS => {
-                        if runs >= RUNS_WHOLE && group.len() > 1 {
-                            break None;
-                        }
-                        tokio::time::sleep(PAUSE * runs).await;
-                        runs += 1;
+        match until_won(|| self.try_write(&group)).await {
+            Ok(keys) => {
+                for (entry, key) in group.into_iter().zip(keys) {
+                    if let Some(key) = key {
+                        self.rows.note(key);
                     }
-                    outcome => break Some(outcome),
+                    // Whoever no longer waits was cancelled; the points stand all the same.
+                    let _ = entry.done.send(key.map(|_| ()).ok_or(Refused::NotActive));
                 }
-            };
-            match outcome {
-                None => {
-                    let half = group.split_off(group.len() / 2);
-                    open.extend([half, group]);
-                }
-                Some(Ok(active)) => {
-                    for (entry, active) in group.into_iter().zip(active) {
-                        // Whoever no longer waits was cancelled; the points stand all the same.
-                        let _ = entry.done.send(if active { Ok(()) } else { Err(Refused::NotActive) });
-                    }
-                }
-                Some(Err(problem)) => {
-                    tracing::error!(cause = problem.chain(), "what runs logged could not be written");
-                    for entry in group {
-                        let _ = entry.done.send(Err(Refused::Group(problem.chain())));
-                    }
+            }
+            Err(problem) => {
+                tracing::error!(cause = problem.chain(), "what runs logged could not be written");
+                for entry in group {
+                    let _ = entry.done.send(Err(Refused::Group(problem.chain())));
                 }
             }
         }
     }
 
-    /// Says of each whether its run is there.
-    async fn try_write(&mut self, group: &[Entry]) -> Result<Vec<bool>> {
+    /// Gives of each the key of its run, if it is there.
+    async fn try_write(&self, group: &[Entry]) -> Result<Vec<Option<i64>>> {
+        let _step = self.writes.begin();
         #[expect(clippy::disallowed_methods, reason = "a group is of several people; each has shown a permit")]
         let system = System::task(Task::Track);
         let mut tx = self.db.write_unaudited(&system).await?;
         let mut latest = Latest::default();
-        let mut active = Vec::with_capacity(group.len());
-        let mut wrote = Vec::new();
+        let mut keys = Vec::with_capacity(group.len());
         for entry in group {
             let Some((seq, experiment)) = self.key(&mut tx, &entry.run_id).await? else {
-                active.push(false);
+                keys.push(None);
                 continue;
             };
             // The id too: a key of before a purge may be another run's now.
             let log = "INSERT INTO metric_log (run, points) SELECT seq, $2 FROM run \
                        WHERE seq = $1 AND run_id = $3 AND lifecycle = 'active'";
             let there = tx.run(log, params![seq, points::encode(&entry.points), &*entry.run_id]).await? == 1;
-            active.push(there);
+            keys.push(there.then_some(seq));
             if !there {
                 continue;
             }
             latest.add(seq, experiment, &entry.points);
-            wrote.push(seq);
             if let Some((who, origin)) = &entry.first {
                 let (at, what) = (tx.now(), audit(&entry.run_id));
                 let (who, origin) = (Some(who.clone()), origin.clone());
@@ -518,23 +488,22 @@ impl Writer {
         }
         latest.put(&mut tx).await?;
         tx.commit().await?;
-        for seq in wrote {
-            self.rows.note(seq);
-        }
-        Ok(active)
+        Ok(keys)
     }
 
-    async fn key(&mut self, tx: &mut Tx, run_id: &Arc<str>) -> Result<Option<(i64, i64)>> {
-        if let Some(known) = self.known.get(run_id) {
-            return Ok(Some(*known));
+    async fn key(&self, tx: &mut Tx, run_id: &Arc<str>) -> Result<Option<(i64, i64)>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(run_id).copied();
+        if known.is_some() {
+            return Ok(known);
         }
         let row = tx.row("SELECT seq, experiment FROM run WHERE run_id = $1", params![&**run_id]).await?;
         let Some(row) = row else { return Ok(None) };
         let key = (row.int(0)?, row.int(1)?);
-        if self.known.len() >= KEPT {
-            self.known.clear();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KEPT {
+            known.clear();
         }
-        self.known.insert(Arc::clone(run_id), key);
+        known.insert(Arc::clone(run_id), key);
         Ok(Some(key))
     }
 }

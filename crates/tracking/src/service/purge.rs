@@ -6,7 +6,7 @@
 
 use crannog_kit::steps::Steps;
 use crannog_security::{System, Task};
-use crannog_store::{Audit, Db, Value, params};
+use crannog_store::{Audit, Db, Value, params, until_won};
 use crannog_types::{Micros, Result};
 
 /// What stands before the ids of what is going: no id that was given out or imported begins so.
@@ -153,26 +153,16 @@ async fn remove(db: &Db, doomed: &Doomed, steps: &Steps) -> Result<usize> {
     }
 }
 
-/// How often a statement is run again when another change came first.
-const TRIES: u32 = 10;
-
 /// One statement in a transaction of its own.
 async fn some(db: &Db, sql: &'static str, params: Vec<Value>, steps: &Steps) -> Result<u64> {
-    let mut tries = 1;
-    loop {
-        match once(db, sql, params.clone(), steps).await {
-            Err(problem) if tries < TRIES && problem.vendor_reason() == Some("SERIALIZATION_FAILURE") => tries += 1,
-            outcome => return outcome,
-        }
-    }
-}
-
-async fn once(db: &Db, sql: &'static str, params: Vec<Value>, steps: &Steps) -> Result<u64> {
-    let _step = steps.begin();
-    let mut tx = db.write_unaudited(&system()).await?;
-    let gone = tx.run(sql, params).await?;
-    tx.commit().await?;
-    Ok(gone)
+    until_won(|| async {
+        let _step = steps.begin();
+        let mut tx = db.write_unaudited(&system()).await?;
+        let gone = tx.run(sql, params.clone()).await?;
+        tx.commit().await?;
+        Ok(gone)
+    })
+    .await
 }
 
 /// Experiments that nothing is left of but themselves; their names are free then. `Default` stays.

@@ -3,7 +3,7 @@
 use crannog_security::actions::models;
 use crannog_security::{Action, Evidence, Lease, Permit, kinds};
 use crannog_storage::{ByteStream, Folder};
-use crannog_store::{Tx, params};
+use crannog_store::{Tx, params, until_won};
 use crannog_types::{Code, Micros, Problem, Result, SecurableId};
 use futures::TryStreamExt;
 
@@ -11,9 +11,6 @@ use super::{audit, no_version};
 use crate::model::registry::Status;
 use crate::model::registry::signature::{LONGEST, Signature, of_mlmodel};
 use crate::service::artifacts::{Artifact, Artifacts, missing, put_row};
-
-/// How often the row of a file is written again when another change came first: its content came once.
-const RUNS: u32 = 10;
 
 /// The root of a version's files, as the database has it.
 pub(crate) fn root(model: SecurableId, number: i64) -> String {
@@ -66,20 +63,15 @@ pub async fn put(
     let row = artifacts.db.read(permit).row(status, params![target.id, number]).await?;
     refuse_ready(Status::of_word(&row.ok_or_else(|| no_version(&target.name, number))?.text(0)?), number)?;
     let content = artifacts.receive(permit, lease, body).await?;
-    for run in 1.. {
-        let noted = async {
-            let about = audit("writeModelVersionFile", &target.name).with("version", number).with("path", path);
-            let mut tx = artifacts.db.write(permit, about.with("size", content.size)).await?;
-            pending(&mut tx, permit, number).await?;
-            put_row(&mut tx, &root(target.id, number), path, &content.hash, content.size).await?;
-            Ok(tx.commit().await?)
-        };
-        match noted.await {
-            Err(problem) if run < RUNS && Problem::vendor_reason(&problem) == Some("SERIALIZATION_FAILURE") => {}
-            outcome => return outcome,
-        }
-    }
-    Ok(())
+    // Its content came once, so the request cannot be run again as a whole.
+    until_won(|| async {
+        let about = audit("writeModelVersionFile", &target.name).with("version", number).with("path", path);
+        let mut tx = artifacts.db.write(permit, about.with("size", content.size)).await?;
+        pending(&mut tx, permit, number).await?;
+        put_row(&mut tx, &root(target.id, number), path, &content.hash, content.size).await?;
+        Ok(tx.commit().await?)
+    })
+    .await
 }
 
 /// The folder and the name of a file's content, and when it was written under its own name.
