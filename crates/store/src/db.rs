@@ -192,7 +192,7 @@ impl Db {
     /// VACUUM of the tables of what runs log, which gives back what is behind the last row.
     pub async fn reclaim(&self, _evidence: &crannog_security::System) -> Result<(), StoreError> {
         match &self.0.pools {
-            Pools::Sqlite { .. } => {
+            Pools::Sqlite { writer, .. } => {
                 let mut before = i64::MAX;
                 loop {
                     let mut tx = self.begin(Beside::Others).await?;
@@ -202,7 +202,8 @@ impl Db {
                     };
                     // A file that was made before it could give anything back stays as large as it is.
                     if free == 0 || free >= before {
-                        return Ok(());
+                        drop(tx);
+                        return writer.checkpoint().await;
                     }
                     before = free;
                     tx.rows("PRAGMA incremental_vacuum(1000)", params![]).await?;

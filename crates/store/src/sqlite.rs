@@ -108,6 +108,17 @@ impl Writer {
         Ok(tx)
     }
 
+    /// Writes what the log holds into the file, which then ends behind its last page, as far as no reader is in the way. Nobody
+    /// waits for a reader.
+    pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
+        let mut state = self.state.lock().await;
+        if state.closed {
+            return Ok(());
+        }
+        state.commit_group().await;
+        execute(&mut state.connection, "PRAGMA wal_checkpoint(PASSIVE)").await
+    }
+
     /// Waits for what is under way and refuses everything after it. Then the database is whole in its one file, so that
     /// whoever copies that alone has all of it; readers that are still open would prevent it.
     pub(crate) async fn close(&self) {

@@ -14,7 +14,7 @@ pub mod sql;
 use crannog_kit::Registry;
 use crannog_store::Db;
 
-use self::service::Logger;
+use self::service::{Keeper, Logger};
 use self::service::artifacts::Artifacts;
 
 /// What the verbs and doors of this crate work with. Cheap to clone.
@@ -26,6 +26,8 @@ pub struct Tracking {
     pub logger: Logger,
     /// Files of runs and models.
     pub artifacts: Artifacts,
+    /// What gives space back.
+    pub keeper: Keeper,
 }
 
 /// Adds the routes of this crate.

@@ -185,7 +185,8 @@ impl Components {
                 tracing::warn!(cause = problem.chain(), "what broken uploads left could not be deleted");
             }
         });
-        let tracking = Tracking { logger: Logger::start(db.clone(), tasks), db: db.clone(), artifacts };
+        let logger = Logger::start(db.clone(), tasks);
+        let tracking = Tracking { logger, db: db.clone(), artifacts, keeper: keeper.clone() };
 
         let disk = Disk::of(folder.path(), config.disk);
         let health = Health::new(disk.clone());

@@ -1,15 +1,18 @@
 //! The background task that gives back what deleted runs and files took.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crannog_kit::Tasks;
 use crannog_kit::steps::Steps;
-use crannog_security::{System, Task};
+use crannog_security::actions::experiments;
+use crannog_security::{Permit, System, Task};
 use crannog_store::Db;
 use crannog_types::{Micros, Result};
+use tokio::sync::Notify;
 
 use super::artifacts::Artifacts;
-use super::purge::{Purged, purge};
+use super::purge::{Purged, mark_run, purge};
 
 /// How long what is deleted waits after the retention, at most, and a failed round for the next.
 const ROUND: Duration = Duration::from_secs(30);
@@ -24,27 +27,32 @@ pub struct Keeper {
     artifacts: Artifacts,
     kept: Option<Duration>,
     steps: Steps,
+    asked: Arc<Notify>,
 }
 
 impl Keeper {
     /// Over a database and its files. What is deleted is kept for so long; `None`: for good.
     pub fn new(db: Db, artifacts: Artifacts, kept: Option<Duration>) -> Self {
-        Keeper { db, artifacts, kept, steps: Steps::default() }
+        Keeper { db, artifacts, kept, steps: Steps::default(), asked: Arc::default() }
     }
 
     /// Starts the rounds; they end with the tasks.
     pub fn start(self, tasks: &Tasks) -> Self {
         let (keeper, stop) = (self.clone(), tasks.stopping());
         tasks.spawn("purge of deleted runs", async move {
-            let mut look = 0;
+            let (mut look, mut failed) = (0, false);
+            // What a server that stopped had begun is gone on with.
+            keeper.asked.notify_one();
             loop {
-                tokio::select! {
+                let asked = tokio::select! {
                     () = stop.cancelled() => return,
-                    () = tokio::time::sleep(ROUND) => {}
-                }
+                    () = keeper.asked.notified() => true,
+                    () = tokio::time::sleep(ROUND) => std::mem::take(&mut failed),
+                };
                 // Stopping in the middle leaves nothing that the next round would not find.
                 let round = async {
-                    let purged = keeper.purge().await?;
+                    let purged =
+                        if asked || keeper.kept.is_some() { keeper.purge().await? } else { Purged::default() };
                     if look == 0 || purged != Purged::default() {
                         keeper.collect().await?;
                         look = LOOK;
@@ -57,6 +65,7 @@ impl Keeper {
                     outcome = round => outcome,
                 };
                 if let Err(problem) = outcome {
+                    failed = asked;
                     tracing::warn!(cause = problem.chain(), "what was deleted could not be purged; it is tried again");
                 }
             }
@@ -69,14 +78,26 @@ impl Keeper {
         self.steps.stuck(longer_than)
     }
 
-    /// Purges what was deleted long enough ago, and gives the database's space back.
+    /// Purges a run now, deleted or not. Nobody finds it when this comes back; its space follows in the background.
+    ///
+    /// # Errors
+    /// When a version in the registry comes from it.
+    pub async fn purge_run(&self, permit: &Permit<experiments::Manage>, run_id: &str) -> Result<()> {
+        mark_run(&self.db, permit, run_id).await?;
+        self.asked.notify_one();
+        Ok(())
+    }
+
+    /// Purges what was deleted long enough ago and what was asked for, and gives the database's space back.
     ///
     /// # Errors
     /// What the database says.
     pub async fn purge(&self) -> Result<Purged> {
-        let Some(kept) = self.kept else { return Ok(Purged::default()) };
-        let kept = i64::try_from(kept.as_micros()).unwrap_or(i64::MAX);
-        let purged = purge(&self.db, Micros(self.db.now().0.saturating_sub(kept)), &self.steps).await?;
+        let before = self.kept.map(|kept| {
+            let kept = i64::try_from(kept.as_micros()).unwrap_or(i64::MAX);
+            Micros(self.db.now().0.saturating_sub(kept))
+        });
+        let purged = purge(&self.db, before, &self.steps).await?;
         if purged != Purged::default() {
             tracing::info!(runs = purged.runs, models = purged.models, experiments = purged.experiments, "purged");
             #[expect(clippy::disallowed_methods, reason = "free space is nobody's")]

@@ -1,13 +1,16 @@
-//! What was deleted long enough ago goes for good: runs, logged models and experiments with everything of theirs.
+//! What was deleted long enough ago, and a run that somebody asks it for, goes for good: runs, logged models and experiments with everything of theirs.
 //!
 //! What is to go is marked first, and loses its name: nobody finds, restores or changes it from then on. Then its rows go, some
 //! at a time, so that nobody waits long for the database and a crash is gone on from. Contents that no row names any more are
 //! [`super::artifacts::Artifacts::collect`]'s matter.
 
 use crannog_kit::steps::Steps;
-use crannog_security::{System, Task};
+use crannog_security::actions::experiments;
+use crannog_security::{Permit, System, Task};
 use crannog_store::{Audit, Db, Value, params, until_won};
-use crannog_types::{Micros, Result};
+use crannog_types::{Code, Micros, Problem, Result};
+
+use super::no_run;
 
 /// What stands before the ids of what is going: no id that was given out or imported begins so.
 const MARK: char = '~';
@@ -29,19 +32,49 @@ pub struct Purged {
     pub experiments: u64,
 }
 
-/// Purges what was deleted before a moment. Each transaction is one of the steps.
+/// Purges what is marked, and what was deleted before a moment. Each transaction is one of the steps.
 ///
 /// # Errors
 /// What the database says; calling again goes on.
-pub(super) async fn purge(db: &Db, before: Micros, steps: &Steps) -> Result<Purged> {
+pub(super) async fn purge(db: &Db, before: Option<Micros>, steps: &Steps) -> Result<Purged> {
     let mut purged = Purged::default();
-    let before_ms = before.0 / 1000;
-    while mark(db, &RUNS, before_ms, steps).await? == MARKED {}
-    while mark(db, &MODELS, before_ms, steps).await? == MARKED {}
+    let before_ms = before.map(|before| before.0 / 1000);
+    if let Some(before_ms) = before_ms {
+        while mark(db, &RUNS, before_ms, steps).await? == MARKED {}
+        while mark(db, &MODELS, before_ms, steps).await? == MARKED {}
+    }
     purged.runs = remove(db, &RUNS, steps).await?;
     purged.models = remove(db, &MODELS, steps).await?;
-    purged.experiments = experiments(db, before_ms, steps).await?;
+    if let Some(before_ms) = before_ms {
+        purged.experiments = old_experiments(db, before_ms, steps).await?;
+    }
     Ok(purged)
+}
+
+/// Marks one run of the experiment that the permit is for, deleted or not.
+///
+/// # Errors
+/// When a version in the registry comes from it; when there is none.
+pub(super) async fn mark_run(db: &Db, permit: &Permit<experiments::Manage>, run_id: &str) -> Result<()> {
+    const MARK: &str = "UPDATE run SET lifecycle = 'purged', run_id = '~' || run_id, deleted_ms = $3 WHERE run_id = $1 \
+                        AND experiment IN (SELECT id FROM experiment WHERE securable = $2) AND lifecycle <> 'purged'";
+    let mut tx = db.write_moving(permit, Audit::of("mlflowExperiment", RUNS.action).with(RUNS.id, run_id)).await?;
+    let version = "SELECT s.path FROM model_version v JOIN securable s ON s.id = v.model WHERE v.run_id = $1 LIMIT 1";
+    if tx.row(version, params![run_id]).await?.is_some() {
+        return Err(Problem::new(
+            Code::FailedPrecondition,
+            format!("a version of a registered model comes from the run {run_id}"),
+        )
+        .reason("INVALID_STATE")
+        .hint("delete the version first, or only delete the run"));
+    }
+    let now_ms = tx.now().0 / 1000;
+    if tx.run(MARK, params![run_id, permit.target().id, now_ms]).await? == 0 {
+        return Err(no_run(run_id));
+    }
+    // A permit that is remembered is one on what is no longer there.
+    tx.bump().await?;
+    Ok(tx.commit().await?)
 }
 
 #[expect(clippy::disallowed_methods, reason = "whoever deleted it has shown a permit; time does the rest")]
@@ -166,7 +199,7 @@ async fn some(db: &Db, sql: &'static str, params: Vec<Value>, steps: &Steps) -> 
 }
 
 /// Experiments that nothing is left of but themselves; their names are free then. `Default` stays.
-async fn experiments(db: &Db, before_ms: i64, steps: &Steps) -> Result<u64> {
+async fn old_experiments(db: &Db, before_ms: i64, steps: &Steps) -> Result<u64> {
     const GONE: &str = "DELETE FROM securable WHERE id IN (SELECT e.securable FROM experiment e WHERE e.lifecycle = 'deleted' \
                         AND e.updated_ms < $1 AND e.id <> 0 AND NOT EXISTS (SELECT 1 FROM run r WHERE r.experiment = e.id) \
                         AND NOT EXISTS (SELECT 1 FROM logged_model m WHERE m.experiment = e.id) LIMIT $2) RETURNING name";

@@ -25,6 +25,14 @@ pub static OF_RUN: crannog_security::Finder = crannog_security::Finder {
     missing: "Run with id={} not found",
 };
 
+/// How the experiment of a run is found, for what only those may do who manage it.
+pub static EXPERIMENT_OF_RUN: crannog_security::Finder = crannog_security::Finder {
+    kind: Kind::Experiment,
+    sql: "SELECT e.securable FROM experiment e JOIN run r ON r.experiment = e.id WHERE r.run_id = $1",
+    key: str::to_owned,
+    missing: "Run with id={} not found",
+};
+
 /// The columns of [`info`], of a run called r and its experiment called e.
 macro_rules! run_columns {
     () => {

@@ -14,7 +14,7 @@ use crannog_tracking::model::experiments::{Lifecycle, Tag};
 use crannog_tracking::model::runs::Metric;
 use crannog_tracking::service::logged_models::{self as models, NewModel, OF_MODEL};
 use crannog_tracking::service::logging::Batch;
-use crannog_tracking::service::runs::{self as run_verbs};
+use crannog_tracking::service::runs::{self as run_verbs, EXPERIMENT_OF_RUN};
 use crannog_tracking::service::{Keeper, experiments as experiment_verbs};
 use crannog_types::{Code, FullName};
 
@@ -33,6 +33,10 @@ impl Logged {
     fn days_later(&self, days: i64) {
         let now = self.clock.load(Ordering::Relaxed).max(crannog_kit::clock::now().0);
         self.clock.store(now + days * DAY, Ordering::Relaxed);
+    }
+
+    async fn manages(&self, run: &str) -> Permit<experiments::Manage> {
+        self.ana.ask(NameOf::found(&EXPERIMENT_OF_RUN, run)).await.unwrap()
     }
 
     async fn delete_run(&self, run: &str) {
@@ -210,6 +214,79 @@ async fn the_database_shrinks_when_a_run_goes() {
         assert_eq!(world.keeper(1).purge().await.unwrap().runs, 1, "{kind:?}");
         let after = world.number(size).await;
         assert!((after - empty) * 10 <= full - empty, "{kind:?}: {empty} to {full}, then {after}");
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_million_points_give_their_space_back_when_their_run_is_purged() {
+    for kind in Kind::ALL {
+        let size = match kind {
+            Kind::Sqlite => "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+            Kind::Postgres => "SELECT pg_total_relation_size('metric_log')",
+        };
+        let world = Logged::new(kind).await;
+        world.days_later(0);
+        let kept = world.run().await;
+        world.log(&kept, 0..1000).await;
+        let empty = world.number(size).await;
+        let run = world.run().await;
+        for part in 0..50 {
+            world.log(&run, part * 20_000..(part + 1) * 20_000).await;
+        }
+        let full = world.number(size).await;
+        assert!(full - empty > 8_000_000, "{kind:?}: {empty} to {full}");
+        // Nothing is purged by time here.
+        let keeper = Keeper::new(world.db.clone(), world.artifacts.clone(), None);
+        world.delete_run(&run).await;
+        assert_eq!(keeper.purge().await.unwrap().runs, 0, "{kind:?}");
+        let manage = world.manages(&run).await;
+        keeper.purge_run(&manage, &run).await.unwrap();
+        assert_eq!(keeper.purge().await.unwrap().runs, 1, "{kind:?}");
+        let after = world.number(size).await;
+        assert!((after - empty) * 10 <= full - empty, "{kind:?}: {empty} to {full}, then {after}");
+        if kind == Kind::Sqlite {
+            let file = i64::try_from(std::fs::metadata(world.database()).unwrap().len()).unwrap();
+            assert!((file - empty) * 10 <= full - empty, "{empty} to {full}, then {file} on the disk");
+        }
+        assert_eq!(world.history(&kept, "loss").await.len(), 1000, "{kind:?}");
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn who_manages_an_experiment_purges_its_runs_at_once() {
+    for kind in Kind::ALL {
+        let world = Logged::new(kind).await;
+        world.days_later(0);
+        let (run, other) = (world.run().await, world.run().await);
+        let before = world.edit(&run).await;
+        let keeper = Keeper::new(world.db.clone(), world.artifacts.clone(), None);
+        let named: NameOf<experiments::Manage> = NameOf::found(&EXPERIMENT_OF_RUN, &*run);
+        assert_eq!(world.stranger.ask(named).await.unwrap_err().code(), Code::NotFound, "{kind:?}");
+        // It need not be deleted before.
+        keeper.purge_run(&world.manages(&run).await, &run).await.unwrap();
+        let point = vec![Metric { key: "a".into(), value: 0.0, time_ms: 0, step: 0 }];
+        let refused = world.logger.metrics(&before, point).await.unwrap_err();
+        assert_eq!(refused.code(), Code::NotFound, "{kind:?}");
+        let restored = run_verbs::move_to(&world.db, &before, Lifecycle::Active).await.unwrap_err();
+        assert_eq!(restored.code(), Code::NotFound, "{kind:?}");
+        let again = keeper.purge_run(&world.manages(&other).await, &run).await.unwrap_err();
+        assert_eq!(again.code(), Code::NotFound, "{kind:?}");
+        assert_eq!(world.audited("purgeRun").await, 1, "{kind:?}");
+        assert_eq!(keeper.purge().await.unwrap().runs, 1, "{kind:?}");
+        assert_eq!(world.number("SELECT count(*) FROM run").await, 1, "{kind:?}");
+
+        let version = "INSERT INTO model_version (model, version, status, stage, source, run_id, created_at, created_by, updated_at, \
+                       updated_by) SELECT id, 1, 'READY', 'None', '', $1, 0, 'ana', 0, 'ana' FROM registered_model";
+        world.catalog().await;
+        world.register("flights", "late").await;
+        let mut tx = world.db.write_unaudited(&system()).await.unwrap();
+        tx.run(version, params![&*other]).await.unwrap();
+        tx.commit().await.unwrap();
+        let refused = keeper.purge_run(&world.manages(&other).await, &other).await.unwrap_err();
+        assert_eq!(refused.code(), Code::FailedPrecondition, "{kind:?}");
+        assert_eq!(world.audited("purgeRun").await, 1, "{kind:?}");
         world.end().await;
     }
 }

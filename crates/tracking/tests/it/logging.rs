@@ -61,6 +61,11 @@ impl Logged {
         Logged { db, logger, artifacts, ana, stranger, experiment, clock, tasks, folder }
     }
 
+    /// SQLite's file.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.join("meta.db")
+    }
+
     pub(crate) async fn run(&self) -> String {
         let name = FullName::of([self.experiment.to_string()]);
         let permit = self.ana.ask::<experiments::Edit>(NameOf::named(name)).await.unwrap();

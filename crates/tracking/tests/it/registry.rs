@@ -66,7 +66,7 @@ impl Logged {
         tx.commit().await.unwrap();
     }
 
-    async fn register(&self, schema: &str, name: &str) {
+    pub(crate) async fn register(&self, schema: &str, name: &str) {
         let schema = FullName::of(["main", schema]);
         let permit: Permit<schemas::CreateModel> = self.ana.ask(NameOf::named(schema)).await.unwrap();
         let tags = vec![Tag { key: "team".to_owned(), value: "maps".to_owned() }];

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crannog_kit::{Cx, Empty, Endpoint, Fixture, Json, Registry, Route};
+use crannog_kit::{Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Registry, Route};
 use crannog_security::actions::{experiments, runs as actions};
 use crannog_security::{Action, List, NameOf, Permit, ScopeOf, Visible, kinds};
 use crannog_types::{Problem, Result};
@@ -23,7 +23,7 @@ use crate::model::runs::{Metric, Status};
 use crate::model::search::tracking_max_results;
 use crate::service::Asked;
 use crate::service::logging::Batch;
-use crate::service::runs::{self, NewRun, OF_RUN, RunChange};
+use crate::service::runs::{self, EXPERIMENT_OF_RUN, NewRun, OF_RUN, RunChange};
 
 pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
     registry.add(CreateRun(tracking.clone()));
@@ -31,6 +31,7 @@ pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
     registry.add(UpdateRun(tracking.clone()));
     registry.add(DeleteRun(tracking.clone()));
     registry.add(RestoreRun(tracking.clone()));
+    registry.add(PurgeRun(tracking.clone()));
     registry.add(LogMetric(tracking.clone()));
     registry.add(LogParam(tracking.clone()));
     registry.add(SetTag(tracking.clone()));
@@ -41,7 +42,11 @@ pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
 
 /// A run by its id, or by its old name.
 pub(super) fn run<A: Action<On = kinds::Run>>(run_id: &str, run_uuid: &str) -> NameOf<A> {
-    NameOf::found(&OF_RUN, if run_id.is_empty() { run_uuid } else { run_id })
+    NameOf::found(&OF_RUN, id_of(run_id, run_uuid))
+}
+
+fn id_of<'a>(run_id: &'a str, run_uuid: &'a str) -> &'a str {
+    if run_id.is_empty() { run_uuid } else { run_id }
 }
 
 /// `RUNNING` or its number; words that MLflow does not know are no status.
@@ -316,6 +321,33 @@ impl Endpoint for RestoreRun {
 
     async fn run(&self, _: &Cx, permit: Permit<actions::Edit>, _: RunIn) -> Result<Empty> {
         runs::move_to(&self.0.db, &permit, Lifecycle::Active).await?;
+        Ok(Empty)
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "run_id": fixture.text("run") })
+    }
+}
+
+struct PurgeRun(Tracking);
+
+impl Endpoint for PurgeRun {
+    type Asks = experiments::Manage;
+    type In = RunIn;
+    type Out = Empty;
+    const ROUTE: Route = Route::new(
+        Method::Post,
+        "/api/2.0/crannog/runs/purge",
+        Dialect::Mlflow,
+        "Delete a run for good, with everything that it logged; its space is given back within a minute.",
+    );
+
+    fn asks(&self, input: &RunIn) -> Result<NameOf<experiments::Manage>> {
+        Ok(NameOf::found(&EXPERIMENT_OF_RUN, id_of(&input.run_id, &input.run_uuid)))
+    }
+
+    async fn run(&self, _: &Cx, permit: Permit<experiments::Manage>, input: RunIn) -> Result<Empty> {
+        self.0.keeper.purge_run(&permit, id_of(&input.run_id, &input.run_uuid)).await?;
         Ok(Empty)
     }
 
