@@ -11,11 +11,13 @@ pub mod model;
 pub mod service;
 pub mod sql;
 
+use std::sync::Arc;
+
 use crannog_kit::Registry;
 use crannog_store::Db;
 
 use self::service::{Keeper, Logger};
-use self::service::artifacts::Artifacts;
+use self::service::artifacts::{Artifacts, Reading};
 
 /// What the verbs and doors of this crate work with. Cheap to clone.
 #[derive(Clone)]
@@ -26,6 +28,8 @@ pub struct Tracking {
     pub logger: Logger,
     /// Files of runs and models.
     pub artifacts: Artifacts,
+    /// The audit of files that are read.
+    pub reading: Arc<Reading>,
     /// What gives space back.
     pub keeper: Keeper,
 }

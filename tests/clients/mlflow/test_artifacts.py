@@ -112,3 +112,13 @@ def test_an_experiments_own_place(client, tmp_path, server):
     assert run.artifact_uri == f"mlflow-artifacts:/{name}/{run.run_id}/artifacts"
     client.log_dict(run.run_id, {"a": 1}, "a.json")
     assert json.loads(mlflow.artifacts.load_text(f"runs:/{run.run_id}/a.json")) == {"a": 1}
+
+
+def test_downloads_are_in_the_audit(client, run, server, tmp_path):
+    client.log_text(run, "twelve bytes", "d/notes.txt")
+    for _ in range(2):
+        client.download_artifacts(run, "d/notes.txt", str(tmp_path))
+    rows = f"""SELECT request_params['artifactPath'], request_params['contentLength'] FROM system.access.audit
+               WHERE action_name = 'readArtifact' AND request_params['runId'] = '{run}'"""
+    # Both are one download.
+    assert server.admin().sql(rows) == [["d/notes.txt", "12"]]

@@ -23,7 +23,7 @@ use crannog_lake::service::statements::history::History;
 use crannog_storage::{External, Location, Storage, StorageError};
 use crannog_store::Db;
 use crannog_tracking::Tracking;
-use crannog_tracking::service::artifacts::Artifacts;
+use crannog_tracking::service::artifacts::{Artifacts, Reading};
 use crannog_tracking::service::tables::Tables;
 use crannog_tracking::service::{Keeper, Logger};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
@@ -186,7 +186,8 @@ impl Components {
             }
         });
         let logger = Logger::start(db.clone(), tasks);
-        let tracking = Tracking { logger, db: db.clone(), artifacts, keeper: keeper.clone() };
+        let reading = Arc::new(Reading::new(db.clone(), Arc::clone(&recorder)));
+        let tracking = Tracking { logger, db: db.clone(), artifacts, reading, keeper: keeper.clone() };
 
         let disk = Disk::of(folder.path(), config.disk);
         let health = Health::new(disk.clone());

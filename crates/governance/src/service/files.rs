@@ -96,7 +96,7 @@ const ONE_DOWNLOAD: i64 = 600;
 const REMEMBERED: usize = 10_000;
 
 /// One file, as it was at one time, read by one person.
-type Download = (PrincipalId, SecurableId, String, Micros);
+pub type Download = (PrincipalId, SecurableId, String, Micros);
 
 /// The audit of reads. Clients fetch a large file in many ranges, some of them at once: that is one download and one row,
 /// `filesGet`, when its first bytes are handed out. Ten minutes later, or when the file was replaced, it is another.
@@ -123,7 +123,8 @@ impl Downloads {
         });
     }
 
-    fn is_new(&self, download: Download, now: Micros) -> bool {
+    /// Whether a request is the first of a download: by whom, of which object, which file of it, as it was since when.
+    pub fn is_new(&self, download: Download, now: Micros) -> bool {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.get(&download).is_some_and(|since| now < since.plus_seconds(ONE_DOWNLOAD)) {
             return false;

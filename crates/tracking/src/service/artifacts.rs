@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crannog_governance::service::files::Downloads;
+use crannog_kit::Recorder;
 use crannog_kit::steps::Steps;
 use crannog_security::actions::{logged_models, metastore, runs};
 use crannog_security::{Action, Evidence, Lease, Permit, Securable, System, Task, kinds};
 use crannog_storage::{Access, ByteStream, Folder, Managed, Storage, StorageError};
 use crannog_store::query::{Expr, ExprTrait, Query};
-use crannog_store::{Audit, Db, Tx, params, until_won};
+use crannog_store::{Audit, AuditEvent, Db, Tx, params, until_won};
 use crannog_types::{Micros, Problem, Result, SecurableId};
 use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
@@ -389,6 +391,36 @@ impl Artifacts {
             return Ok(());
         }
         Ok(tx.commit().await?)
+    }
+}
+
+/// The audit of reads: a row a download, as for files of volumes.
+pub struct Reading {
+    downloads: Downloads,
+    recorder: Arc<Recorder>,
+    db: Db,
+}
+
+impl Reading {
+    /// Nothing was read yet.
+    pub fn new(db: Db, recorder: Arc<Recorder>) -> Self {
+        Reading { downloads: Downloads::default(), recorder, db }
+    }
+
+    /// Adds the row about a file of a run or a model, unless this download has one.
+    pub fn of_artifact<A: Reads>(&self, permit: &Permit<A>, path: &str, since: Micros, size: u64) {
+        let id = permit.target().part.as_deref().unwrap_or_default();
+        let about = Audit::of("mlflowAcledArtifact", "readArtifact").with(A::On::ID, id).with("artifactPath", path);
+        self.record(permit, format!("{}/{path}", root::<A>(id)), since, about.with("contentLength", size));
+    }
+
+    /// The same with a row of the caller's own. `file` tells the file from all others of the object.
+    pub fn record<A: Action>(&self, permit: &Permit<A>, file: String, since: Micros, what: Audit) {
+        let now = self.db.now();
+        if self.downloads.is_new((permit.who().id, permit.target().id, file, since), now) {
+            let (who, origin) = (Some(permit.who().clone()), permit.origin().cloned());
+            self.recorder.event(AuditEvent { at: now, who, origin, what, status: 200, error: None });
+        }
     }
 }
 

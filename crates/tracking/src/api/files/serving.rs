@@ -4,6 +4,7 @@ use crannog_governance::api::files::serving::{RANGED, SERVED, received, serve};
 use crannog_kit::{Answer, Body, Cx, Dialect, Json, Method, NoContent, Registry, Reply, ReplyBody, Route, StatusCode};
 use crannog_security::actions::models as actions;
 use crannog_security::{Lease, NameOf, Permit};
+use crannog_storage::FileMeta;
 use crannog_types::{Problem, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use super::paths::ModelPath;
 use crate::Tracking;
 use crate::api::endpoint;
 use crate::service::artifacts::unreadable;
-use crate::service::registry::files;
+use crate::service::registry::{audit, files};
 
 pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
     let of = || tracking.clone();
@@ -162,7 +163,13 @@ pub(super) async fn give(
     let (folder, name, written_at) = found.map_err(|_| at.missing())?;
     let meta = folder.head(&name).await.map_err(|error| unreadable(&at.rest, error))?;
     let meta = meta.ok_or_else(|| Problem::internal(format!("the content of '{}' is gone", at.rest), name.clone()))?;
-    let given = serve(cx, &folder, &name, &meta, Some(written_at), lease, |_| ()).await;
+    let opened = |meta: &FileMeta| {
+        let about = audit("readModelVersionFile", &permit.target().name).with("version", at.number);
+        let about = about.with("path", at.rest.as_str());
+        let file = format!("{}/{}", at.number, at.rest);
+        tracking.reading.record(permit, file, written_at, about.with("contentLength", meta.size));
+    };
+    let given = serve(cx, &folder, &name, &meta, Some(written_at), lease, opened).await;
     given.map_err(|error| unreadable(&at.rest, error))
 }
 

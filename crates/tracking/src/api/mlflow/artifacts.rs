@@ -4,6 +4,7 @@ use crannog_governance::api::files::serving::{RANGED, SERVED, received, serve};
 use crannog_kit::{Body, Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Registry, Reply, Route};
 use crannog_security::actions::{logged_models as model_actions, runs as actions};
 use crannog_security::{Action, Either, Lease, NameOf, Permit, kinds};
+use crannog_storage::FileMeta;
 use crannog_types::{Problem, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -195,7 +196,8 @@ pub(super) async fn download<A: Reads>(tracking: &Tracking, cx: &Cx, permit: &Pe
     let (folder, name, written_at) = found;
     let meta = meta.ok_or_else(|| Problem::internal(format!("the content of '{path}' is gone"), name.clone()))?;
     let lease = Lease::of(cx.caller()?, permit);
-    serve(cx, &folder, &name, &meta, Some(written_at), lease, |_| ()).await.map_err(|error| unreadable(path, error))
+    let opened = |meta: &FileMeta| tracking.reading.of_artifact(permit, path, written_at, meta.size);
+    serve(cx, &folder, &name, &meta, Some(written_at), lease, opened).await.map_err(|error| unreadable(path, error))
 }
 
 struct DeleteArtifact(Tracking);
