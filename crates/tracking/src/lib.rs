@@ -16,8 +16,8 @@ use std::sync::Arc;
 use crannog_kit::Registry;
 use crannog_store::Db;
 
-use self::service::{Keeper, Logger};
 use self::service::artifacts::{Artifacts, Reading};
+use self::service::{Keeper, Logger};
 
 /// What the verbs and doors of this crate work with. Cheap to clone.
 #[derive(Clone)]

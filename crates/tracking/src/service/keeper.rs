@@ -51,8 +51,7 @@ impl Keeper {
                 };
                 // Stopping in the middle leaves nothing that the next round would not find.
                 let round = async {
-                    let purged =
-                        if asked || keeper.kept.is_some() { keeper.purge().await? } else { Purged::default() };
+                    let purged = if asked || keeper.kept.is_some() { keeper.purge().await? } else { Purged::default() };
                     if look == 0 || purged != Purged::default() {
                         keeper.collect().await?;
                         look = LOOK;
