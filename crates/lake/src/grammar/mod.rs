@@ -15,6 +15,7 @@ mod normalize;
 mod parameters;
 mod parse_access;
 mod parse_alter;
+mod parse_columns;
 mod parse_create;
 mod parse_look;
 mod parse_maintenance;

@@ -4,7 +4,7 @@ use sqlparser::tokenizer::Token;
 
 use super::{
     cursor::{Cursor, Result},
-    parse_create::{cluster_by, column_mask, column_rest, constraint, mask_argument, sees_constraint},
+    parse_columns::{cluster_by, column_mask, column_rest, constraint, mask_argument, sees_constraint},
     parse_statement::OBJECT_KINDS,
     statement::{
         AddColumn, Alter, Change, ColumnChange, ColumnPosition, CommentOn, CommentTarget, Name, ObjectKind, Properties,
