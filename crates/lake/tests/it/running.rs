@@ -9,7 +9,8 @@ use crannog_lake::service::limits::Limits;
 use crannog_lake::service::warehouses;
 use crannog_security::actions::warehouses::Use;
 use crannog_security::caller::Ready;
-use crannog_security::{Caller, NameOf, Standing};
+use crannog_security::{Caller, NameOf, Standing, System, Task};
+use crannog_store::params;
 use crannog_store::testing::Kind;
 use crannog_types::{Code, FullName, PrincipalId, Problem, Result};
 
@@ -196,6 +197,46 @@ async fn a_write_that_is_cancelled_leaves_no_data_file() {
         rig.world.tasks.stop().await;
         assert_eq!(data_files(), 0, "{kind:?}");
     }
+}
+
+#[tokio::test]
+async fn a_table_whose_making_is_cancelled_is_taken_back_at_once() {
+    for kind in Kind::ALL {
+        let rig = Rig::new(kind, quick()).await;
+        let db = &rig.world.lake.governance.db;
+        let begun = async || {
+            let rows = db.read(&system()).rows("SELECT location FROM intent", params![]).await.unwrap();
+            rows.first().map(|row| row.text(0).unwrap())
+        };
+        assert_eq!(begun().await, None);
+        let sql = "CREATE TABLE storms AS SELECT 'for ever' FROM weather";
+        let execution = rig.begin(&rig.world.caller(ADMIN), sql).await.unwrap();
+        let writing = async {
+            loop {
+                let folder = begun().await.map(|location| location.strip_prefix("file://").unwrap().to_owned());
+                if let Some(folder) = folder.filter(|folder| files_in(folder) > 0) {
+                    break folder;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let folder = tokio::time::timeout(PATIENCE, writing).await.expect("it writes");
+        execution.cancel();
+        assert!(matches!(execution.wait(PATIENCE).await, State::Canceled));
+        rig.world.tasks.stop().await;
+        assert_eq!(begun().await, None, "{kind:?}: the intent is still open");
+        assert_eq!(files_in(&folder), 0, "{kind:?}");
+    }
+}
+
+/// How many files a folder has, none if it is not there.
+fn files_in(folder: &str) -> usize {
+    std::fs::read_dir(folder).map_or(0, |entries| entries.filter_map(std::result::Result::ok).count())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test looks for itself")]
+fn system() -> System {
+    System::task(Task::Probe)
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ use futures::future::try_join_all;
 use uuid::Uuid;
 
 use self::desk::Desk;
-pub use self::new_files::NewFiles;
+pub use self::new_files::{NewFiles, until};
 use super::table_log::{Published, read_commit, stage_commit};
 use crate::model::actions::{Action, Add, Txn};
 use crate::model::commit::{self, Operation, Provenance, WriteMode};

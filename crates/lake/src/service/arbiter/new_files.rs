@@ -79,7 +79,7 @@ impl Arbiter {
 }
 
 /// The rows, until they are told to stop: then they fail.
-fn until(stop: CancellationToken, rows: RowStream) -> RowStream {
+pub fn until(stop: CancellationToken, rows: RowStream) -> RowStream {
     Box::pin(stream::try_unfold((stop, rows), |(stop, mut rows)| async move {
         tokio::select! {
             biased;

@@ -14,12 +14,13 @@ use crannog_storage::{Access, Folder, Location, Managed};
 use crannog_store::until_won;
 use crannog_types::{Code, FullName, Problem, Result};
 use futures::stream;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::answer::Answer;
 use super::column_types::delta_field;
 use super::write::rows_of;
-use super::{Run, not_yet};
+use super::{Lake, Run, not_yet};
 use crate::grammar::statement::{CreateCatalog, CreateSchema, CreateTable, CreateView, CreateVolume};
 use crate::model::actions::{Action, Format, Metadata};
 use crate::model::commit::{Operation, TableDescription};
@@ -27,7 +28,7 @@ use crate::model::conflicts::Reads;
 use crate::model::features;
 use crate::model::schema::{StructField, StructType};
 use crate::ports::{RowStream, WriteSpec};
-use crate::service::arbiter::{Arbiter, Author, NewFiles, Plan, delete_files, may_be_committed, write_metrics};
+use crate::service::arbiter::{Arbiter, Author, NewFiles, Plan, delete_files, may_be_committed, until, write_metrics};
 
 /// The property in which a view keeps the names of its columns, when it was made with any.
 pub(super) const VIEW_COLUMNS: &str = "crannog.view.columns";
@@ -74,7 +75,7 @@ impl Run {
         };
         let written = match create.location {
             Some(location) => self.create_external(permit, made, &location, rows).await?,
-            None => self.create_managed(&permit, made, rows).await?,
+            None => self.create_managed(permit, made, rows).await?,
         };
         self.note_written(&name, written);
         match written {
@@ -83,48 +84,21 @@ impl Run {
         }
     }
 
+    /// Where the caller stops waiting, the rows end, and what was begun is taken back at once.
     async fn create_managed(
         &self,
-        permit: &Permit<schemas::CreateTable>,
+        permit: Permit<schemas::CreateTable>,
         new: NewDelta,
         rows: Option<RowStream>,
     ) -> Result<Option<i64>> {
-        let governance = &self.lake.governance;
-        let place = locations::begin_managed(governance, permit, Managed::Tables).await?;
-        let outcome = async {
-            let folder = governance.storage.open(permit, &place.location, Access::ReadWrite)?;
-            let files = self.first_files(&folder, &new, rows).await?;
-            let written = new.as_select.then(|| rows_of(files.adds()));
-            write_first(&self.lake.arbiter, &folder, &new, true, &self.author(), files).await?;
-            Ok(written)
-        };
-        let written = match outcome.await {
-            Ok(written) => written,
-            Err(problem) => {
-                locations::abandon(governance, permit, place).await;
-                return Err(problem);
-            }
-        };
-        let row = new.row(Files::Managed(place));
-        let made = until_won(|| table_verbs::create(&governance.db, permit, &row)).await;
-        if let (Err(_), Files::Managed(place)) = (&made, row.files) {
-            self.lake.arbiter.forget(&place.location);
-            locations::abandon(governance, permit, place).await;
-        }
-        made.map(|_| written)
-    }
-
-    /// The data files of a new table, when it is made with rows.
-    pub(super) async fn first_files(
-        &self,
-        folder: &Folder,
-        new: &NewDelta,
-        rows: Option<RowStream>,
-    ) -> Result<NewFiles> {
-        let Some(rows) = rows else { return Ok(self.lake.arbiter.no_files(folder)) };
-        let (schema, metadata) = (new.schema.clone(), new.metadata.clone());
-        let spec = WriteSpec { schema, metadata, now: crannog_kit::clock::now() };
-        self.lake.arbiter.write(folder, spec, rows).await
+        let stop = CancellationToken::new();
+        let waiting = stop.clone().drop_guard();
+        let rows = rows.map(|rows| until(stop.clone(), rows));
+        let (lake, author) = (self.lake.clone(), self.author());
+        let made = async move { make_managed(&lake, &permit, new, rows, &author, &stop).await };
+        let written = self.lake.follower.to_its_end(&self.caller, made).await;
+        waiting.disarm();
+        written
     }
 
     /// CREATE OR REPLACE of a table that is there: one more version of its log, with everything new.
@@ -289,6 +263,55 @@ pub(super) struct NewDelta {
     pub(super) as_select: bool,
     /// The version of its log that the catalog knows: those after it are recorded as they are seen.
     pub(super) version: i64,
+}
+
+/// A folder under an intent, the table's files in it, and the row that closes the intent; or nothing of these.
+async fn make_managed(
+    lake: &Lake,
+    permit: &Permit<schemas::CreateTable>,
+    new: NewDelta,
+    rows: Option<RowStream>,
+    author: &Author,
+    stop: &CancellationToken,
+) -> Result<Option<i64>> {
+    let governance = &lake.governance;
+    let place = locations::begin_managed(governance, permit, Managed::Tables).await?;
+    let outcome = async {
+        let folder = governance.storage.open(permit, &place.location, Access::ReadWrite)?;
+        let files = first_files(&lake.arbiter, &folder, &new, rows).await?;
+        if stop.is_cancelled() {
+            return Err(Problem::new(Code::Cancelled, "nobody waits for the table any more"));
+        }
+        let written = new.as_select.then(|| rows_of(files.adds()));
+        write_first(&lake.arbiter, &folder, &new, true, author, files).await?;
+        Ok(written)
+    };
+    let written = match outcome.await {
+        Ok(written) => written,
+        Err(problem) => {
+            locations::abandon(governance, permit, place).await;
+            return Err(problem);
+        }
+    };
+    let row = new.row(Files::Managed(place));
+    let made = until_won(|| table_verbs::create(&governance.db, permit, &row)).await;
+    if let (Err(_), Files::Managed(place)) = (&made, row.files) {
+        lake.arbiter.forget(&place.location);
+        locations::abandon(governance, permit, place).await;
+    }
+    made.map(|_| written)
+}
+
+/// The data files of a new table, when it is made with rows.
+pub(super) async fn first_files(
+    arbiter: &Arbiter,
+    folder: &Folder,
+    new: &NewDelta,
+    rows: Option<RowStream>,
+) -> Result<NewFiles> {
+    let Some(rows) = rows else { return Ok(arbiter.no_files(folder)) };
+    let (schema, metadata) = (new.schema.clone(), new.metadata.clone());
+    arbiter.write(folder, WriteSpec { schema, metadata, now: crannog_kit::clock::now() }, rows).await
 }
 
 /// Writes version 0; if it surely failed, its data files are deleted.

@@ -12,7 +12,7 @@ use crannog_storage::{Access, Folder, Location};
 use crannog_store::until_won;
 use crannog_types::{Code, Problem, Result};
 
-use super::create::{NewDelta, write_first};
+use super::create::{NewDelta, first_files, write_first};
 use super::write::rows_of;
 use super::{Lake, Run};
 use crate::ports::RowStream;
@@ -48,7 +48,7 @@ impl Run {
                     .sql_state("42P01")
                     .hint("name the columns of the table that is to be made there"));
             }
-            let files = self.first_files(&folder, &new, rows).await?;
+            let files = first_files(&self.lake.arbiter, &folder, &new, rows).await?;
             let written = new.as_select.then(|| rows_of(files.adds()));
             let (lake, author) = (self.lake.clone(), self.author());
             let both = async move { begin(&lake, &permit, &folder, &location, new, files, &author).await };
