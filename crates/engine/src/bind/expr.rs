@@ -409,6 +409,10 @@ impl Binder {
                 let name = format!("({} >> {})", left.name, right.name);
                 Ok(self.function_call("shiftright", vec![left, right], cx)?.named(name))
             }
+            B::Custom(shift) if shift == ">>>" => {
+                let name = format!("({} >>> {})", left.name, right.name);
+                Ok(self.function_call("shiftrightunsigned", vec![left, right], cx)?.named(name))
+            }
             B::StringConcat => self.function_call("concat", vec![left, right], cx),
             other => Err(unsupported(format!("the operator {other}"))),
         }

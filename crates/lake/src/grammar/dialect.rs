@@ -7,7 +7,10 @@
 use std::any::TypeId;
 
 use sqlparser::{
-    ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName},
+    ast::{
+        BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+        ObjectName,
+    },
     dialect::{DatabricksDialect, Dialect, Precedence},
     keywords::Keyword,
     parser::{Parser, ParserError},
@@ -121,8 +124,19 @@ impl Dialect for SparkSql {
         true
     }
 
-    /// `a DIV b` is the function call `div(a, b)`.
+    /// `a DIV b` is the function call `div(a, b)`; `>>>` comes in two tokens, as types end in many of them.
     fn parse_infix(&self, parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        let [first, second] = parser.peek_tokens_with_location::<2>();
+        if (first.token, second.token) == (Token::ShiftRight, Token::Gt) && first.span.end == second.span.start {
+            parser.next_token();
+            parser.next_token();
+            let right = parser.parse_subexpr(precedence);
+            return Some(right.map(|right| Expr::BinaryOp {
+                left: Box::new(left.clone()),
+                op: BinaryOperator::Custom(UNSIGNED_SHIFT.to_owned()),
+                right: Box::new(right),
+            }));
+        }
         if !parser.parse_keyword(Keyword::DIV) {
             return None;
         }
@@ -163,6 +177,9 @@ impl Dialect for SparkSql {
 }
 
 const SHIFT_PRECEDENCE: u8 = 55;
+
+/// The shift to the right that fills with zeros.
+pub(super) const UNSIGNED_SHIFT: &str = ">>>";
 
 /// A plain call of a function.
 pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {

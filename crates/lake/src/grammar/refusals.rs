@@ -98,7 +98,6 @@ pub(super) const STATEMENTS: &[(&str, &str)] = &[
     ("DESCRIBE STORAGE CREDENTIAL", "use the storage credentials API"),
     ("DESCRIBE CONNECTION", "connections are not available yet"),
     ("DESCRIBE POLICY", "read information_schema.row_filters and column_masks"),
-    ("FROM", "write SELECT … FROM …, with SELECT first"),
 ];
 
 /// Clauses at which the parser stops: the words there, and what to do instead.

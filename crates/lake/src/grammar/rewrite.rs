@@ -2,7 +2,8 @@
 //!
 //! Nested types after AS and `::` become one quoted word, which `types` reads back; intervals of several units become
 //! one string; the path in COPY INTO's query becomes a name; `TABLE t` as a query becomes `SELECT * FROM t`; TRIM(BOTH FROM
-//! x) loses its FROM. Each new token keeps the place of those that it replaces.
+//! x) loses its FROM; `VALUES 1, 2` gets its parentheses; `LATERAL VIEW f(x) t ORDER BY` becomes `… t WHERE TRUE ORDER BY`, for
+//! sqlparser would take ORDER for a column's alias. Each new token keeps the place of those that it replaces.
 
 use std::ops::Range;
 
@@ -20,17 +21,25 @@ pub(super) fn rewrite(input: Tokens) -> Result<Tokens> {
     let mut rewriter = Rewriter {
         out: Tokens { tokens: Vec::with_capacity(input.tokens.len()), ranges: Vec::with_capacity(input.ranges.len()) },
         input,
+        depth: 0,
+        bare: Vec::new(),
     };
     let mut position = 0;
     while position < rewriter.input.tokens.len() {
+        rewriter.between(position);
         position = rewriter.step(position, copy_into)?;
     }
+    rewriter.close(position);
     Ok(rewriter.out)
 }
 
 struct Rewriter {
     input: Tokens,
     out: Tokens,
+    /// Brackets that are open.
+    depth: usize,
+    /// At which depths VALUES has values without parentheses, of which one is open.
+    bare: Vec<usize>,
 }
 
 impl Rewriter {
@@ -68,6 +77,102 @@ impl Rewriter {
         self.put(self.token(position).clone(), position..position + 1);
     }
 
+    /// Counts brackets, and closes a value of VALUES where it ends.
+    fn between(&mut self, position: usize) {
+        const BEHIND: &[&str] = &[
+            "AS",
+            "ORDER",
+            "SORT",
+            "LIMIT",
+            "OFFSET",
+            "UNION",
+            "EXCEPT",
+            "MINUS",
+            "INTERSECT",
+            "WHERE",
+            "JOIN",
+            "INNER",
+            "CROSS",
+            "LATERAL",
+            "GROUP",
+            "QUALIFY",
+            "WINDOW",
+        ];
+        match self.token(position) {
+            Token::LParen | Token::LBracket => self.depth += 1,
+            Token::RParen | Token::RBracket => {
+                self.close(position);
+                self.depth = self.depth.saturating_sub(1);
+            }
+            Token::Comma | Token::SemiColon => self.close(position),
+            _ if BEHIND.iter().any(|word| self.is(position, word)) => self.close(position),
+            _ => {}
+        }
+    }
+
+    /// Closes the value of VALUES that is open here, if there is one.
+    fn close(&mut self, position: usize) {
+        if self.bare.last() == Some(&self.depth) {
+            self.put(Token::RParen, position.saturating_sub(1)..position);
+            // Behind a comma comes the next one.
+            if *self.token(position) != Token::Comma {
+                self.bare.pop();
+            }
+        }
+    }
+
+    /// Whether VALUES stands here before a literal, which has no parentheses around it.
+    fn bare_values(&self, position: usize) -> bool {
+        let after =
+            position.checked_sub(1).is_some_and(|before| ["FROM", "JOIN"].iter().any(|word| self.is(before, word)));
+        let literal = match self.token(position + 1) {
+            Token::Number(..) | Token::SingleQuotedString(_) | Token::Minus => true,
+            Token::Word(_) if self.is_string(position + 2) => {
+                ["DATE", "TIMESTAMP", "INTERVAL"].iter().any(|word| self.is(position + 1, word))
+            }
+            Token::Word(_) => ["NULL", "TRUE", "FALSE"].iter().any(|word| self.is(position + 1, word)),
+            _ => false,
+        };
+        self.is(position, "VALUES") && literal && (after || self.query_begins(position))
+    }
+
+    /// Whether a clause begins here behind a LATERAL VIEW that gives its columns no names: `LATERAL VIEW [OUTER] f(…) t` and a word
+    /// that sqlparser knows as no clause there.
+    fn ends_lateral_view(&self, position: usize) -> bool {
+        const CLAUSES: &[&str] = &[
+            "ORDER",
+            "SORT",
+            "DISTRIBUTE",
+            "LIMIT",
+            "OFFSET",
+            "UNION",
+            "EXCEPT",
+            "MINUS",
+            "INTERSECT",
+            "QUALIFY",
+            "WINDOW",
+        ];
+        if position < 6 || !CLAUSES.iter().any(|word| self.is(position, word)) {
+            return false;
+        }
+        if !matches!(self.token(position - 1), Token::Word(_)) || *self.token(position - 2) != Token::RParen {
+            return false;
+        }
+        let mut depth = 0_usize;
+        let open = (0..position - 1).rev().find(|at| {
+            match self.token(*at) {
+                Token::RParen => depth += 1,
+                Token::LParen => depth -= 1,
+                _ => {}
+            }
+            depth == 0
+        });
+        // The function's name before its arguments, and before it the words.
+        let Some(before) = open.and_then(|open| open.checked_sub(2)) else { return false };
+        let view = if self.is(before, "OUTER") { before.checked_sub(1) } else { Some(before) };
+        view.is_some_and(|view| view > 0 && self.is(view, "VIEW") && self.is(view - 1, "LATERAL"))
+    }
+
     /// Handles what begins at `position`, and says where to go on.
     fn step(&mut self, position: usize, copy_into: bool) -> Result<usize> {
         let next = position + 1;
@@ -92,6 +197,22 @@ impl Rewriter {
             // A name like any other.
             self.put(Token::make_word(&word.value.clone(), Some('`')), position..next);
             return Ok(next);
+        }
+        if self.bare_values(position) {
+            self.copy(position);
+            self.put(Token::LParen, position..next);
+            self.bare.push(self.depth);
+            return Ok(next);
+        }
+        if *self.token(position) == Token::Comma && self.bare.last() == Some(&self.depth) {
+            self.copy(position);
+            self.put(Token::LParen, position..next);
+            return Ok(next);
+        }
+        if self.ends_lateral_view(position) {
+            for word in ["WHERE", "TRUE"] {
+                self.put(Token::make_keyword(word), position - 1..position);
+            }
         }
         let side = ["BOTH", "LEADING", "TRAILING"].iter().any(|side| self.is(position, side));
         if side

@@ -224,10 +224,9 @@ impl<'v> Strict<'v> {
         absent(!sort_by.is_empty(), "SORT BY", "sort with ORDER BY")?;
         absent(value_table_mode.is_some(), "AS STRUCT or AS VALUE behind SELECT", "select struct(…)")?;
         match flavor {
-            SelectFlavor::Standard => {}
-            SelectFlavor::FromFirst | SelectFlavor::FromFirstNoSelect => {
-                return refuse("FROM before SELECT", "write SELECT … FROM …, with SELECT first");
-            }
+            // Which of the two stands first says nothing else.
+            SelectFlavor::Standard | SelectFlavor::FromFirst => *flavor = SelectFlavor::Standard,
+            SelectFlavor::FromFirstNoSelect => return refuse("FROM without SELECT", "write SELECT * FROM …"),
         }
         match distinct {
             None | Some(Distinct::All | Distinct::Distinct) => {}

@@ -9,6 +9,7 @@ use sqlparser::ast::{
 
 use super::{
     cursor::Result,
+    dialect::UNSIGNED_SHIFT,
     error::SyntaxError,
     strict::{Strict, absent, check_name, refuse},
     types::DataType,
@@ -326,6 +327,7 @@ fn binary_operator(operator: &BinaryOperator) -> Result<()> {
         | Op::BitwiseXor
         | Op::PGBitwiseShiftLeft
         | Op::PGBitwiseShiftRight => Ok(()),
+        Op::Custom(operator) if operator == UNSIGNED_SHIFT => Ok(()),
         other => refuse(&format!("operator {other}"), "use a function of Spark SQL"),
     }
 }

@@ -69,6 +69,9 @@ fn spellings_become_one_tree() {
     for (written, tree) in [
         ("SELECT a, b FROM t GROUP BY a, b WITH ROLLUP", "SELECT a, b FROM t GROUP BY ROLLUP (a, b)"),
         ("SELECT a FROM t GROUP BY a WITH CUBE", "SELECT a FROM t GROUP BY CUBE (a)"),
+        ("FROM t SELECT a WHERE b", "SELECT a FROM t WHERE b"),
+        ("VALUES 1, f(2, 3) UNION VALUES (4)", "VALUES (1), (f(2, 3)) UNION VALUES (4)"),
+        ("SELECT * FROM (VALUES NULL, -1) AS t(a)", "SELECT * FROM (VALUES (NULL), (-1)) AS t (a)"),
         ("SELECT 1 MINUS SELECT 2", "SELECT 1 EXCEPT SELECT 2"),
         ("SELECT * FROM a SEMI JOIN b USING (x)", "SELECT * FROM a LEFT SEMI JOIN b USING(x)"),
         ("SELECT * FROM IDENTIFIER('c.' || 's.t') x", "SELECT * FROM `c`.`s`.`t` x"),
@@ -85,6 +88,7 @@ fn operators_bind_as_in_spark() {
         ("a + b * c - d", "((a + (b * c)) - d)"),
         ("a || b + c", "((a || b) + c)"),
         ("a | b ^ c & d << 1 + 2", "(a | (b ^ (c & (d << (1 + 2)))))"),
+        ("a & b >>> c + 1 >>> d", "(a & ((b >>> (c + 1)) >>> d))"),
         ("a = b IS NULL", "((a = b) IS NULL)"),
         ("- a::int", "(- (a::int))"),
         ("a + b BETWEEN c AND d AND e", "(((a + b) BETWEEN c AND d) AND e)"),
