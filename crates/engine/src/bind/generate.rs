@@ -124,7 +124,7 @@ fn rows_of(binder: &Binder, name: &str, mut args: Vec<Bound>) -> Result<(Expr, V
         return json_tuple(binder, args);
     }
     if args.len() != 1 {
-        return Err(super::aggregate::wrong_count(name, args.len(), "1"));
+        return Err(super::calls::wrong_count(name, args.len(), "1"));
     }
     let value = args.remove(0);
     let with_position = base == "posexplode";
@@ -217,7 +217,7 @@ fn rows_of(binder: &Binder, name: &str, mut args: Vec<Bound>) -> Result<(Expr, V
 fn json_tuple(binder: &Binder, args: Vec<Bound>) -> Result<(Expr, Vec<NamedType>)> {
     let mut args = args.into_iter();
     let Some(document) = args.next().filter(|_| args.len() > 0) else {
-        return Err(super::aggregate::wrong_count("json_tuple", 1, "> 1"));
+        return Err(super::calls::wrong_count("json_tuple", 1, "> 1"));
     };
     let (mut cells, mut fields) = (Vec::new(), Vec::new());
     for (at, key) in args.enumerate() {
@@ -235,7 +235,7 @@ const MOST_STACKED: usize = 4096;
 
 fn stack(binder: &Binder, mut args: Vec<Bound>) -> Result<(Expr, Vec<NamedType>)> {
     if args.len() < 2 {
-        return Err(super::aggregate::wrong_count("stack", args.len(), "> 1"));
+        return Err(super::calls::wrong_count("stack", args.len(), "> 1"));
     }
     let rows = args.remove(0).as_integer().and_then(|rows| usize::try_from(rows).ok()).filter(|rows| *rows > 0);
     let Some(rows) = rows else {

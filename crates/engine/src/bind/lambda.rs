@@ -195,7 +195,7 @@ impl Binder {
         let value = |at: usize| -> Result<Bound> {
             match list.get(at) {
                 Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))) => self.expr(expr, cx),
-                _ => Err(super::aggregate::wrong_count(name, list.len(), "2")),
+                _ => Err(super::calls::wrong_count(name, list.len(), "2")),
             }
         };
         let source = value(0)?;
@@ -203,11 +203,11 @@ impl Binder {
         match name {
             "array_sort" => self.sort_by(source, list, cx).map(Some),
             "map_zip_with" => {
-                super::aggregate::arity(name, list.len(), 3, 3)?;
+                super::calls::arity(name, list.len(), 3, 3)?;
                 self.map_zip_with(source, value(1)?, list, cx).map(Some)
             }
             "transform" | "filter" | "exists" | "forall" => {
-                super::aggregate::arity(name, list.len(), 2, 2)?;
+                super::calls::arity(name, list.len(), 2, 2)?;
                 let DataType::List(element) = &source.ty else { return Err(unexpected_type(name, &source, "ARRAY")) };
                 let element = element.data_type().clone();
                 let wanted = (name != "transform").then_some(DataType::Boolean);
@@ -227,7 +227,7 @@ impl Binder {
                 Ok(Some(Bound::new(expr, ty, shown)))
             }
             "zip_with" => {
-                super::aggregate::arity(name, list.len(), 3, 3)?;
+                super::calls::arity(name, list.len(), 3, 3)?;
                 let other = value(1)?;
                 let (DataType::List(a), DataType::List(b)) = (&source.ty, &other.ty) else {
                     return Err(unexpected_type(name, &source, "ARRAY"));
@@ -243,7 +243,7 @@ impl Binder {
                 Ok(Some(Bound::new(expr, ty, shown)))
             }
             "aggregate" | "reduce" => {
-                super::aggregate::arity(name, list.len(), 3, 4)?;
+                super::calls::arity(name, list.len(), 3, 4)?;
                 let DataType::List(element) = &source.ty else { return Err(unexpected_type(name, &source, "ARRAY")) };
                 let element = element.data_type().clone();
                 let start = value(1)?;
@@ -268,7 +268,7 @@ impl Binder {
                 Ok(Some(Bound::new(expr, ty, shown)))
             }
             _ => {
-                super::aggregate::arity(name, list.len(), 2, 2)?;
+                super::calls::arity(name, list.len(), 2, 2)?;
                 let DataType::Map(entries, _) = &source.ty else { return Err(unexpected_type(name, &source, "MAP")) };
                 let Some((key, item)) = types::map_fields(entries) else { return Err(unsupported("this map")) };
                 let (key, item) = (key.data_type().clone(), item.data_type().clone());

@@ -9,10 +9,12 @@
 //! back at the very end. So two columns may have one name, and nothing is ambiguous below.
 
 pub(crate) mod aggregate;
+pub(crate) mod calls;
 pub(crate) mod compare;
 pub(crate) mod expr;
 pub(crate) mod from;
 pub(crate) mod generate;
+pub(crate) mod group;
 pub(crate) mod higher;
 pub(crate) mod insert;
 pub(crate) mod lambda;

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast;
 use super::expr::{Cx, binary};
 use super::from::column_of;
 use super::generate::GENERATORS;
-use super::select::Groups;
+use super::group::Groups;
 use super::{Binder, Bound, Env, Rel, Scope};
 use crate::spark::error::{Result, spark, spark_hint, unsupported};
 use crate::spark::functions::nested;

@@ -266,7 +266,7 @@ impl Binder {
             let expr = Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(column), ty.clone()));
             Ok(Some(Bound::new(expr, ty, text.clone())))
         };
-        let count = |low: usize, high: usize| super::aggregate::arity(name, args.len(), low, high);
+        let count = |low: usize, high: usize| super::calls::arity(name, args.len(), low, high);
         match name {
             "row_number" => {
                 count(0, 0)?;

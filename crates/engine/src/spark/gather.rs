@@ -308,7 +308,7 @@ pub(crate) fn plan(
 ) -> Result<Plan> {
     let shown: Vec<&str> = args.iter().map(|arg| arg.name.as_str()).collect();
     let text_name = format!("{name}({}{})", if distinct { "DISTINCT " } else { "" }, shown.join(", "));
-    let arity = |low: usize, high: usize| crate::bind::aggregate::arity(name, args.len(), low, high);
+    let arity = |low: usize, high: usize| crate::bind::calls::arity(name, args.len(), low, high);
     let double = |bound: &Bound| binder.implicit(bound.clone(), &DataType::Float64, &text_name);
     match name {
         "skewness" | "kurtosis" => {

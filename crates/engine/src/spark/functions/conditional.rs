@@ -20,7 +20,7 @@ fn take<const N: usize>(call: &mut Call<'_>) -> Result<[Bound; N]> {
     call.arity(N, N)?;
     let found = call.args.len();
     <[Bound; N]>::try_from(std::mem::take(&mut call.args))
-        .map_err(|_| crate::bind::aggregate::wrong_count(call.name, found, &N.to_string()))
+        .map_err(|_| crate::bind::calls::wrong_count(call.name, found, &N.to_string()))
 }
 
 /// Binds the call if it is one of these functions.
@@ -110,7 +110,7 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
         }
         "greatest" | "least" => {
             if call.args.len() < 2 {
-                return Err(crate::bind::aggregate::wrong_count(name, call.args.len(), "> 1"));
+                return Err(crate::bind::calls::wrong_count(name, call.args.len(), "> 1"));
             }
             let mixed = |ty: &DataType| *ty != DataType::Utf8 && *ty != DataType::Null;
             if call.args.iter().any(|arg| arg.ty == DataType::Utf8) && call.args.iter().any(|arg| mixed(&arg.ty)) {

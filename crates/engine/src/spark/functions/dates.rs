@@ -7,10 +7,11 @@ use arrow::datatypes::{DataType, DurationMicrosecondType, Int64Type, IntervalUni
 use datafusion::common::ScalarValue;
 
 use super::Call;
+use super::calendar::{DAY, field, months_between, truncated};
 use super::pattern::{Pattern, day_name, month_name, weekday};
 use super::rows::{Clock, Day, Instant, call as row, coerce};
+use super::units::{timestamp_add, timestamp_diff, too_far};
 use crate::bind::{Binder, Bound, unexpected_type};
-use crate::spark::arithmetic::plus_months;
 use crate::spark::casts::Mode;
 use crate::spark::error::{Result, spark, spark_hint};
 use crate::spark::zone::{Zone, add_months, civil, days_from_civil, days_in_month};
@@ -20,11 +21,9 @@ const D: DataType = DataType::Date32;
 const I: DataType = DataType::Int32;
 const L: DataType = DataType::Int64;
 const T: DataType = DataType::Utf8;
-const DAY: i64 = 86_400_000_000;
-const NO_ZONE: Zone = Zone::Fixed(0);
 
 /// Any date or time as a wall clock.
-fn clock(binder: &Binder, value: Bound, call: &str) -> Result<Bound> {
+pub(super) fn clock(binder: &Binder, value: Bound, call: &str) -> Result<Bound> {
     match value.ty {
         DataType::Date32 | DataType::Timestamp(..) | DataType::Null => binder.cast(value, &types::timestamp_ntz()),
         DataType::Utf8 => {
@@ -35,175 +34,8 @@ fn clock(binder: &Binder, value: Bound, call: &str) -> Result<Bound> {
     }
 }
 
-fn iso_week(days: i64) -> (i64, i64) {
-    let thursday = days - i64::try_from(weekday(days)).unwrap_or(0) + 3;
-    let (year, ..) = civil(thursday);
-    let first = days_from_civil(year, 1, 1).unwrap_or(thursday);
-    (year, (thursday - first) / 7 + 1)
-}
-
-/// A whole-number field of a wall clock.
-fn field(name: &str, local: i64) -> Option<i64> {
-    let days = local.div_euclid(DAY);
-    let seconds = local.rem_euclid(DAY) / 1_000_000;
-    let (year, month, day) = civil(days);
-    let of_week = i64::try_from(weekday(days)).unwrap_or(0);
-    Some(match name {
-        "year" => year,
-        "quarter" => i64::from(month.div_ceil(3)),
-        "month" => i64::from(month),
-        "day" | "dayofmonth" => i64::from(day),
-        "dayofweek" => (of_week + 1) % 7 + 1,
-        "dayofweek_iso" => of_week + 1,
-        "weekday" => of_week,
-        "dayofyear" => days - days_from_civil(year, 1, 1)? + 1,
-        "weekofyear" | "week" => iso_week(days).1,
-        "yearofweek" => iso_week(days).0,
-        "hour" => seconds / 3600,
-        "minute" => seconds / 60 % 60,
-        "second" => seconds % 60,
-        _ => return None,
-    })
-}
-
-/// The wall clock at the start of a unit.
-fn truncated(unit: &str, local: i64) -> Option<i64> {
-    let days = local.div_euclid(DAY);
-    let (year, month, _) = civil(days);
-    let start = |days: Option<i64>| days.and_then(|days| days.checked_mul(DAY));
-    match unit.to_ascii_uppercase().as_str() {
-        "YEAR" | "YYYY" | "YY" => start(days_from_civil(year, 1, 1)),
-        "QUARTER" => start(days_from_civil(year, (month - 1) / 3 * 3 + 1, 1)),
-        "MONTH" | "MM" | "MON" => start(days_from_civil(year, month, 1)),
-        "WEEK" => start(Some(days - i64::try_from(weekday(days)).unwrap_or(0))),
-        "DAY" | "DD" => start(Some(days)),
-        "HOUR" => local.checked_sub(local.rem_euclid(3_600_000_000)),
-        "MINUTE" => local.checked_sub(local.rem_euclid(60_000_000)),
-        "SECOND" => local.checked_sub(local.rem_euclid(1_000_000)),
-        "MILLISECOND" => local.checked_sub(local.rem_euclid(1000)),
-        "MICROSECOND" => Some(local),
-        _ => None,
-    }
-}
-
-fn months_between(a: i64, b: i64, rounded: bool) -> f64 {
-    let ((ad, at), (bd, bt)) = ((a.div_euclid(DAY), a.rem_euclid(DAY)), (b.div_euclid(DAY), b.rem_euclid(DAY)));
-    let ((ay, am, aday), (by, bm, bday)) = (civil(ad), civil(bd));
-    #[expect(clippy::cast_precision_loss, reason = "months")]
-    let months = ((ay - by) * 12 + i64::from(am) - i64::from(bm)) as f64;
-    let last = |y: i64, m: u32, d: u32| d == days_in_month(y, m);
-    if aday == bday || last(ay, am, aday) && last(by, bm, bday) {
-        return months;
-    }
-    #[expect(clippy::cast_precision_loss, reason = "seconds of a month")]
-    let seconds = ((i64::from(aday) - i64::from(bday)) * 86_400 + at / 1_000_000 - bt / 1_000_000) as f64;
-    let value = months + seconds / (31.0 * 86_400.0);
-    if rounded { (value * 1e8).round() / 1e8 } else { value }
-}
-
 fn out_of_bounds(text: String) -> datafusion::error::DataFusionError {
     spark_hint("DATETIME_FIELD_OUT_OF_BOUNDS.WITH_SUGGESTION", text, "use the try_ function to get NULL instead")
-}
-
-fn unit_of(call: &Call<'_>) -> Result<String> {
-    call.args[0].as_text().map(str::to_ascii_uppercase).ok_or_else(|| {
-        spark("INVALID_PARAMETER_VALUE.DATETIME_UNIT", format!("{} needs a unit such as DAY", call.name))
-    })
-}
-
-fn bad_unit(function: &str, unit: &str) -> datafusion::error::DataFusionError {
-    spark(
-        "INVALID_PARAMETER_VALUE.DATETIME_UNIT",
-        format!(
-            "{function} expects one of the units YEAR, QUARTER, MONTH, WEEK, DAY, HOUR, MINUTE, SECOND, MILLISECOND, MICROSECOND, but got '{unit}'"
-        ),
-    )
-}
-
-fn timestamp_add(binder: &Binder, call: &mut Call<'_>) -> Result<Bound> {
-    let unit = unit_of(call)?;
-    let shown = format!("timestampadd({unit}, {}, {})", call.args[1].name, call.args[2].name);
-    let amount = binder.implicit(call.args[1].clone(), &L, &shown)?;
-    let value = call.args[2].clone();
-    let ntz = value.ty == types::timestamp_ntz();
-    let value = binder.implicit(value, &if ntz { types::timestamp_ntz() } else { types::timestamp() }, &shown)?;
-    let zone = if ntz { NO_ZONE } else { binder.zone() };
-    let (months, days, micros) = match unit.trim_end_matches('S') {
-        "YEAR" => (12, 0, 0),
-        "QUARTER" => (3, 0, 0),
-        "MONTH" => (1, 0, 0),
-        "WEEK" => (0, 7, 0),
-        "DAY" | "DAYOFYEAR" => (0, 1, 0),
-        "HOUR" => (0, 0, 3_600_000_000),
-        "MINUTE" => (0, 0, 60_000_000),
-        "SECOND" => (0, 0, 1_000_000),
-        "MILLISECOND" => (0, 0, 1000),
-        "MICROSECOND" => (0, 0, 1),
-        _ => return Err(bad_unit("timestampadd", &unit)),
-    };
-    let key = format!("{unit} {zone:?} {ntz}");
-    let apply = move |at: i64, n: i64| -> Option<i64> {
-        if months > 0 {
-            return plus_months(at, n.checked_mul(months)?, Some(&zone));
-        }
-        if days > 0 {
-            return Some(zone.to_instant(zone.to_local(at).checked_add(n.checked_mul(days * DAY)?)?));
-        }
-        at.checked_add(n.checked_mul(micros)?)
-    };
-    let overflow = || spark("DATETIME_OVERFLOW", "datetime operation overflow");
-    Ok(if ntz {
-        row("timestampadd", key, vec![amount, value], move |r| {
-            apply(r.micros(1), r.long(0)).map(|at| Some(Clock(at))).ok_or_else(overflow)
-        })
-    } else {
-        row("timestampadd", key, vec![amount, value], move |r| {
-            apply(r.micros(1), r.long(0)).map(|at| Some(Instant(at))).ok_or_else(overflow)
-        })
-    }
-    .named(shown))
-}
-
-fn timestamp_diff(binder: &Binder, call: &mut Call<'_>) -> Result<Bound> {
-    let unit = unit_of(call)?;
-    let shown = format!("timestampdiff({unit}, {}, {})", call.args[1].name, call.args[2].name);
-    let (a, b) = (clock(binder, call.args[1].clone(), &shown)?, clock(binder, call.args[2].clone(), &shown)?);
-    let divisor: i64 = match unit.trim_end_matches('S') {
-        "YEAR" | "QUARTER" | "MONTH" => 0,
-        "WEEK" => 7 * DAY,
-        "DAY" => DAY,
-        "HOUR" => 3_600_000_000,
-        "MINUTE" => 60_000_000,
-        "SECOND" => 1_000_000,
-        "MILLISECOND" => 1000,
-        "MICROSECOND" => 1,
-        _ => return Err(bad_unit("timestampdiff", &unit)),
-    };
-    let per = match unit.trim_end_matches('S') {
-        "YEAR" => 12,
-        "QUARTER" => 3,
-        _ => 1,
-    };
-    Ok(row("timestampdiff", unit, vec![a, b], move |r| {
-        let (a, b) = (r.micros(0), r.micros(1));
-        if divisor > 0 {
-            return b.checked_sub(a).map(|micros| Some(micros / divisor)).ok_or_else(too_far);
-        }
-        let ((ay, am, _), (by, bm, _)) = (civil(a.div_euclid(DAY)), civil(b.div_euclid(DAY)));
-        let mut months = (by - ay) * 12 + i64::from(bm) - i64::from(am);
-        let moved = plus_months(a, months, None).ok_or_else(too_far)?;
-        if months > 0 && moved > b {
-            months -= 1;
-        } else if months < 0 && moved < b {
-            months += 1;
-        }
-        Ok(Some(months / per))
-    })
-    .named(shown))
-}
-
-fn too_far() -> datafusion::error::DataFusionError {
-    spark("DATETIME_OVERFLOW", "datetime operation overflow")
 }
 
 /// `to_date`, `to_timestamp` and their kin with a pattern.

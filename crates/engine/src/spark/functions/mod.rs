@@ -5,6 +5,7 @@
 //! ones whose answers were found to be Spark's.
 
 pub(crate) mod arrays;
+mod calendar;
 pub(crate) mod conditional;
 pub(crate) mod csv;
 pub(crate) mod dates;
@@ -24,6 +25,8 @@ pub(crate) mod room;
 pub(crate) mod rows;
 pub(crate) mod sequence;
 pub(crate) mod strings;
+mod texts;
+mod units;
 pub(crate) mod urls;
 
 use std::sync::Arc;
@@ -35,7 +38,7 @@ use datafusion::logical_expr::{Expr, ReturnFieldArgs, ScalarUDF};
 
 use super::error::Result;
 use super::types;
-use crate::bind::aggregate::unresolved_routine;
+use crate::bind::calls::unresolved_routine;
 use crate::bind::expr::Cx;
 use crate::bind::{Binder, Bound};
 
@@ -54,7 +57,7 @@ impl Call<'_> {
 
     /// `name` in capitals, for the functions that Spark shows so.
     pub(crate) fn arity(&self, low: usize, high: usize) -> Result<()> {
-        crate::bind::aggregate::arity(self.name, self.args.len(), low, high)
+        crate::bind::calls::arity(self.name, self.args.len(), low, high)
     }
 }
 

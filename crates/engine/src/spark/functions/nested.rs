@@ -55,7 +55,7 @@ pub(crate) fn array(binder: &Binder, items: Vec<Bound>) -> Result<Bound> {
 /// A map of alternating keys and values.
 fn map(binder: &Binder, items: Vec<Bound>, name: &str) -> Result<Bound> {
     if items.len() % 2 == 1 {
-        return Err(crate::bind::aggregate::wrong_count("map", items.len(), "2n (n > 0)"));
+        return Err(crate::bind::calls::wrong_count("map", items.len(), "2n (n > 0)"));
     }
     let (mut keys, mut values) = (Vec::new(), Vec::new());
     for (at, item) in items.into_iter().enumerate() {
@@ -253,7 +253,7 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
         }
         "named_struct" => {
             if call.args.len() % 2 == 1 {
-                return Err(crate::bind::aggregate::wrong_count(name, call.args.len(), "2n (n > 0)"));
+                return Err(crate::bind::calls::wrong_count(name, call.args.len(), "2n (n > 0)"));
             }
             let mut items = Vec::new();
             let mut args = std::mem::take(&mut call.args).into_iter();
