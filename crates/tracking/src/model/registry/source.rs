@@ -110,18 +110,20 @@ pub fn not_there(source: &str, model_id: Option<&str>) -> Problem {
     contained(source, if model_id.is_some() { "model_id" } else { "run_id" })
 }
 
-/// Refuses what would be another path when somebody decodes or follows it.
+/// So often a source may be encoded over and over: each time costs as much as it is long, and `%2525…25` has a time for each 25.
+const DECODED: usize = 10;
+
+/// Refuses what would be another path when somebody decodes or follows it, however often.
 fn refuse_relative(source: &str) -> Result<()> {
     let mut text = source.to_owned();
-    loop {
+    let settles = (0..DECODED).any(|_| {
         let decoded = percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-        if decoded == text {
-            break;
-        }
+        let settled = decoded == text;
         text = decoded;
-    }
+        settled
+    });
     let strange = text.contains('\0') || text.split('/').any(|part| part == ".." || part == ".");
-    if strange {
+    if strange || !settles {
         return Err(Problem::invalid(format!(
             "Invalid model version source: '{source}'. If supplying a source as an http, https, local file path, ftp, \
              objectstore, or mlflow-artifacts uri, an absolute path must be provided without relative path references \
@@ -180,6 +182,9 @@ mod tests {
         ] {
             assert!(parse(source, Some("r"), None).is_err(), "{source}");
         }
+        // Each time it is decoded it loses one 25.
+        let again_and_again = format!("s3://bucket/%{}2e", "25".repeat(1000));
+        assert!(parse(&again_and_again, None, None).is_err());
         assert_eq!(parse("s3://bucket/m", None, None).unwrap(), Source::Elsewhere);
         assert_eq!(parse("models:/late/3", None, None).unwrap(), Source::Version("late/3".to_owned()));
     }
