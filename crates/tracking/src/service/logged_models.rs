@@ -306,12 +306,8 @@ pub async fn search(
     };
     let mut page = search_logged_models(db, visible, &wanted, info).await?;
     let infos = std::mem::take(&mut page.found);
-    let wanted = infos.len();
     let models = with_data(db, visible, infos).await?;
-    let next = match models.len() {
-        cut if cut < wanted => Some(page.behind(cut - 1)?),
-        _ => page.next,
-    };
+    let next = page.cut(models.len())?;
     Ok((models, next.map(|page| asked.token(&page))))
 }
 

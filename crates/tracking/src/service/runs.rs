@@ -162,12 +162,8 @@ pub async fn search(
     };
     let mut page = search_runs(db, visible, &wanted, info).await?;
     let infos = std::mem::take(&mut page.found);
-    let wanted = infos.len();
     let runs = with_data(db, visible, infos, PAGE_BYTES).await?;
-    let next = match runs.len() {
-        cut if cut < wanted => Some(page.behind(cut - 1)?),
-        _ => page.next,
-    };
+    let next = page.cut(runs.len())?;
     Ok((runs, next.map(|next| next.encode())))
 }
 

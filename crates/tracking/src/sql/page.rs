@@ -35,6 +35,17 @@ impl<T> Page<T> {
         let keys = keyset::read(row, self.columns, &self.keys, segment)?;
         Ok(PageToken { order: self.order.clone(), segment: *number, keys })
     }
+
+    /// Where the next page begins when this one keeps its first so many.
+    ///
+    /// # Errors
+    /// As [`Page::behind`].
+    pub fn cut(&mut self, kept: usize) -> Result<Option<PageToken>> {
+        match kept.checked_sub(1) {
+            Some(last) if kept < self.rows.len() => self.behind(last).map(Some),
+            _ => Ok(self.next.take()),
+        }
+    }
 }
 
 /// What is gathered for a page, segment after segment.

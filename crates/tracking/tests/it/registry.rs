@@ -257,3 +257,44 @@ async fn searches_show_what_one_may_see_and_no_more() {
         world.end().await;
     }
 }
+
+#[tokio::test]
+async fn pages_of_versions_end_before_they_are_too_large() {
+    const VERSIONS: i64 = 400;
+    for kind in Kind::ALL {
+        let world = Logged::new(kind).await;
+        world.catalog().await;
+        world.register("flights", "late").await;
+        assert_eq!(world.ready("main.flights.late", MLMODEL).await, 1);
+        let mut tx = world.db.write_unaudited(&system()).await.unwrap();
+        let large = "WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < $2) \
+                     INSERT INTO model_version (model, version, status, stage, source, run_link, comment, created_at, created_by, \
+                     updated_at, updated_by) SELECT v.model, n.i, v.status, v.stage, v.source, $1, $1, v.created_at, v.created_by, \
+                     v.updated_at, v.updated_by FROM model_version v, n";
+        let text = "x".repeat(64 << 10);
+        tx.run(large, params![text.as_str(), VERSIONS]).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let permit: Permit<metastore::Read> = world.ana.ask(NameOf::root()).await.unwrap();
+        let seen = search::schemas(&world.db, &world.ana, &permit).await.unwrap();
+        let order_by = ["version_number DESC".to_owned()];
+        let (mut found, mut pages, mut token) = (Vec::new(), Vec::new(), String::new());
+        loop {
+            let asked = Asked { filter: "", order_by: &order_by, max_results: 200_000, page_token: &token };
+            let (page, next) = search::find_versions(&world.db, &seen, &asked).await.unwrap();
+            pages.push(page.len());
+            found.extend(page.iter().map(|version| version.number));
+            match next {
+                Some(next) => token = next,
+                None => break,
+            }
+        }
+        assert_eq!(found, (1..=VERSIONS).rev().collect::<Vec<_>>(), "{kind:?}");
+        // 128 KiB each.
+        assert_eq!(pages, [256, 144], "{kind:?}");
+        let asked = Asked { filter: "", order_by: &order_by, max_results: 130, page_token: "" };
+        let (page, next) = search::find_versions(&world.db, &seen, &asked).await.unwrap();
+        assert_eq!((page.len(), next.is_some()), (130, true), "{kind:?}: several reads are one page");
+        world.end().await;
+    }
+}

@@ -8,9 +8,11 @@ use crannog_types::{FullName, Result, SecurableId};
 
 use super::versions::{latest_of, read};
 use super::{models as verbs, versions};
+use crate::model::experiments::Tag;
 use crate::model::registry::{Model, Version};
 use crate::model::search::{Entity, Filter, Order, model_versions_order, registered_models_order};
 use crate::service::Asked;
+use crate::service::runs::PAGE_BYTES;
 use crate::sql::search_registry::{RegistrySearch, search_models, search_versions};
 
 /// The schemas that have models of which the caller may see some.
@@ -61,7 +63,69 @@ fn wanted<'a>(
     Ok(RegistrySearch { schemas, prompts, filter, order, max_results: asked.max_results, page: asked.page()? })
 }
 
-/// A page of models, and the token of the next.
+/// So many are read at first, when nobody knows how large they are.
+const FIRST_READ: usize = 100;
+
+/// So many are read at once at the most.
+const MOST_READ: usize = 10_000;
+
+/// How much of a page is there.
+struct Filled {
+    wanted: usize,
+    found: usize,
+    bytes: usize,
+}
+
+impl Filled {
+    fn of(max_results: i64) -> Self {
+        Filled { wanted: usize::try_from(max_results).unwrap_or(usize::MAX), found: 0, bytes: 0 }
+    }
+
+    /// How many to read next: as many as those before let expect to fit.
+    fn next_read(&self) -> i64 {
+        let fit = match self.found {
+            0 => FIRST_READ,
+            found => (PAGE_BYTES.saturating_sub(self.bytes) / (self.bytes / found).max(1)).clamp(FIRST_READ, MOST_READ),
+        };
+        i64::try_from(fit.min(self.wanted - self.found)).unwrap_or(i64::MAX)
+    }
+
+    /// Takes some of these sizes, and says how many: those up to the one that fills the page.
+    fn take(&mut self, sizes: impl Iterator<Item = usize>) -> usize {
+        let before = self.found;
+        for size in sizes {
+            self.found += 1;
+            self.bytes = self.bytes.saturating_add(size);
+            if self.is_full() {
+                break;
+            }
+        }
+        self.found - before
+    }
+
+    fn is_full(&self) -> bool {
+        self.found >= self.wanted || self.bytes >= PAGE_BYTES
+    }
+}
+
+/// About how many bytes some texts are to whoever gets them.
+fn size_of<'t>(texts: impl Iterator<Item = &'t str>, tags: &'t [Tag]) -> usize {
+    let tags = tags.iter().flat_map(|tag| [tag.key.as_str(), tag.value.as_str()]);
+    texts.chain(tags).map(|text| 32 + text.len()).sum()
+}
+
+fn size_of_model(model: &Model) -> usize {
+    let aliases = model.aliases.iter().map(|(alias, _)| alias.as_str());
+    size_of(aliases.chain(model.object.comment.as_deref()), &model.tags)
+}
+
+fn size_of_version(version: &Version) -> usize {
+    let said = [&version.location, &version.run_link, &version.comment, &version.status_message];
+    let said = said.into_iter().filter_map(Option::as_deref).chain([version.source.as_str()]);
+    size_of(said.chain(version.aliases.iter().map(String::as_str)), &version.tags)
+}
+
+/// A page of models, and the token of the next. A page may end before it is full: with the model that makes it larger than 32 MiB.
 ///
 /// # Errors
 /// What is wrong with the filter, the order, the token.
@@ -70,14 +134,24 @@ pub async fn find_models(
     schemas: &[Visible<models::ReadMetadata>],
     asked: &Asked<'_>,
 ) -> Result<(Vec<Model>, Option<String>)> {
-    let wanted = wanted(schemas, Entity::RegisteredModels, registered_models_order, asked)?;
+    let mut wanted = wanted(schemas, Entity::RegisteredModels, registered_models_order, asked)?;
     let Some(evidence) = schemas.first() else { return Ok((Vec::new(), None)) };
-    let page = search_models(db, &wanted, |row| Ok(Governed { object: object(row)? })).await?;
-    let next = page.next.map(|next| next.encode());
-    Ok((verbs::with_data(db, evidence, page.found).await?, next))
+    let (mut found, mut filled) = (Vec::new(), Filled::of(asked.max_results));
+    loop {
+        wanted.max_results = filled.next_read();
+        let mut page = search_models(db, &wanted, |row| Ok(Governed { object: object(row)? })).await?;
+        let mut part = verbs::with_data(db, evidence, std::mem::take(&mut page.found)).await?;
+        part.truncate(filled.take(part.iter().map(size_of_model)));
+        wanted.page = page.cut(part.len())?;
+        found.append(&mut part);
+        if filled.is_full() || wanted.page.is_none() {
+            return Ok((found, wanted.page.map(|next| next.encode())));
+        }
+    }
 }
 
-/// A page of versions, and the token of the next.
+/// A page of versions, and the token of the next. A page may end before it is full: with the version that makes it larger than
+/// 32 MiB.
 ///
 /// # Errors
 /// What is wrong with the filter, the order, the token.
@@ -86,16 +160,25 @@ pub async fn find_versions(
     schemas: &[Visible<models::ReadMetadata>],
     asked: &Asked<'_>,
 ) -> Result<(Vec<Version>, Option<String>)> {
-    let wanted = wanted(schemas, Entity::ModelVersions, model_versions_order, asked)?;
+    let mut wanted = wanted(schemas, Entity::ModelVersions, model_versions_order, asked)?;
     let Some(evidence) = schemas.first() else { return Ok((Vec::new(), None)) };
-    let page = search_versions(db, &wanted, |row| {
+    let (mut found, mut filled) = (Vec::new(), Filled::of(asked.max_results));
+    let read_named = |row: &Row| {
         let at = versions::COLUMNS.len();
         let name = FullName::of([row.text(at)?, row.text(at + 1)?, row.text(at + 2)?]);
         Ok((row.securable(0)?, read(row, name)?))
-    })
-    .await?;
-    let next = page.next.map(|next| next.encode());
-    Ok((versions::with_data(db, evidence, page.found).await?, next))
+    };
+    loop {
+        wanted.max_results = filled.next_read();
+        let mut page = search_versions(db, &wanted, read_named).await?;
+        let mut part = versions::with_data(db, evidence, std::mem::take(&mut page.found)).await?;
+        part.truncate(filled.take(part.iter().map(size_of_version)));
+        wanted.page = page.cut(part.len())?;
+        found.append(&mut part);
+        if filled.is_full() || wanted.page.is_none() {
+            return Ok((found, wanted.page.map(|next| next.encode())));
+        }
+    }
 }
 
 /// The last version of each of some models in each stage.
