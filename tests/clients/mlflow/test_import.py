@@ -5,27 +5,17 @@ import os
 import shutil
 import sqlite3
 import subprocess
+from urllib.parse import urlsplit
 
 import mlflow
 import pytest
 from harness import Server, binary, unique, until
+from imported import LEFT_OUT, crannog, plain, registered, tracked
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, LoggedModelOutput, Metric, Param, RunTag, ViewType
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, LoggedModelOutput, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-LEFT_OUT = 3
 T0 = 1_700_000_000_000
-
-
-def crannog(server, *arguments, start=False):
-    """Runs the command as the administrator; gives exit code and report."""
-    command = [str(binary()), "import", "mlflow", *map(str, arguments)]
-    environment = {**os.environ, "CRANNOG_HOST": server.url, "CRANNOG_TOKEN": server.admin_token}
-    if start:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode in (0, LEFT_OUT), done.stdout + done.stderr
-    return done.returncode, done.stdout
 
 
 @pytest.fixture
@@ -101,64 +91,6 @@ def source(tmp_path_factory):
     return folder / "mlflow.db", client
 
 
-def plain(metrics):
-    """Points, in an order of their own: NaN equals itself here."""
-    return sorted((m.step, m.timestamp, repr(m.value)) for m in metrics)
-
-
-def tracked(client):
-    """Everything that a client sees of experiments and runs."""
-    seen = {}
-    for experiment in client.search_experiments(view_type=ViewType.ALL):
-        named = {"name": experiment.name, "stage": experiment.lifecycle_stage, "tags": experiment.tags}
-        if experiment.experiment_id != "0":
-            named["times"] = (experiment.creation_time, experiment.last_update_time)
-        seen[experiment.experiment_id] = named
-        for run in client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL, max_results=5000):
-            info = run.info
-            inputs = [
-                (i.dataset.to_dictionary() if hasattr(i.dataset, "to_dictionary") else dict(i.dataset), sorted((t.key, t.value) for t in i.tags))
-                for i in run.inputs.dataset_inputs
-            ]
-            seen[info.run_id] = {
-                "info": (info.experiment_id, info.run_name, info.user_id, info.status, info.start_time, info.end_time, info.lifecycle_stage),
-                "params": run.data.params,
-                "tags": run.data.tags,
-                "latest": plain(run.data._metric_objs),
-                "points": {key: plain(client.get_metric_history(info.run_id, key)) for key in run.data.metrics},
-                "inputs": inputs,
-            }
-            # MLflow's search leaves them out.
-            alone = client.get_run(info.run_id)
-            seen[info.run_id]["models"] = (
-                [m.model_id for m in alone.inputs.model_inputs], [(m.model_id, m.step) for m in alone.outputs.model_outputs]
-            )  # fmt: skip
-        if experiment.lifecycle_stage == "active":
-            for model in client.search_logged_models([experiment.experiment_id]):
-                points = sorted((m.key, m.value, m.step, m.timestamp, m.run_id, m.dataset_name, m.dataset_digest) for m in model.metrics)
-                seen[model.model_id] = (
-                    model.name, model.model_type, model.source_run_id, model.status, model.creation_timestamp, model.last_updated_timestamp,
-                    model.tags, model.params, points,
-                )  # fmt: skip
-    return seen
-
-
-def registered(client, names):
-    """Everything that a client sees of models, under names that may differ."""
-    seen = {}
-    for name, shown in names.items():
-        model = client.get_registered_model(name)
-        versions = {
-            int(v.version): (
-                v.creation_timestamp, v.last_updated_timestamp, v.current_stage, v.description or "", v.source, v.run_id or "", v.status,
-                v.tags, sorted(v.aliases),
-            )  # fmt: skip
-            for v in client.search_model_versions(f"name = '{name}'")
-        }
-        seen[shown] = (model.creation_timestamp, model.description or "", model.tags, {k: int(v) for k, v in model.aliases.items()}, versions)
-    return seen
-
-
 def test_everything_is_the_same_here_and_twice_changes_nothing(source, fresh):
     database, theirs = source
     ours = MlflowClient(fresh.url, fresh.url)
@@ -193,6 +125,42 @@ def test_everything_is_the_same_here_and_twice_changes_nothing(source, fresh):
     assert (tracked(ours), registered(ours, here)) == (found, registered(theirs, models))
     # What is made next has ids of its own.
     assert int(ours.create_experiment(unique("next"))) > 2
+
+
+def copied(database, url, folder):
+    """Every table of a SQLite file in a new database of PostgreSQL, with the types that MLflow has there; gives its URL."""
+    name = unique("mlflow")
+    into = urlsplit(url)._replace(path=f"/{name}").geturl()
+    subprocess.run(["psql", url, "-qc", f"CREATE DATABASE {name}"], check=True, stdin=subprocess.DEVNULL)
+    types = {"FLOAT": "DOUBLE PRECISION", "DATETIME": "TIMESTAMP", "BLOB": "BYTEA", "JSON": "TEXT"}
+    script = []
+    with sqlite3.connect(database) as read:
+        for (table,) in read.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'").fetchall():
+            columns = read.execute(f"PRAGMA table_info({table})").fetchall()
+            named = ", ".join(f'"{column}" {types.get(kind.split("(")[0], kind)}' for _, column, kind, *_ in columns)
+            rows = folder / f"{table}.csv"
+            # What is not quoted and empty is NULL.
+            shown = (",".join("" if v is None else '"' + str(v).replace('"', '""') + '"' for v in row) for row in read.execute(f"SELECT * FROM {table}"))
+            rows.write_text("".join(f"{line}\n" for line in shown))
+            script += [f'CREATE TABLE "{table}" ({named});', f"\\copy \"{table}\" FROM '{rows}' CSV"]
+    subprocess.run(["psql", into, "-q", "-v", "ON_ERROR_STOP=1"], check=True, input="\n".join(script), text=True)
+    return into
+
+
+POSTGRES = os.environ.get("CRANNOG_TEST_DATABASE_URL")
+
+if POSTGRES:
+
+    def test_from_postgresql_it_is_the_same(source, fresh, tmp_path):
+        database, theirs = source
+        # As SQLAlchemy is told of it.
+        code, report = crannog(fresh, copied(database, POSTGRES, tmp_path).replace("postgresql://", "postgresql+psycopg2://"))
+        assert code == 0, report
+        found, expected = tracked(MlflowClient(fresh.url, fresh.url)), tracked(theirs)
+        assert set(found) == set(expected)
+        for key, seen in expected.items():
+            assert found[key] == seen
+        assert "files: 3 taken over" in report and "versions of models: 4 taken over" in report
 
 
 def test_ids_in_use_are_reported_and_left(source, fresh):

@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crannog_store::query::{Expr, ExprTrait, Order};
 use crannog_tracking::model::imports::File;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::Value;
 
-use super::database::Database;
 use super::places::{Place, Places};
 use super::report::Report;
+use super::source::{FILES, Holders, Source};
 use super::{ROUTES, ask, unreadable};
 use crate::cli::Failure;
 use crate::client::{Asked, Client, escaped};
@@ -18,44 +17,29 @@ use crate::client::{Asked, Client, escaped};
 /// How many files are sent at a time.
 const AT_ONCE: usize = 4;
 
-/// How many files the server is asked about together.
-const FILES: usize = 1000;
-
 /// Sends the files of runs and logged models of experiments that are here.
 pub(super) async fn take_over(
     client: &Client,
-    source: &mut Database,
+    source: &mut Source,
     places: &Places,
     experiments: &BTreeSet<i64>,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    for (table, id, address, root) in
-        [("runs", "run_uuid", "artifact_uri", "runs"), ("logged_models", "model_id", "artifact_location", "models")]
-    {
-        if !source.has(table).await? {
-            continue;
-        }
+    for of in [Holders::Runs, Holders::Models] {
         let mut last: Option<String> = None;
         loop {
-            let mut select = source.select(table, &[id, address, "experiment_id"]).await?;
-            if let Some(last) = &last {
-                select.and_where(Expr::col(id).gt(last.as_str()));
-            }
-            select.order_by(id, Order::Asc).limit(FILES as u64);
-            let rows = source.rows(&select).await?;
-            let Some(end) = rows.last() else { break };
-            last = Some(end.text(0)?);
+            let homes = source.homes_behind(of, last.as_deref()).await?;
+            let Some(end) = homes.last() else { break };
+            last = Some(end.id.clone());
             let mut found = Vec::new();
-            for row in rows {
-                let (id, address, experiment) =
-                    (row.text(0)?, row.opt_text(1)?.unwrap_or_default(), row.opt_int(2)?.unwrap_or_default());
-                if !experiments.contains(&experiment) || address.is_empty() {
+            for home in homes {
+                if !experiments.contains(&home.experiment) || home.address.is_empty() {
                     continue;
                 }
-                match places.files_of(&address, &id) {
-                    Place::Here(folder) => walk(&folder, &format!("{root}/{id}"), &mut found, report),
+                match places.files_of(&home.address, &home.id) {
+                    Place::Here(folder) => walk(&folder, &of.root(&home.id), &mut found, report),
                     Place::Bucket => {}
-                    Place::Unknown(why) => report.left(&format!("folders of {root}"), why, 1, &id),
+                    Place::Unknown(why) => report.left(of.folders(), why, 1, &home.id),
                 }
             }
             send_all(client, found, report).await?;

@@ -6,10 +6,12 @@
 
 mod database;
 mod files;
+mod folder;
 mod places;
 mod registry;
 mod report;
 mod runs;
+mod source;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -21,9 +23,9 @@ use crannog_types::Problem;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use self::database::Database;
 use self::places::Places;
 use self::report::Report;
+use self::source::Source;
 use super::{ConnectArgs, Environment, Failure};
 use crate::client::Client;
 
@@ -57,7 +59,7 @@ enum What {
 struct Mlflow {
     #[command(flatten)]
     connect: ConnectArgs,
-    /// MLflow's database: a SQLite file, or postgresql://user:password@host/database.
+    /// MLflow's database, a SQLite file or postgresql://user:password@host/database; or its folder `mlruns`.
     source: String,
     /// The folder that MLflow's server keeps the files of mlflow-artifacts:/ in (its --artifacts-destination).
     #[arg(long, value_name = "FOLDER")]
@@ -73,8 +75,8 @@ const EXPERIMENTS: usize = 200;
 pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Failure> {
     let What::Mlflow(args) = args.what;
     let client = args.connect.connect(environment).client()?;
-    let mut source = Database::open(&args.source).await?;
-    let places = Places::new(&source.folder, args.artifacts)?;
+    let mut source = Source::open(&args.source).await?;
+    let places = Places::new(source.folder(), args.artifacts)?;
     let mut report = Report::default();
 
     let found = source.experiments(&places, &mut report).await?;

@@ -3,16 +3,15 @@
 //! What a version's files are is said by an address. Where it leads to the files of a run or a logged model that this server keeps, the
 //! version has these; what is in a bucket stays there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
-use crannog_store::query::{Expr, ExprTrait, Order};
-use crannog_tracking::model::imports::{Alias, ModelVersion, Outcome, Pair, RegisteredModel};
+use crannog_tracking::model::imports::{ModelVersion, Outcome, RegisteredModel};
 use crannog_types::{check_name, fold};
 use serde_json::json;
 
-use super::database::Database;
-use super::places::{Place, Places};
+use super::places::{Place, Places, location};
 use super::report::Report;
+use super::source::{Holders, Home, Source};
 use super::{ROUTES, unreadable};
 use crate::cli::Failure;
 use crate::client::{Asked, Client};
@@ -23,23 +22,14 @@ const PROMPT: &str = "mlflow.prompt.is_prompt";
 /// Takes registered models over, by name.
 pub(super) async fn take_over(
     client: &Client,
-    source: &mut Database,
+    source: &mut Source,
     places: &Places,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    if !source.has("registered_models").await? {
-        return Ok(());
-    }
-    let mut select =
-        source.select("registered_models", &["name", "creation_time", "last_updated_time", "description"]).await?;
-    select.order_by("name", Order::Asc);
     let mut names = BTreeSet::new();
-    for row in source.rows(&select).await? {
-        let name = row.text(0)?;
-        let one = [name.clone()];
-        let tags = source.pairs("registered_model_tags", "name", ["key", "value"], &one).await?.remove(&name);
-        let tags = tags.unwrap_or_default();
-        if tags.iter().any(|tag| tag.key == PROMPT) {
+    for name in source.registered().await? {
+        let mut found = source.registered_model(&name).await?;
+        if found.tags.iter().any(|tag| tag.key == PROMPT) {
             report.left("prompts", "nothing here holds them yet", 1, &name);
             continue;
         }
@@ -47,32 +37,27 @@ pub(super) async fn take_over(
         if full_name != name && full_name != format!("main.default.{name}") {
             report.changed("registered models", &format!("'{name}' is called '{full_name}'"), "");
         }
-        let created_ms = row.opt_int(1)?.unwrap_or_default();
+        let homes = homes(source, &found.versions).await?;
+        for version in &mut found.versions {
+            place(version, places, &homes);
+            if version.location.is_none() && version.files_of.is_none() {
+                let of = format!("{name} version {}", version.version);
+                report.left("files of versions", "they are in no folder of a run or a logged model", 1, &of);
+            }
+        }
         let model = RegisteredModel {
             full_name,
-            created_ms,
-            updated_ms: row.opt_int(2)?.unwrap_or(created_ms),
-            comment: row.opt_text(3)?.filter(|text| !text.is_empty()),
-            tags,
-            aliases: aliases(source, &name).await?,
-            versions: versions(source, places, &name, report).await?,
+            created_ms: found.created_ms,
+            updated_ms: found.updated_ms,
+            comment: found.comment,
+            tags: found.tags,
+            aliases: found.aliases,
+            versions: found.versions,
         };
         match client.post(&format!("{ROUTES}/registered-models"), &json!({ "model": model })).await {
             Ok(answer) => {
                 let outcome: Outcome = serde_json::from_value(answer).map_err(unreadable)?;
-                let prefixed = |note: &crannog_tracking::model::imports::Note| crannog_tracking::model::imports::Note {
-                    id: if note.id == model.full_name { name.clone() } else { format!("{name} {}", note.id) },
-                    about: note.about.clone(),
-                };
-                report.add(
-                    "versions of models",
-                    &Outcome {
-                        made: outcome.made,
-                        there: outcome.there,
-                        left: outcome.left.iter().map(prefixed).collect(),
-                        changed: outcome.changed.iter().map(prefixed).collect(),
-                    },
-                );
+                report.add("versions of models", &prefixed(outcome, &model.full_name, &name));
             }
             // Its schema is not there, or it is something else's name.
             Err(Asked::Refused(refused)) if matches!(refused.status, 400 | 403 | 404 | 409) => {
@@ -82,6 +67,14 @@ pub(super) async fn take_over(
         }
     }
     Ok(())
+}
+
+/// What is said of a model and its versions, with its name there.
+fn prefixed(mut outcome: Outcome, full_name: &str, name: &str) -> Outcome {
+    for note in outcome.left.iter_mut().chain(&mut outcome.changed) {
+        note.id = if note.id == full_name { name.to_owned() } else { format!("{name} {}", note.id) };
+    }
+    outcome
 }
 
 /// The full name here of a model's name there: the same for the same names. A plain one is of main.default.
@@ -104,145 +97,46 @@ fn named(name: &str, taken: &mut BTreeSet<String>) -> String {
     free
 }
 
-async fn aliases(source: &mut Database, name: &str) -> Result<Vec<Alias>, Failure> {
-    if !source.has("registered_model_aliases").await? {
-        return Ok(Vec::new());
-    }
-    let mut select = source.select("registered_model_aliases", &["alias", "version"]).await?;
-    select.and_where(Expr::col("name").eq(name)).order_by("alias", Order::Asc);
-    let rows = source.rows(&select).await?;
-    let mut found = Vec::with_capacity(rows.len());
-    for row in rows {
-        found.push(Alias { alias: row.text(0)?, version: row.int(1)? });
-    }
-    Ok(found)
-}
-
-async fn versions(
-    source: &mut Database,
-    places: &Places,
-    name: &str,
-    report: &mut Report,
-) -> Result<Vec<ModelVersion>, Failure> {
-    let mut select = source.select("model_version_tags", &["version", "key", "value"]).await?;
-    select.and_where(Expr::col("name").eq(name));
-    let mut tags: BTreeMap<i64, Vec<Pair>> = BTreeMap::new();
-    for row in source.rows(&select).await? {
-        let pair = Pair { key: row.text(1)?, value: row.opt_text(2)?.unwrap_or_default() };
-        tags.entry(row.int(0)?).or_default().push(pair);
-    }
-    let columns = [
-        "version",
-        "creation_time",
-        "last_updated_time",
-        "description",
-        "user_id",
-        "current_stage",
-        "source",
-        "run_id",
-        "status",
-        "status_message",
-        "run_link",
-        "storage_location",
-    ];
-    let mut select = source.select("model_versions", &columns).await?;
-    select.and_where(Expr::col("name").eq(name)).order_by("version", Order::Asc);
-    let mut found = Vec::new();
-    for row in source.rows(&select).await? {
-        let (version, created_ms) = (row.int(0)?, row.opt_int(1)?.unwrap_or_default());
-        let stage = row.opt_text(5)?.unwrap_or_else(|| "None".to_owned());
-        if stage == "Deleted_Internal" {
-            continue;
-        }
-        let address = row.opt_text(6)?.unwrap_or_default();
-        let stored = row.opt_text(11)?.filter(|text| !text.is_empty());
-        let run_id = row.opt_text(7)?.filter(|text| !text.is_empty());
-        found.push(ModelVersion {
-            version,
-            status: row.opt_text(8)?.unwrap_or_else(|| "READY".to_owned()),
-            status_message: row.opt_text(9)?,
-            stage,
-            source: address.clone(),
-            location: Some(stored.unwrap_or(address)),
-            files_of: None,
-            folder: String::new(),
-            run_id,
-            run_link: row.opt_text(10)?,
-            model_id: None,
-            comment: row.opt_text(3)?,
-            user_id: row.opt_text(4)?,
-            created_ms,
-            updated_ms: row.opt_int(2)?.unwrap_or(created_ms),
-            tags: tags.remove(&version).unwrap_or_default(),
-        });
-    }
-    let homes = homes(source, &found).await?;
-    for version in &mut found {
-        place(version, places, &homes);
-        if version.location.is_none() && version.files_of.is_none() {
-            report.left(
-                "files of versions",
-                "they are in no folder of a run or a logged model",
-                1,
-                &format!("{name} version {}", version.version),
-            );
-        }
-    }
-    Ok(found)
-}
-
 /// Where the runs and logged models that versions name have their files: by `runs/<id>` and `models/<id>`.
-async fn homes(source: &mut Database, versions: &[ModelVersion]) -> Result<HashMap<String, (i64, String)>, Failure> {
-    let mut homes = HashMap::new();
+async fn homes(source: &mut Source, versions: &[ModelVersion]) -> Result<HashMap<String, Home>, Failure> {
     let mut runs: BTreeSet<String> = versions.iter().filter_map(|version| version.run_id.clone()).collect();
     let mut models = BTreeSet::new();
     for address in versions.iter().flat_map(|version| [Some(&version.source), version.location.as_ref()]).flatten() {
         match holder(address) {
-            Some((holder, _)) if holder.starts_with("runs/") => _ = runs.insert(holder["runs/".len()..].to_owned()),
-            Some((holder, _)) => _ = models.insert(holder["models/".len()..].to_owned()),
+            Some((Holders::Runs, id, _)) => _ = runs.insert(id),
+            Some((Holders::Models, id, _)) => _ = models.insert(id),
             None => {}
         }
     }
-    for (table, id, address, root, ids) in [
-        ("runs", "run_uuid", "artifact_uri", "runs", runs),
-        ("logged_models", "model_id", "artifact_location", "models", models),
-    ] {
-        if ids.is_empty() || !source.has(table).await? {
-            continue;
-        }
-        let mut select = source.select(table, &[id, "experiment_id", address]).await?;
-        select.and_where(Expr::col(id).is_in(ids.iter().map(String::as_str)));
-        for row in source.rows(&select).await? {
-            let home = (row.opt_int(1)?.unwrap_or_default(), row.opt_text(2)?.unwrap_or_default());
-            homes.insert(format!("{root}/{}", row.text(0)?), home);
-        }
+    let mut homes = HashMap::new();
+    for (of, ids) in [(Holders::Runs, runs), (Holders::Models, models)] {
+        let found = source.homes_of(of, &ids).await?;
+        homes.extend(found.into_iter().map(|home| (of.root(&home.id), home)));
     }
     Ok(homes)
 }
 
 /// Says whose files a version has, and where clients find them.
-fn place(version: &mut ModelVersion, places: &Places, homes: &HashMap<String, (i64, String)>) {
+fn place(version: &mut ModelVersion, places: &Places, homes: &HashMap<String, Home>) {
     let addresses = [Some(version.source.clone()), version.location.clone()];
     for address in addresses.into_iter().flatten() {
-        let Some((holder, folder)) = holder(&address) else { continue };
-        let Some((experiment, home)) = homes.get(&holder) else { continue };
-        let (root, id) = holder.split_once('/').unwrap_or_default();
-        if root == "models" {
-            version.model_id = Some(id.to_owned());
-        }
-        if places.of(home) == Place::Bucket {
+        let Some((of, id, folder)) = holder(&address) else { continue };
+        let Some(home) = homes.get(&of.root(&id)) else { continue };
+        let below = match of {
+            Holders::Models => {
+                version.model_id = Some(id.clone());
+                format!("models/{id}/artifacts")
+            }
+            Holders::Runs => format!("{id}/artifacts"),
+        };
+        if places.of(&home.address) == Place::Bucket {
             continue;
         }
-        let below = match root {
-            "models" => format!("models/{id}/artifacts"),
-            _ => format!("{id}/artifacts"),
-        };
-        let base = home.strip_suffix(&format!("/{below}")).unwrap_or(home);
-        let base =
-            super::places::location(*experiment, base).unwrap_or_else(|| format!("mlflow-artifacts:/{experiment}"));
+        let base = home.address.strip_suffix(&format!("/{below}")).unwrap_or(&home.address);
+        let base = location(home.experiment, base).unwrap_or_else(|| format!("mlflow-artifacts:/{}", home.experiment));
         let rest = if folder.is_empty() { String::new() } else { format!("/{folder}") };
         version.location = Some(format!("{base}/{below}{rest}"));
-        (version.files_of, version.folder) = (Some(holder), folder);
+        (version.files_of, version.folder) = (Some(of.root(&id)), folder);
         return;
     }
     // What is on this machine alone, nobody else finds.
@@ -251,22 +145,23 @@ fn place(version: &mut ModelVersion, places: &Places, homes: &HashMap<String, (i
     }
 }
 
-/// Whose files an address means, and which folder of theirs: `runs/<id>` or `models/<id>`.
-fn holder(address: &str) -> Option<(String, String)> {
+/// Whose files an address means, by their id, and which folder of theirs.
+fn holder(address: &str) -> Option<(Holders, String, String)> {
     let path = address.split_once(':').map_or(address, |(_, path)| path).trim_matches('/');
     if address.starts_with("runs:/") {
         let (id, folder) = path.split_once('/').unwrap_or((path, ""));
-        return Some((format!("runs/{id}"), folder.to_owned()));
+        return Some((Holders::Runs, id.to_owned(), folder.to_owned()));
     }
     if address.starts_with("models:/") {
-        return (path.starts_with("m-") && !path.contains(['/', '@']))
-            .then(|| (format!("models/{path}"), String::new()));
+        let is_logged = path.starts_with("m-") && !path.contains(['/', '@']);
+        return is_logged.then(|| (Holders::Models, path.to_owned(), String::new()));
     }
     let parts: Vec<&str> = path.split('/').collect();
     let at = parts.iter().position(|part| *part == "artifacts").filter(|at| *at > 0)?;
     let id = parts[at - 1];
-    let root = if at > 1 && parts[at - 2] == "models" && id.starts_with("m-") { "models" } else { "runs" };
-    Some((format!("{root}/{id}"), parts[at + 1..].join("/")))
+    let model = at > 1 && parts[at - 2] == "models" && id.starts_with("m-");
+    let of = if model { Holders::Models } else { Holders::Runs };
+    Some((of, id.to_owned(), parts[at + 1..].join("/")))
 }
 
 #[cfg(test)]
@@ -289,7 +184,7 @@ mod tests {
 
     #[test]
     fn addresses_say_whose_files_they_are() {
-        let of = |address: &str| holder(address).map(|(holder, folder)| format!("{holder} {folder}"));
+        let of = |address: &str| holder(address).map(|(of, id, folder)| format!("{} {folder}", of.root(&id)));
         assert_eq!(of("runs:/r1/model").as_deref(), Some("runs/r1 model"));
         assert_eq!(of("models:/m-1").as_deref(), Some("models/m-1 "));
         assert_eq!(of("models:/late/1"), None);

@@ -1,5 +1,7 @@
 //! MLflow's database, in SQLite or PostgreSQL. Columns that an older version has not are read as missing.
 
+mod models;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -8,8 +10,9 @@ use crannog_store::{Foreign, ForeignRows, Row, StoreError};
 use crannog_tracking::model::imports::{Dataset, Experiment, Pair, Run, RunKey};
 use crannog_tracking::model::runs::Metric;
 
-use super::places::{Places, location};
+use super::places::{Place, Places, location};
 use super::report::Report;
+use super::source::RUNS;
 use crate::cli::Failure;
 
 /// What is not taken over: a table, and what its rows are.
@@ -30,19 +33,16 @@ const LEFT_OUT: [(&str, &str); 11] = [
 /// The workspace that everything is in where there are no others.
 const WORKSPACE: &str = "default";
 
-/// How many runs are read together.
-pub(super) const RUNS: u64 = 200;
-
 /// A database of MLflow.
-pub(super) struct Database {
+pub(in crate::cli::import) struct Database {
     source: Foreign,
     /// What relative paths are below.
-    pub(super) folder: PathBuf,
+    pub(in crate::cli::import) folder: PathBuf,
     tables: HashMap<&'static str, BTreeSet<String>>,
 }
 
 impl Database {
-    pub(super) async fn open(source: &str) -> Result<Self, Failure> {
+    pub(in crate::cli::import) async fn open(source: &str) -> Result<Self, Failure> {
         let scheme = source.split_once("://").map(|(scheme, _)| scheme);
         let (mut opened, folder) = match scheme {
             // SQLAlchemy names its driver, too.
@@ -54,7 +54,9 @@ impl Database {
                 let file = source.strip_prefix("sqlite:///").unwrap_or(source);
                 let path = Path::new(file);
                 if !path.is_file() {
-                    return Err(Failure::new(format!("{file} is no file; the source is MLflow's database")));
+                    return Err(Failure::new(format!(
+                        "{file} is no file and no folder; the source is what MLflow keeps its runs in"
+                    )));
                 }
                 let folder = path.canonicalize()?.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
                 (Foreign::sqlite(path).await?, folder)
@@ -81,12 +83,12 @@ impl Database {
     }
 
     /// Whether there is a table.
-    pub(super) async fn has(&mut self, table: &'static str) -> Result<bool, Failure> {
+    pub(in crate::cli::import) async fn has(&mut self, table: &'static str) -> Result<bool, Failure> {
         Ok(!self.columns(table).await?.is_empty())
     }
 
     /// Columns of a table, NULL for those that it has not; of the one workspace.
-    pub(super) async fn select(
+    pub(in crate::cli::import) async fn select(
         &mut self,
         table: &'static str,
         columns: &[&'static str],
@@ -106,12 +108,12 @@ impl Database {
         Ok(select)
     }
 
-    pub(super) async fn rows(&mut self, select: &SelectStatement) -> Result<Vec<Row>, Failure> {
+    pub(in crate::cli::import) async fn rows(&mut self, select: &SelectStatement) -> Result<Vec<Row>, Failure> {
         Ok(self.source.rows(select).await?)
     }
 
     /// How many rows a table has.
-    pub(super) async fn count(&mut self, table: &'static str) -> Result<u64, Failure> {
+    pub(in crate::cli::import) async fn count(&mut self, table: &'static str) -> Result<u64, Failure> {
         if !self.has(table).await? {
             return Ok(0);
         }
@@ -121,7 +123,7 @@ impl Database {
     }
 
     /// Every experiment, by id.
-    pub(super) async fn experiments(
+    pub(in crate::cli::import) async fn experiments(
         &mut self,
         places: &Places,
         report: &mut Report,
@@ -135,7 +137,7 @@ impl Database {
             let id = row.int(0)?;
             let created_ms = row.opt_int(4)?.unwrap_or_default();
             let address = row.opt_text(2)?.unwrap_or_default();
-            if let super::places::Place::Unknown(why) = places.of(&address) {
+            if let Place::Unknown(why) = places.of(&address) {
                 report.changed("experiments", &format!("files of their runs: {why}"), &id.to_string());
             }
             found.push(Experiment {
@@ -160,7 +162,7 @@ impl Database {
     }
 
     /// The next runs behind an id, without what they logged.
-    pub(super) async fn runs_behind(&mut self, last: Option<&str>) -> Result<Vec<Run>, Failure> {
+    pub(in crate::cli::import) async fn runs_behind(&mut self, last: Option<&str>) -> Result<Vec<Run>, Failure> {
         let columns = [
             "run_uuid",
             "experiment_id",
@@ -201,7 +203,7 @@ impl Database {
     }
 
     /// Reads what runs logged, but for their points.
-    pub(super) async fn logged(&mut self, runs: &mut [Run]) -> Result<(), Failure> {
+    pub(in crate::cli::import) async fn logged(&mut self, runs: &mut [Run]) -> Result<(), Failure> {
         let ids: Vec<String> = runs.iter().map(|run| run.key.run_id.clone()).collect();
         let mut params = self.pairs("params", "run_uuid", ["key", "value"], &ids).await?;
         let mut tags = self.pairs("tags", "run_uuid", ["key", "value"], &ids).await?;
@@ -221,7 +223,7 @@ impl Database {
     }
 
     /// Keys and values about some things, by their ids.
-    pub(super) async fn pairs(
+    pub(in crate::cli::import) async fn pairs(
         &mut self,
         table: &'static str,
         of: &'static str,
@@ -295,7 +297,7 @@ impl Database {
     }
 
     /// Points of metrics of runs: those of a run together, and in it those of a metric by step.
-    pub(super) async fn points(&mut self, ids: &[String]) -> Result<Points<'_>, Failure> {
+    pub(in crate::cli::import) async fn points(&mut self, ids: &[String]) -> Result<Points<'_>, Failure> {
         let columns = ["run_uuid", "key", "value", "timestamp", "step", "is_nan"];
         let mut select = self.select("metrics", &columns).await?;
         select
@@ -308,7 +310,7 @@ impl Database {
     }
 
     /// Says what is there and is not taken over.
-    pub(super) async fn left_out(&mut self, report: &mut Report) -> Result<(), Failure> {
+    pub(in crate::cli::import) async fn left_out(&mut self, report: &mut Report) -> Result<(), Failure> {
         for (table, what) in LEFT_OUT {
             let count = self.count(table).await?;
             report.left(what, "nothing here holds them yet", count, "");
@@ -330,11 +332,11 @@ impl Database {
 }
 
 /// Points, one after the other.
-pub(super) struct Points<'a>(ForeignRows<'a>);
+pub(in crate::cli::import) struct Points<'a>(ForeignRows<'a>);
 
 impl Points<'_> {
     /// The next point, and the run that logged it.
-    pub(super) async fn next(&mut self) -> Result<Option<(String, Metric)>, Failure> {
+    pub(in crate::cli::import) async fn next(&mut self) -> Result<Option<(String, Metric)>, Failure> {
         let Some(row) = self.0.next().await? else { return Ok(None) };
         let nan = row.opt_int(5)?.is_some_and(|nan| nan != 0);
         let value = if nan { f64::NAN } else { row.opt_real(2)?.unwrap_or_default() };
