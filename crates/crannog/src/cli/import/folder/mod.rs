@@ -44,6 +44,9 @@ pub(in crate::cli::import) struct Found<T> {
     address: String,
 }
 
+/// By the id of a logged model, the runs that use it and those that made it.
+type Links = BTreeMap<String, (Vec<String>, Vec<MadeBy>)>;
+
 impl Folder {
     pub(in crate::cli::import) fn open(root: &Path) -> Result<Self, Failure> {
         let root = root.canonicalize()?;
@@ -250,8 +253,8 @@ impl Folder {
     }
 
     /// Which runs used and made which logged models: runs say it.
-    fn links(&mut self) -> Result<BTreeMap<String, (Vec<String>, Vec<MadeBy>)>, Failure> {
-        let mut links: BTreeMap<String, (Vec<String>, Vec<MadeBy>)> = BTreeMap::new();
+    fn links(&mut self) -> Result<Links, Failure> {
+        let mut links = Links::new();
         let runs: Vec<(String, PathBuf)> =
             self.runs.iter().map(|(id, found)| (id.clone(), found.folder.clone())).collect();
         for (run_id, folder) in runs {
