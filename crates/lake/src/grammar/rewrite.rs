@@ -123,8 +123,9 @@ impl Rewriter {
 
     /// Whether VALUES stands here before a literal, which has no parentheses around it.
     fn bare_values(&self, position: usize) -> bool {
-        let after =
-            position.checked_sub(1).is_some_and(|before| ["FROM", "JOIN"].iter().any(|word| self.is(before, word)));
+        let before = position.checked_sub(1);
+        let after = self.is(0, "INSERT")
+            || before.is_some_and(|before| ["AS", "FROM", "JOIN"].iter().any(|word| self.is(before, word)));
         let literal = match self.token(position + 1) {
             Token::Number(..) | Token::SingleQuotedString(_) | Token::Minus => true,
             Token::Word(_) if self.is_string(position + 2) => {
