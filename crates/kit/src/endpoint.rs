@@ -79,8 +79,9 @@ pub const SPELLING: Header = Header {
 };
 
 /// Headers that every client, browser or proxy sends by itself. OpenAPI has other places for them, or none.
-const OF_HTTP: [&str; 9] = [
+const OF_HTTP: [&str; 10] = [
     "accept",
+    "accept-encoding",
     "authorization",
     "cookie",
     "forwarded",

@@ -122,13 +122,17 @@ impl Server {
             let routes = routes.fallback(move |request: Request| async move {
                 server.answer(Asked::OtherMethods(allow), request).await
             });
-            if !base.is_empty() {
-                router = router.route(&format!("{base}{path}"), routes.clone());
-                if path == "/" {
-                    router = router.route(base, routes.clone());
+            let below = registry.mounts().iter().filter(|mount| mount.covers(path));
+            let below = below.map(|mount| format!("{}{path}", mount.below));
+            for path in std::iter::once(path.to_owned()).chain(below) {
+                if !base.is_empty() {
+                    router = router.route(&format!("{base}{path}"), routes.clone());
+                    if path == "/" {
+                        router = router.route(base, routes.clone());
+                    }
                 }
+                router = router.route(&path, routes.clone());
             }
-            router = router.route(path, routes);
         }
         router.fallback(move |request: Request| async move { missing.answer(Asked::Nothing, request).await })
     }
@@ -152,6 +156,7 @@ impl Server {
         let span = tracing::info_span!("request", request_id, route = name, principal = Empty, decision_id = Empty);
         // A panic of a library costs its request an answer of 500, not the connection.
         let (parts, body) = request.into_parts();
+        let sign_in = if dialect == Dialect::Html { self.sign_in(&parts) } else { None };
         let awaits_go_ahead = parts.headers.contains_key(header::EXPECT);
         let body = Arc::new(Mutex::new(Some(body)));
         let dispatched = self.dispatch(endpoint, parts, &body, &request_id);
@@ -168,6 +173,9 @@ impl Server {
         let _entered = span.enter();
         let mut response = match outcome {
             Ok(reply) => respond(reply),
+            Err(problem) if problem.code() == Code::Unauthenticated && sign_in.is_some() => {
+                respond(Reply::see_other(&sign_in.unwrap_or_default()).header("cache-control", "no-store"))
+            }
             Err(problem) => {
                 if problem.code().fault() == crannog_types::Fault::Us {
                     tracing::error!(code = ?problem.code(), cause = problem.chain(), "request failed");
@@ -284,6 +292,18 @@ impl Server {
         if spec.route.body == Body::Stream { run().await } else { until_won(run).await }
     }
 
+    /// Where a browser goes that comes to a page without being signed in, and comes back from. Its address's fragment is lost:
+    /// browsers send none.
+    fn sign_in(&self, parts: &Parts) -> Option<String> {
+        let visits = parts.method.is_safe() && !parts.headers.contains_key(header::AUTHORIZATION);
+        if !visits || !wants_a_page(text(&parts.headers, header::ACCEPT.as_str())) {
+            return None;
+        }
+        let next = self.config.without_base(parts.uri.path());
+        let next = percent_encoding::utf8_percent_encode(next, percent_encoding::NON_ALPHANUMERIC);
+        Some(format!("{}/login?next={next}", self.config.base_path()))
+    }
+
     /// The host that the client called, if it is one of ours.
     fn host(&self, headers: &HeaderMap) -> Result<String> {
         let host = text(headers, header::HOST.as_str()).unwrap_or("localhost");
@@ -371,6 +391,16 @@ pub(crate) fn credentials(headers: &HeaderMap) -> Result<Credentials> {
 /// The cookie of a browser session.
 pub const SESSION_COOKIE: &str = "crannog_session";
 
+/// Whether an Accept header names HTML, as browsers do for a page. `*/*`, which every HTTP library sends, does not.
+pub fn wants_a_page(accept: Option<&str>) -> bool {
+    accept.unwrap_or_default().split(',').any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let html = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("text/html"));
+        let refused = |part: &str| part.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0_f32));
+        html && !parts.any(refused)
+    })
+}
+
 /// A browser sends cookies along from any page; only our own pages may change something with them.
 fn same_origin(headers: &HeaderMap, host: &str) -> Result<()> {
     let origin =
@@ -418,4 +448,20 @@ fn refuse(problem: &Problem, dialect: Dialect, request_id: &str) -> Response {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"crannog\""));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn browsers_name_html_and_libraries_do_not() {
+        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
+        for page in [browser, "application/json, Text/HTML; charset=utf-8; q=0.5"] {
+            assert!(wants_a_page(Some(page)), "{page}");
+        }
+        for json in [None, Some("*/*"), Some("application/json"), Some("text/html;q=0, */*"), Some("text/*")] {
+            assert!(!wants_a_page(json), "{json:?}");
+        }
+    }
 }

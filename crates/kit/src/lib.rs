@@ -36,7 +36,7 @@ pub use endpoint::{Authenticate, Credentials, Cx, Endpoint, InForce, Nothing, SP
 pub use fixture::Fixture;
 pub use lease::Leased;
 pub use recorder::Recorder;
-pub use registry::Registry;
+pub use registry::{Mount, Registry};
 pub use reply::{Empty, Json, NoContent, Output, Reply, ReplyBody};
 pub use route::{Answer, Body, Dialect, Header, Method, Route};
 pub use steps::Steps;

@@ -45,6 +45,7 @@ pub fn document(registry: &Registry) -> Value {
         },
         "security": [{ "token": [] }],
         "x-examples-are-about": fixture.values(),
+        "x-served-below": registry.mounts().iter().map(|mount| (mount.below.to_owned(), json!(mount.paths))).collect::<Map<_, _>>(),
         "paths": paths,
     })
 }

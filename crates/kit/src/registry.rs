@@ -94,10 +94,28 @@ fn nobody(cx: &Cx) -> Caller {
     Caller::new(who, Arc::clone(&cx.origin), Arc::new(Nothing))
 }
 
+/// Routes that are served below a further path, too: for pages whose addresses are relative to their own. Nothing else differs there,
+/// so no list has them a second time.
+#[derive(Clone, Copy, Debug)]
+pub struct Mount {
+    /// `/mlflow`, of `/mlflow/graphql`.
+    pub below: &'static str,
+    /// Which: whole paths, and beginnings that end with `/`.
+    pub paths: &'static [&'static str],
+}
+
+impl Mount {
+    /// Whether it is about this path.
+    pub fn covers(&self, path: &str) -> bool {
+        self.paths.iter().any(|one| path == *one || (one.ends_with('/') && path.starts_with(one)))
+    }
+}
+
 /// The routes.
 #[derive(Default)]
 pub struct Registry {
     endpoints: Vec<Arc<dyn AnyEndpoint>>,
+    mounts: Vec<Mount>,
 }
 
 impl Registry {
@@ -131,6 +149,16 @@ impl Registry {
             answer: E::Out::ANSWER,
         };
         self.endpoints.push(Arc::new(Erased { endpoint, spec }));
+    }
+
+    /// Serves some routes below a further path, too.
+    pub fn mount(&mut self, mount: Mount) {
+        self.mounts.push(mount);
+    }
+
+    /// What is served below a further path, too.
+    pub fn mounts(&self) -> &[Mount] {
+        &self.mounts
     }
 
     /// All of them, in the order they were added.

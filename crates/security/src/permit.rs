@@ -117,6 +117,8 @@ pub enum Task {
     Probe,
     /// Keeping what runs logged in a good shape, and writing it in groups.
     Track,
+    /// What the machine's owner adds to an installation, from its command line.
+    Install,
 }
 
 /// A permit of the program itself, for background work and for the decisions that permits come from.
@@ -198,6 +200,7 @@ impl Evidence for System {
             Task::Reconcile => "system.reconcile",
             Task::Probe => "system.probe",
             Task::Track => "system.track",
+            Task::Install => "system.install",
         }
     }
     fn object(&self) -> Option<&Target> {

@@ -97,6 +97,16 @@ impl Storage {
         self.managed.child(&path).unwrap_or_else(|_| self.managed.clone())
     }
 
+    /// A handle on `<data>/ui/<name>`, or a folder below it: pages of others that are served. It need not exist.
+    ///
+    /// # Errors
+    /// [`StorageError::Path`] for names that are refused.
+    pub fn pages(&self, evidence: &dyn Evidence, name: &str, access: Access) -> Result<Folder> {
+        let at = self.data.child("ui")?.child(name)?;
+        tracing::trace!(action = evidence.action(), location = %at, ?access, "opened a folder of pages");
+        Ok(Folder::new(at.clone(), format!("ui/{name}"), at.to_path(), access, self.durable.clone()))
+    }
+
     /// Whether a location is one of [`Storage::managed`], or below one.
     pub fn is_managed(&self, at: &Location) -> bool {
         let Some([kind, id, ..]) = at.names().strip_prefix(self.managed.names()) else {

@@ -11,6 +11,7 @@ mod sql;
 mod status;
 mod token;
 mod trust;
+mod ui;
 pub(crate) mod up;
 mod user;
 mod version;
@@ -103,6 +104,8 @@ enum Command {
     Endpoints(endpoints::Args),
     /// Writes a bundle of certificates that clients trust this server by, and says how to set it.
     Trust(trust::Args),
+    /// Adds, lists and removes the pages of others that the server shows: MLflow's own.
+    Ui(ui::Args),
     /// Prints the version.
     Version,
 }
@@ -128,6 +131,7 @@ pub(crate) async fn run(environment: Environment) -> Result<(), Failure> {
         Command::Explain(args) => explain::run(args, &environment).await,
         Command::Endpoints(args) => endpoints::run(&args),
         Command::Trust(args) => trust::run(args, &environment),
+        Command::Ui(args) => ui::run(args).await,
         Command::Version => version::run(),
     }
 }

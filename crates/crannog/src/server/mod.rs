@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::components::Components;
 use self::first_start::Welcome;
-use self::folder::DataFolder;
+pub(crate) use self::folder::DataFolder;
 pub(crate) use self::manager::Manager;
 use self::root_key::Notice;
 use crate::cli::{Failure, quoted};

@@ -109,6 +109,54 @@ async fn a_proxy_may_pass_the_base_path_on_or_not() {
 }
 
 #[tokio::test]
+async fn a_browser_is_sent_to_sign_in_and_a_program_is_told() {
+    let world = World::at(Kind::Sqlite, Some("https://lake.example.com/our/lake")).await;
+    let accept = ("accept", "text/html,*/*;q=0.8");
+    for path in ["/pages/", "/our/lake/pages/"] {
+        let page = format!("GET {path}?x=%26y");
+        let sent = world.send(&page, "", &[accept], "").await;
+        assert_eq!(sent.status, 303, "{sent:?}");
+        assert!(sent.head.contains("location: /our/lake/login?next=%2fpages%2f\r\n"), "{}", sent.head);
+        assert!(sent.head.contains("cache-control: no-store"), "{}", sent.head);
+        // A session that has ended is none.
+        let ended = world.send(&page, "", &[accept, ("cookie", "crannog_session=stranger")], "").await;
+        assert_eq!(ended.status, 303);
+        let session = world.send(&page, "", &[accept, ("cookie", "crannog_session=ana")], "").await;
+        assert_eq!((session.status, session.body.as_str()), (200, "ana@example.com"));
+        assert_eq!(world.send(&page, "", &[], "").await.status, 401);
+        assert_eq!(world.send(&page, "stranger", &[accept], "").await.status, 401, "its token is wrong");
+    }
+    assert_eq!(world.send("GET /api/2.0/count", "", &[accept], "").await.status, 401, "no page");
+}
+
+#[tokio::test]
+async fn routes_are_served_below_pages_as_they_are() {
+    let world = World::at(Kind::Sqlite, Some("https://lake.example.com/our")).await;
+    for path in ["/pages/api/2.0/echo/x", "/our/pages/api/2.0/echo/x"] {
+        assert_eq!(world.get(path, "").await.json()["name"], "x", "{path}");
+    }
+    assert_eq!(world.get("/pages/api/2.0/count", "ana").await.status, 404, "it is not named");
+    assert_eq!(world.get("/pages/pages/", "ana").await.status, 404);
+    // With a cookie alone, only our own pages change anything, whichever way they go.
+    for path in ["/api/2.0/import", "/pages/api/2.0/import"] {
+        let import = format!("POST {path}");
+        let sent = async |origin: &[(&str, &str)]| {
+            let headers = [&[("cookie", "crannog_session=ana"), ("content-type", "application/json")], origin].concat();
+            world.send(&import, "", &headers, "{}").await.status
+        };
+        assert_eq!(sent(&[("origin", "http://localhost")]).await, 200, "{path}");
+        for (name, value) in [
+            ("origin", "http://evil.example.com"),
+            ("origin", "null"),
+            ("origin", "http://localhost:81"),
+            ("referer", "http://localhost/pages/"),
+        ] {
+            assert_eq!(sent(&[(name, value)]).await, 403, "{path} {name}: {value}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn bodies_and_queries_are_read_by_the_schema() {
     let world = World::new(Kind::Sqlite).await;
     let said = async |rest: &str| world.get(&format!("/api/2.0/echo/{rest}"), "").await;

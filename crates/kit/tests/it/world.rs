@@ -10,7 +10,7 @@ use crannog_kit::connections::{Connections, Limits};
 use crannog_kit::http::{HttpConfig, Server};
 use crannog_kit::metrics::Metrics;
 use crannog_kit::{
-    Authenticate, Authority, Body, Credentials, Cx, Dialect, Endpoint, Fixture, InForce, Json, Method, Recorder,
+    Authenticate, Authority, Body, Credentials, Cx, Dialect, Endpoint, Fixture, InForce, Json, Method, Mount, Recorder,
     Registry, Reply, ReplyBody, Route, StatusCode, Tasks, clock,
 };
 use crannog_security::actions::{catalogs, metastore, schemas};
@@ -170,6 +170,26 @@ impl Endpoint for Form {
     }
 }
 
+/// A page for who is signed in.
+struct Page;
+
+impl Endpoint for Page {
+    type Asks = metastore::Work;
+    type In = Said;
+    type Out = Reply;
+    const ROUTE: Route = Route::new(Method::Get, "/pages/", Dialect::Html, "page");
+
+    fn asks(&self, _: &Said) -> Result<NameOf<metastore::Work>> {
+        Ok(NameOf::root())
+    }
+    async fn run(&self, _: &Cx, permit: Permit<metastore::Work>, _: Said) -> Result<Reply> {
+        Ok(Reply::html(permit.who().name.to_string()))
+    }
+    fn example(_: &Fixture) -> Value {
+        json!({})
+    }
+}
+
 /// Takes larger bodies than others.
 struct Import;
 
@@ -273,7 +293,7 @@ impl Authenticate for Names {
         _: Option<&'a str>,
     ) -> Pin<Box<dyn Future<Output = Result<Who>> + Send + 'a>> {
         Box::pin(async move {
-            let Credentials::Bearer(token) = credentials else {
+            let (Credentials::Bearer(token) | Credentials::Session(token)) = credentials else {
                 return Err(Problem::new(Code::Unauthenticated, "not a token"));
             };
             let id = match token.as_str() {
@@ -370,6 +390,8 @@ impl World {
         registry.add(Upload(Arc::clone(&read)));
         registry.add(Count(db.clone()));
         registry.add(Form);
+        registry.add(Page);
+        registry.mount(Mount { below: "/pages", paths: &["/api/2.0/import", "/api/2.0/echo/"] });
         registry.add(Import);
         registry.add(Endless);
         let (go_on, waiting) = (Arc::new(Semaphore::new(0)), Arc::default());

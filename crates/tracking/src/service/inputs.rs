@@ -1,12 +1,12 @@
 //! Datasets and models that runs use, and models that they make.
 
-use crannog_security::Permit;
-use crannog_security::actions::{logged_models as models, runs};
+use crannog_security::actions::{experiments, logged_models as models, runs};
+use crannog_security::{Permit, Visible};
 use crannog_store::{Audit, Db, Tx, params};
 use crannog_types::{Problem, Result};
 use serde_json::{Map, Value};
 
-use super::{logged_models, logging, part_of, run_of};
+use super::{experiments as experiment_verbs, logged_models, logging, part_of, run_of};
 use crate::model::experiments::Tag;
 use crate::model::limits;
 use crate::model::runs::DatasetInput;
@@ -116,4 +116,44 @@ pub(crate) fn read_tags(text: &str) -> Result<Vec<Tag>> {
         serde_json::from_str(text).map_err(|error| Problem::internal("the tags of a dataset cannot be read", error))?;
     let tag = |(key, value): (String, Value)| Tag { key, value: value.as_str().unwrap_or_default().to_owned() };
     Ok(object.into_iter().map(tag).collect())
+}
+
+/// A dataset that runs of an experiment used, and what for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatasetSummary {
+    /// The experiment's number.
+    pub experiment: i64,
+    /// Its name.
+    pub name: String,
+    /// Which state of it.
+    pub digest: String,
+    /// What for, if that was said.
+    pub context: Option<String>,
+}
+
+/// So many are listed, as by MLflow.
+const SUMMARIES: usize = 1000;
+
+/// What datasets runs of experiments used. Of experiments that the caller may not see there are none.
+pub async fn summaries(
+    db: &Db,
+    visible: &Visible<experiments::Read>,
+    experiments: &[i64],
+) -> Result<Vec<DatasetSummary>> {
+    let mut found = Vec::new();
+    for experiment in experiment_verbs::seen(db, visible, experiments).await? {
+        let rows = db
+            .read(visible)
+            .rows(
+                "SELECT DISTINCT d.name, d.digest, u.context FROM dataset d JOIN run_dataset u ON u.dataset = d.seq \
+                 WHERE d.experiment = $1 ORDER BY d.name, d.digest, u.context LIMIT 1000",
+                params![experiment],
+            )
+            .await?;
+        for row in rows.iter().take(SUMMARIES - found.len()) {
+            let (name, digest, context) = (row.text(0)?, row.text(1)?, row.opt_text(2)?);
+            found.push(DatasetSummary { experiment, name, digest, context });
+        }
+    }
+    Ok(found)
 }

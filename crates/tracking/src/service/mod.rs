@@ -15,6 +15,7 @@ pub mod runs;
 pub mod tables;
 mod together;
 mod touched;
+pub mod ui;
 
 use std::sync::Arc;
 

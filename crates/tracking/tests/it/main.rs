@@ -14,3 +14,5 @@ mod search;
 mod searched;
 #[cfg(test)]
 mod tables;
+#[cfg(test)]
+mod ui;

@@ -68,6 +68,8 @@ pub(super) const ASKS: &[(&str, &[&str])] = &[
     ("GetArtifact", &["runs.read"]),
     ("DeleteArtifact", &["runs.edit"]),
     ("ListArtifactsBelow", &["runs.read"]),
+    ("SearchDatasets", &["experiments.read"]),
+    ("QueryMlflowPages", &["runs.read"]),
     ("ImportRegisteredModel", &["schemas.create_model", "metastore.administer"]),
 ];
 
@@ -89,12 +91,17 @@ pub(super) const SHOWN: &[(&str, &str)] = &[
     ("SearchExperimentsByGet", "late-flights"),
     ("SearchLoggedModels", "m-feed0123feed0123feed0123feed0123"),
     ("SearchRuns", "c0ffee00c0ffee00c0ffee00c0ffee00"),
+    ("SearchDatasets", "flights-2024"),
+    ("QueryMlflowPages", "late-flights"),
     ("TableExists", "\"table_exists\":true"),
 ];
 
 /// Routes whose example is not answered with success, and why.
-pub(super) const NO_SUCCESS: &[(&str, u16, &str)] =
-    &[("LoadDeltaTable", 400, "clients of the Delta API are sent to the tables API, whatever the table")];
+pub(super) const NO_SUCCESS: &[(&str, u16, &str)] = &[
+    ("LoadDeltaTable", 400, "clients of the Delta API are sent to the tables API, whatever the table"),
+    ("GetMlflowPage", 404, "nobody has added MLflow's pages; tests/clients/pages/test_mlflow_ui.py does"),
+    ("GetMlflowPageFile", 404, "the same"),
+];
 
 /// Routes that answer a stranger about what is there otherwise than about what is not, and why.
 pub(super) const KNOWN_TO_ALL: &[(&str, &str)] = &[
@@ -113,6 +120,8 @@ pub(super) const NOT_ONE_ROW: &[(&str, usize, &str)] = &[
     ("SearchExperiments", 0, "a search changes nothing; MLflow's clients send it by POST"),
     ("SearchRuns", 0, "the same"),
     ("SearchLoggedModels", 0, "the same"),
+    ("SearchDatasets", 0, "the same"),
+    ("QueryMlflowPages", 0, "the same"),
     ("KnownRuns", 0, "it asks what is here; the list may be long, so it comes by POST"),
     ("MissingFiles", 0, "the same"),
     ("ExecuteStatement", 0, "a statement is a row of system.query.history; what it changes has rows of its own"),

@@ -421,6 +421,9 @@ impl World {
         let run = text(&run["run"]["info"]["run_id"]);
         let point = json!({ "run_id": run, "key": "accuracy", "value": 0.5, "timestamp": 1 });
         self.post(&mlflow("runs/log-metric"), point).await;
+        let dataset = json!({ "name": "flights-2024", "digest": "0a1b", "source_type": "http", "source": "{}" });
+        let used = json!({ "run_id": run, "datasets": [{ "tags": [], "dataset": dataset }] });
+        self.post(&mlflow("runs/log-inputs"), used).await;
         let file = format!("/api/2.0/mlflow-artifacts/artifacts/{id}/{run}/artifacts/notes.txt");
         self.call(&self.admin, "PUT", &file, json!("notes")).await.ok("file");
         let model = json!({ "experiment_id": id, "name": "late", "source_run_id": run, "tags": tag });

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crannog_kit::http::wants_a_page;
 use crannog_kit::{Answer, Cx, Dialect, Endpoint, Fixture, Method, Nothing, Registry, Reply, Route};
 use crannog_security::Public;
 use crannog_types::{Problem, Result};
@@ -19,16 +20,6 @@ pub(super) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
 }
 
 struct Home(Arc<Identity>);
-
-/// Whether an Accept header names HTML. `*/*`, which every HTTP library sends, does not.
-fn wants_a_page(accept: Option<&str>) -> bool {
-    accept.unwrap_or_default().split(',').any(|range| {
-        let mut parts = range.split(';').map(str::trim);
-        let html = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("text/html"));
-        let refused = |part: &str| part.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0_f32));
-        html && !parts.any(refused)
-    })
-}
 
 impl Endpoint for Home {
     type Asks = Public;
@@ -68,13 +59,16 @@ impl Endpoint for Home {
                      <pre>from databricks.sdk import WorkspaceClient\n\n\
                      w = WorkspaceClient(host=\"{}\", auth_type=\"external-browser\")</pre>\n\
                      <p>Elsewhere a token stands in for you. <code>crannog token create</code> makes one, and so does \
-                     <code>w.tokens.create()</code>.</p>\n{}",
+                     <code>w.tokens.create()</code>.</p>\n{}\n\
+                     <p class=\"note\"><a href=\"{}\">MLflow\'s own pages</a> are here, too, once whoever runs this server \
+                     has added them with <code>crannog ui add mlflow</code>.</p>",
                     here(cx, "/logout"),
                     escape(&who.name),
                     escape(cx.base_url()),
                     escape(&self.0.ground().workspace_id),
                     escape(cx.base_url()),
                     clients(cx.base_url(), None),
+                    here(cx, "/mlflow/"),
                 );
                 page("Your lakehouse", &body)
             }
@@ -84,21 +78,5 @@ impl Endpoint for Home {
 
     fn example(_: &Fixture) -> Value {
         json!({})
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn browsers_name_html_and_libraries_do_not() {
-        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
-        for page in [browser, "application/json, Text/HTML; charset=utf-8; q=0.5"] {
-            assert!(wants_a_page(Some(page)), "{page}");
-        }
-        for json in [None, Some("*/*"), Some("application/json"), Some("text/html;q=0, */*"), Some("text/*")] {
-            assert!(!wants_a_page(json), "{json:?}");
-        }
     }
 }

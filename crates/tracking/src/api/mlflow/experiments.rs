@@ -135,7 +135,7 @@ impl Endpoint for CreateExperiment {
     }
 }
 
-struct GetExperiment(Tracking);
+pub(super) struct GetExperiment(pub(super) Tracking);
 
 impl Endpoint for GetExperiment {
     type Asks = actions::Read;

@@ -1,10 +1,11 @@
-//! `/runs`: what a run used and made, datasets and models.
+//! `/runs`: what a run used and made, datasets and models; `/experiments/search-datasets`: what all of them used.
 
-use crannog_kit::{Cx, Empty, Endpoint, Fixture, Registry, Route};
-use crannog_security::actions::{logged_models as models, runs as actions};
-use crannog_security::{NameOf, Permit};
+use crannog_kit::{Cx, Empty, Endpoint, Fixture, Json, Registry, Route};
+use crannog_security::actions::{experiments, logged_models as models, runs as actions};
+use crannog_security::{List, NameOf, Permit, ScopeOf, Visible};
 use crannog_types::{Problem, Result};
 use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::inputs::{Field, Item, inputs};
@@ -13,6 +14,7 @@ use super::route;
 use super::runs::run;
 use super::wire::{TagIn, tags};
 use crate::Tracking;
+use crate::model::experiments::experiment_id;
 use crate::model::limits;
 use crate::model::runs::DatasetInput;
 use crate::service::inputs as verbs;
@@ -21,6 +23,7 @@ pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
     registry.add(LogModel(tracking.clone()));
     registry.add(LogInputs(tracking.clone()));
     registry.add(LogOutputs(tracking.clone()));
+    registry.add(SearchDatasets(tracking.clone()));
 }
 
 inputs! {
@@ -71,6 +74,11 @@ inputs! {
         run_id: String = required,
         /// The models.
         models: Vec<ModelOutputIn> = required,
+    }
+    /// Whose datasets.
+    pub(super) struct SearchDatasetsIn {
+        /// The experiments' ids, 20 at most.
+        experiment_ids: Vec<String>,
     }
     /// Datasets and models that a run uses.
     pub(super) struct LogInputsIn {
@@ -211,5 +219,67 @@ impl Endpoint for LogOutputs {
             "run_id": fixture.text("run"),
             "models": [{ "model_id": fixture.text("logged_model"), "step": 3 }],
         })
+    }
+}
+
+/// Datasets.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct SearchDatasetsOut {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    dataset_summaries: Vec<DatasetSummaryOut>,
+}
+
+/// A dataset and what it was used for.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct DatasetSummaryOut {
+    experiment_id: String,
+    name: String,
+    digest: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<String>,
+}
+
+/// How many experiments a request may be about.
+const EXPERIMENTS: usize = 20;
+
+struct SearchDatasets(Tracking);
+
+impl Endpoint for SearchDatasets {
+    type Asks = List<experiments::Read>;
+    type In = SearchDatasetsIn;
+    type Out = Json<SearchDatasetsOut>;
+    const ROUTE: Route =
+        route!(Post "experiments/search-datasets", "List datasets that runs of experiments used, 1,000 at most.")
+            .on_full_disk();
+
+    fn asks(&self, input: &SearchDatasetsIn) -> Result<ScopeOf<experiments::Read>> {
+        match input.experiment_ids.len() {
+            0 => Err(Problem::invalid("SearchDatasets request must specify at least one experiment_id.")),
+            many if many > EXPERIMENTS => Err(Problem::invalid(format!(
+                "SearchDatasets request cannot specify more than {EXPERIMENTS} experiment_ids. Received {many} experiment_ids."
+            ))),
+            _ => Ok(ScopeOf::root()),
+        }
+    }
+
+    async fn run(
+        &self,
+        _: &Cx,
+        visible: Visible<experiments::Read>,
+        input: SearchDatasetsIn,
+    ) -> Result<Json<SearchDatasetsOut>> {
+        let ids = input.experiment_ids.iter().map(|id| experiment_id(id)).collect::<Result<Vec<i64>>>()?;
+        let found = verbs::summaries(&self.0.db, &visible, &ids).await?;
+        let summary = |found: verbs::DatasetSummary| DatasetSummaryOut {
+            experiment_id: found.experiment.to_string(),
+            name: found.name,
+            digest: found.digest,
+            context: found.context,
+        };
+        Ok(Json(SearchDatasetsOut { dataset_summaries: found.into_iter().map(summary).collect() }))
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "experiment_ids": [fixture.text("experiment")] })
     }
 }

@@ -97,7 +97,7 @@ impl Endpoint for GetMetricHistory {
     }
 }
 
-struct GetMetricHistoryBulkInterval(Tracking);
+pub(super) struct GetMetricHistoryBulkInterval(pub(super) Tracking);
 
 /// How many runs one request may be about.
 const RUNS: usize = 100;

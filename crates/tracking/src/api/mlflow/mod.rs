@@ -2,11 +2,13 @@
 
 mod artifacts;
 mod experiments;
+mod graphql;
 pub(crate) mod inputs;
 mod links;
 mod logged_models;
 mod metrics;
 mod model_inputs;
+mod pages;
 mod registry;
 mod runs;
 mod server;
@@ -40,5 +42,7 @@ pub(crate) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
     artifacts::endpoints(registry, tracking);
     registry::endpoints(registry, tracking);
     unity_catalog::endpoints(registry, tracking);
+    graphql::endpoints(registry, tracking);
     server::endpoints(registry);
+    pages::endpoints(registry, tracking);
 }

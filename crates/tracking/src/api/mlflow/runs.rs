@@ -240,7 +240,7 @@ impl Endpoint for CreateRun {
     }
 }
 
-struct GetRun(Tracking);
+pub(super) struct GetRun(pub(super) Tracking);
 
 impl Endpoint for GetRun {
     type Asks = actions::Read;
@@ -544,7 +544,7 @@ pub(super) struct SearchRunsOut {
 /// How many runs are given to who does not say.
 const RUNS: i64 = 1000;
 
-struct SearchRuns(Tracking);
+pub(super) struct SearchRuns(pub(super) Tracking);
 
 impl Endpoint for SearchRuns {
     type Asks = List<experiments::Read>;

@@ -3,7 +3,8 @@
 use crannog_kit::{
     Answer, Cx, Dialect, Endpoint, Fixture, Json, Method, Nothing, Registry, Reply, ReplyBody, Route, StatusCode,
 };
-use crannog_security::Public;
+use crannog_security::actions::metastore;
+use crannog_security::{NameOf, Permit, Public};
 use crannog_types::Result;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -16,6 +17,8 @@ pub(super) fn endpoints(registry: &mut Registry) {
     registry.add(GetMlflowVersion);
     registry.add(GetMlflowHealth);
     registry.add(GetServerInfo);
+    registry.add(GetUiTelemetry);
+    registry.add(ListGatewayEndpoints);
 }
 
 fn plain(text: &'static str) -> Reply {
@@ -115,6 +118,77 @@ impl Endpoint for GetServerInfo {
             presigned_upload_model_id_supported: false,
             features_enabled: FeaturesOut { gateway: false },
         }))
+    }
+
+    fn example(_: &Fixture) -> Value {
+        json!({})
+    }
+}
+
+/// What MLflow's pages may tell others of their use.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct UiTelemetryOut {
+    /// Nothing at all.
+    disable_ui_telemetry: bool,
+    /// Which events not; all of them, by the first.
+    disable_ui_events: Vec<String>,
+    /// Of how many visitors in a hundred.
+    #[schemars(range(min = 0))]
+    ui_rollout_percentage: i64,
+}
+
+struct GetUiTelemetry;
+
+impl Endpoint for GetUiTelemetry {
+    type Asks = metastore::Read;
+    type In = Nothing;
+    type Out = Json<UiTelemetryOut>;
+    const ROUTE: Route = Route::new(
+        Method::Get,
+        "/ajax-api/3.0/mlflow/ui-telemetry",
+        Dialect::Mlflow,
+        "Tell MLflow's pages that nobody is told of their use.",
+    );
+
+    fn asks(&self, _: &Nothing) -> Result<NameOf<metastore::Read>> {
+        Ok(NameOf::root())
+    }
+
+    async fn run(&self, _: &Cx, _: Permit<metastore::Read>, _: Nothing) -> Result<Json<UiTelemetryOut>> {
+        Ok(Json(UiTelemetryOut { disable_ui_telemetry: true, disable_ui_events: Vec::new(), ui_rollout_percentage: 0 }))
+    }
+
+    fn example(_: &Fixture) -> Value {
+        json!({})
+    }
+}
+
+/// Models of others that a gateway passes requests on to.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct GatewayEndpointsOut {
+    /// There is no gateway, so there are none.
+    endpoints: Vec<String>,
+}
+
+struct ListGatewayEndpoints;
+
+impl Endpoint for ListGatewayEndpoints {
+    type Asks = metastore::Read;
+    type In = Nothing;
+    type Out = Json<GatewayEndpointsOut>;
+    const ROUTE: Route = Route::new(
+        Method::Get,
+        "/ajax-api/2.0/mlflow/gateway-proxy",
+        Dialect::Mlflow,
+        "Tell MLflow's pages that there is no gateway, as MLflow's server does without one.",
+    );
+
+    fn asks(&self, _: &Nothing) -> Result<NameOf<metastore::Read>> {
+        Ok(NameOf::root())
+    }
+
+    async fn run(&self, _: &Cx, _: Permit<metastore::Read>, _: Nothing) -> Result<Json<GatewayEndpointsOut>> {
+        Ok(Json(GatewayEndpointsOut { endpoints: Vec::new() }))
     }
 
     fn example(_: &Fixture) -> Value {

@@ -5,6 +5,8 @@ mod models;
 mod versions;
 mod wire;
 
+pub(super) use self::versions::of_runs;
+
 use crannog_kit::Registry;
 use crannog_security::{Action, NameOf, kinds};
 use crannog_types::{Problem, Result};

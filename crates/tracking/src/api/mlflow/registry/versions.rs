@@ -3,7 +3,7 @@
 use crannog_governance::api::files::serving::{RANGED, SERVED, serve};
 use crannog_kit::{Body, Cx, Dialect, Empty, Json, Method, Registry, Reply, Route};
 use crannog_security::actions::{logged_models, metastore, models as actions, runs};
-use crannog_security::{Lease, NameOf};
+use crannog_security::{Lease, NameOf, Permit};
 use crannog_types::{Code, Problem, Result};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -356,4 +356,19 @@ endpoint! {
         given.map_err(|error| unreadable(&path, error))
     };
     example |fixture| json!({ "name": example_model(fixture), "version": "1", "path": "MLmodel" });
+}
+
+/// The versions that come from some runs, of models that the caller may see.
+pub(in crate::api::mlflow) async fn of_runs(
+    tracking: &Tracking,
+    cx: &Cx,
+    permit: &Permit<metastore::Read>,
+    runs: &[String],
+) -> Result<Vec<PlainVersionOut>> {
+    let quoted: Vec<String> = runs.iter().filter(|id| !id.contains('\'')).map(|id| format!("'{id}'")).collect();
+    let seen = search::schemas(&tracking.db, cx.caller()?, permit).await?;
+    let filter = format!("run_id IN ({})", quoted.join(","));
+    let asked = Asked { filter: &filter, order_by: &[], max_results: at_most(200_000, 200_000)?, page_token: "" };
+    let (found, _) = search::find_versions(&tracking.db, &seen, &asked).await?;
+    Ok(found.into_iter().map(PlainVersionOut::found).collect())
 }

@@ -50,7 +50,7 @@ impl PlainModelOut {
 
 /// A version of a model.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct PlainVersionOut {
+pub(in crate::api::mlflow) struct PlainVersionOut {
     name: String,
     version: String,
     /// When it was made, in milliseconds since 1970.
