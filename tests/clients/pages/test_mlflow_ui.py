@@ -9,7 +9,10 @@ import http.client
 import json
 import os
 import re
+import stat
 import subprocess
+import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -255,6 +258,49 @@ def test_the_files_of_the_pages(logged, session):
     for path in ("none.js", "../current", "%2e%2e/current", "..%2fcurrent", "static", "%2fetc%2fpasswd", "a%00b"):
         status, _, said = ask(server, "GET", f"/mlflow/static-files/{path}", signed_in)
         assert status in (400, 404), f"{path}: {status} {said}"
+
+
+BUILD = "mlflow/server/js/build"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Makes a wheel of what is installed, as pip would get it, with more in it."""
+    ask = "from importlib.metadata import distribution as d; print(d('mlflow').locate_file(''))"
+    asked = subprocess.run([str(environment()), "-c", ask], capture_output=True, text=True, check=True)
+    root = Path(asked.stdout.strip())
+
+    def make(*more: tuple[str, int, str]) -> Path:
+        path = tmp_path_factory.mktemp("wheel") / "mlflow-3.17.2-py3-none-any.whl"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for file in sorted((root / BUILD).rglob("*")):
+                if more and file.suffix not in (".html", ".json"):
+                    continue
+                archive.write(file, file.relative_to(root))
+            for name, mode, content in more:
+                entry = zipfile.ZipInfo(name)
+                entry.external_attr = mode << 16
+                archive.writestr(entry, content)
+        return path
+
+    return make
+
+
+def test_pages_out_of_a_wheel(new_server, wheel):
+    server = new_server()
+    admin, data = {"Authorization": f"Bearer {server.admin_token}"}, ("--data", str(server.data))
+    for name, mode, said in (
+        (f"{BUILD}/../../../../../../outside", stat.S_IFREG | 0o644, "no place inside of it"),
+        (f"{BUILD}//outside", stat.S_IFREG | 0o644, "no place inside of it"),
+        (f"{BUILD}/static/link.js", stat.S_IFLNK | 0o777, "is no file"),
+    ):
+        refused = crannog("ui", "add", "mlflow", "--wheel", str(wheel((name, mode, "/etc/passwd"))), *data)
+        assert refused.returncode == 1 and said in refused.stderr, refused
+        assert not (server.data / "ui").exists() and not (server.folder / "outside").exists()
+    added = crannog("ui", "add", "mlflow", "--wheel", str(wheel()), *data)
+    assert added.returncode == 0, added
+    status, _, index = ask(server, "GET", "/mlflow/", admin)
+    assert status == 200 and b"static-files/static/js/main" in index
 
 
 def test_pages_come_and_go(new_server, tmp_path):

@@ -43,6 +43,12 @@ def running(tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside")
     with Server("--external-locations", str(outside), "--trusted-proxies", "127.0.0.1") as server:
         server.outside = str(outside)
+        # Pages that somebody has added, as the examples have them.
+        pages = server.data / "ui" / "mlflow"
+        (pages / "0" / "static" / "js").mkdir(parents=True)
+        for name in ("index.html", "static/js/main.js"):
+            (pages / "0" / name).write_text("page")
+        (pages / "current").write_text("0")
         yield server
 
 

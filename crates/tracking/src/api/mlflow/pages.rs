@@ -38,7 +38,7 @@ pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
     registry.mount(ASKED);
 }
 
-/// The media type of a file, by its name.
+/// The media type of a file, by its name; [`FILES`] has them all.
 fn media(path: &str) -> &'static str {
     match path.rsplit_once('.').map_or("", |(_, kind)| kind) {
         "html" => "text/html; charset=utf-8",
@@ -48,18 +48,29 @@ fn media(path: &str) -> &'static str {
         "txt" => "text/plain; charset=utf-8",
         "svg" => "image/svg+xml",
         "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "gif" => "image/gif",
-        "webp" => "image/webp",
         "ico" => "image/vnd.microsoft.icon",
         "woff" => "font/woff",
         "woff2" => "font/woff2",
         "ttf" => "font/ttf",
-        "eot" => "application/vnd.ms-fontobject",
-        "wasm" => "application/wasm",
         _ => "application/octet-stream",
     }
 }
+
+const FILES: &[Answer] = &[
+    Answer::of(200, "application/octet-stream", "the file, with the media type that its name stands for"),
+    Answer::of(200, "text/html", "a page"),
+    Answer::of(200, "text/javascript", "a script"),
+    Answer::of(200, "text/css", "a style sheet"),
+    Answer::of(200, "application/json", "a list"),
+    Answer::of(200, "text/plain", "a text"),
+    Answer::of(200, "image/svg+xml", "a drawing"),
+    Answer::of(200, "image/png", "a picture"),
+    Answer::of(200, "image/vnd.microsoft.icon", "an icon"),
+    Answer::of(200, "font/woff", "a font"),
+    Answer::of(200, "font/woff2", "a font"),
+    Answer::of(200, "font/ttf", "a font"),
+    Answer::bare(303, "not signed in: to the page to sign in"),
+];
 
 fn missing() -> Problem {
     Problem::not_found("MLflow's pages are not there")
@@ -134,10 +145,7 @@ impl Endpoint for GetMlflowPageFile {
     type Out = Reply;
     const ROUTE: Route =
         Route::new(Method::Get, "/mlflow/static-files/{*path}", Dialect::Html, "Give a file of MLflow's own pages.")
-            .answers(&[
-                Answer::of(200, "application/octet-stream", "the file, with the media type that its name stands for"),
-                Answer::bare(303, "not signed in: to the page to sign in"),
-            ]);
+            .answers(FILES);
 
     fn asks(&self, _: &PageFileIn) -> Result<NameOf<metastore::Read>> {
         Ok(NameOf::root())

@@ -53,6 +53,10 @@ struct GraphqlError {
     message: String,
 }
 
+/// How many runs one answer has, and how many points of each run: MLflow's pages ask for one and for 320.
+const MOST_RUNS: i64 = 100;
+const MOST_POINTS: i64 = 500;
+
 struct QueryMlflowPages(Tracking);
 
 impl Endpoint for QueryMlflowPages {
@@ -77,9 +81,14 @@ impl Endpoint for QueryMlflowPages {
         let variables = input.variables.unwrap_or_default();
         // Its names are REST's in another spelling.
         let given = asked.input.as_ref().and_then(|name| variables.get(name)).and_then(Value::as_object);
-        let given =
-            given.into_iter().flatten().map(|(name, value)| (schema::snake_case(name), value.clone())).collect();
-        let found = match self.found(cx, &permit, &asked, given).await {
+        let given = given.into_iter().flatten().map(|(name, value)| (schema::snake_case(name), value.clone()));
+        let mut given: Map<String, Value> = given.collect();
+        // An answer is a tree of values before it is written, so it is kept small.
+        let most = if asked.name == "mlflowSearchRuns" { MOST_RUNS } else { MOST_POINTS };
+        if given.get("max_results").and_then(Value::as_i64).is_none_or(|asked| asked > most) {
+            given.insert("max_results".to_owned(), Value::from(most));
+        }
+        let found = match self.found(cx, &permit, &asked, Value::Object(given)).await {
             Ok(found) => found,
             Err(refused) if refused.code().fault() == Fault::Us => return Err(refused),
             Err(refused) => {
