@@ -26,6 +26,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("tracking", include_str!("../migrations/0007_tracking.sql")),
     ("logged_models", include_str!("../migrations/0008_logged_models.sql")),
     ("registry", include_str!("../migrations/0009_registry.sql")),
+    ("lineage", include_str!("../migrations/0010_lineage.sql")),
 ];
 
 /// The newest migration's number: what a database of this version is at.

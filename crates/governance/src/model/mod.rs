@@ -1,4 +1,5 @@
 //! Nouns of the catalog.
 
 pub mod grants;
+pub mod lineage;
 pub mod objects;

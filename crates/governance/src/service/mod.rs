@@ -5,6 +5,7 @@ pub mod containers;
 pub mod explain;
 pub mod files;
 pub mod grants;
+pub mod lineage;
 pub mod locations;
 pub mod metastore;
 pub mod models;

@@ -2,8 +2,8 @@
 //! `tracking`'s, which changes it in the same transactions; dropping a model drops all of it.
 
 use crannog_security::actions::{Action, models, schemas};
-use crannog_security::{Kind, Listing, Permit, Visible, kinds};
-use crannog_store::query::{Expr, ExprTrait, Query, SelectStatement};
+use crannog_security::{Kind, Permit, Visible, kinds};
+use crannog_store::query::Expr;
 use crannog_store::{Db, Row, Tx, params};
 use crannog_types::{FullName, Page, Paged, Result, SecurableId, check_name, fold};
 
@@ -69,28 +69,7 @@ pub async fn list(db: &Db, visible: &Visible<models::ReadMetadata>, page: &Page)
 /// The condition of a built query that a securable called s is a model which the caller may see, in one of some schemas:
 /// what [`list`] shows of each of them.
 pub fn seen(schemas: &[Visible<models::ReadMetadata>]) -> Expr {
-    let of = |listing: Listing| {
-        let ids = schemas.iter().filter(move |schema| schema.listing() == listing);
-        let ids: Vec<String> = ids.map(|schema| schema.scope().id.to_string()).collect();
-        Expr::col(("s", "parent")).is_in(ids)
-    };
-    let Some(first) = schemas.first() else { return Expr::cust("1 = 0") };
-    let closure = || -> SelectStatement {
-        Query::select()
-            .column(("c", "principal"))
-            .from_as("closure", "c")
-            .and_where(Expr::col(("c", "member")).eq(first.who().id.0))
-            .to_owned()
-    };
-    let granted = Query::select()
-        .expr(Expr::cust("1"))
-        .from_as("securable_grant", "g")
-        .and_where(Expr::col(("g", "securable")).equals(("s", "id")))
-        .and_where(Expr::col(("g", "principal")).in_subquery(closure()))
-        .to_owned();
-    let near = Expr::col(("s", "owner")).in_subquery(closure()).or(Expr::exists(granted));
-    let seen = of(Listing::All).or(of(Listing::Granted).and(near));
-    Expr::col(("s", "kind")).eq(Kind::Model.word()).and(seen)
+    sql::seen("s", schemas)
 }
 
 /// Changes a model's name, owner or comment.

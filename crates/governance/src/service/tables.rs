@@ -1,7 +1,7 @@
 //! Tables and views: their rows in the catalog. Their Delta logs are `lake`'s work.
 
 use crannog_security::actions::{Action, schemas, tables};
-use crannog_security::{Caller, Kind, Permit, Reference, Visible, kinds};
+use crannog_security::{Caller, Evidence, Kind, Permit, Reference, Visible, kinds};
 use crannog_storage::Location;
 use crannog_store::{Db, Row, params};
 use crannog_types::{FullName, Page, Paged, Problem, Result, SecurableId, check_name, fold};
@@ -143,6 +143,12 @@ pub async fn may_open(caller: &Caller, about: &Reference) -> Result<bool> {
 pub async fn get<A: Action<On = kinds::Table>>(db: &Db, permit: &Permit<A>) -> Result<Table> {
     let row = db.read(permit).row(ONE, params![permit.target().id]).await?.ok_or_else(gone)?;
     table(&row, &sql::above(&permit.target().name))
+}
+
+/// Whether it is a view; what is not there is none.
+pub async fn is_view(db: &Db, evidence: &dyn Evidence, id: SecurableId) -> Result<bool> {
+    let row = db.read(evidence).row("SELECT table_type FROM table_info WHERE id = $1", params![id]).await?;
+    Ok(row.map(|row| row.text(0)).transpose()?.as_deref() == Some(TableType::View.word()))
 }
 
 /// The tables and views of a schema that the caller may see, by name.

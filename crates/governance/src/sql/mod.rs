@@ -1,7 +1,8 @@
 //! SQL texts and the mapping of rows, shared by the verbs of all kinds of objects.
 
 use crannog_security::actions::Action;
-use crannog_security::{Kind, Listing, Visible};
+use crannog_security::{Kind, Listing, Securable, Visible};
+use crannog_store::query::{Expr, ExprTrait, Query, SelectStatement};
 use crannog_store::{Audit, Row, StoreError, Tx, Value, params};
 use crannog_types::{Code, FullName, Page, PrincipalId, Problem, Result, SecurableId, check_name, fold};
 
@@ -67,6 +68,33 @@ pub(crate) fn list_params<A: Action>(visible: &Visible<A>, page: &Page) -> Optio
     let all = i64::from(visible.listing() == Listing::All);
     let after = page.after.clone().unwrap_or_default();
     Some(params![visible.scope().id, after, all, visible.who().id, page.fetch()])
+}
+
+/// The condition of a built query that a securable of this alias is one of the action's kind which the caller may see, in one
+/// of some containers: what [`visible_children`] shows of each of them.
+pub(crate) fn seen<A: Action>(alias: &'static str, under: &[Visible<A>]) -> Expr {
+    let of = |listing: Listing| {
+        let ids = under.iter().filter(move |container| container.listing() == listing);
+        let ids: Vec<String> = ids.map(|container| container.scope().id.to_string()).collect();
+        Expr::col((alias, "parent")).is_in(ids)
+    };
+    let Some(first) = under.first() else { return Expr::cust("1 = 0") };
+    let closure = || -> SelectStatement {
+        Query::select()
+            .column(("c", "principal"))
+            .from_as("closure", "c")
+            .and_where(Expr::col(("c", "member")).eq(first.who().id.0))
+            .to_owned()
+    };
+    let granted = Query::select()
+        .expr(Expr::cust("1"))
+        .from_as("securable_grant", "g")
+        .and_where(Expr::col(("g", "securable")).equals((alias, "id")))
+        .and_where(Expr::col(("g", "principal")).in_subquery(closure()))
+        .to_owned();
+    let near = Expr::col((alias, "owner")).in_subquery(closure()).or(Expr::exists(granted));
+    let seen = of(Listing::All).or(of(Listing::Granted).and(near));
+    Expr::col((alias, "kind")).eq(A::On::KIND.word()).and(seen)
 }
 
 /// A new object in the table of all of them.

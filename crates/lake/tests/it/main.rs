@@ -9,6 +9,8 @@ mod fake;
 #[cfg(test)]
 mod following;
 #[cfg(test)]
+mod lineage;
+#[cfg(test)]
 mod looking;
 #[cfg(test)]
 mod running;

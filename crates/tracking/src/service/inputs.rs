@@ -1,5 +1,7 @@
 //! Datasets and models that runs use, and models that they make.
 
+use crannog_governance::model::lineage::{Event, Flow, Part};
+use crannog_governance::service::lineage;
 use crannog_security::actions::{experiments, logged_models as models, runs};
 use crannog_security::{Permit, Visible};
 use crannog_store::{Audit, Db, Tx, params};
@@ -12,9 +14,10 @@ use crate::model::limits;
 use crate::model::runs::DatasetInput;
 
 /// The tag that says what a dataset was used for.
-const CONTEXT: &str = "mlflow.data.context";
+pub(crate) const CONTEXT: &str = "mlflow.data.context";
 
-/// Notes datasets and models that a run used. A dataset that it used already keeps its tags.
+/// Notes datasets and models that a run used. A dataset that it used already keeps its tags. `sources` are the tables that
+/// the datasets are of: [`super::lineage::of_datasets`].
 ///
 /// # Errors
 /// When the run is deleted.
@@ -22,6 +25,7 @@ pub async fn log(
     db: &Db,
     permit: &Permit<runs::Edit>,
     datasets: &[DatasetInput],
+    sources: &[Flow],
     used: &[Permit<models::Read>],
 ) -> Result<()> {
     let run_id = run_of(permit)?;
@@ -38,6 +42,9 @@ pub async fn log(
     for model in used {
         logged_models::link(&mut tx, run, &part_of(model)?, None).await?;
     }
+    let part = Part { experiment: permit.target().id, run_id: Some(run_id.to_string()), model_id: None };
+    let event = Event { at: tx.now(), who: permit.who(), statement: None, part: Some(&part), flows: sources };
+    lineage::record(&mut tx, &event).await?;
     Ok(tx.commit().await?)
 }
 

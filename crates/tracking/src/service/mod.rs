@@ -6,6 +6,7 @@ pub mod history;
 pub mod imports;
 pub mod inputs;
 pub mod keeper;
+pub mod lineage;
 pub mod logged_models;
 pub mod logging;
 pub mod pages;

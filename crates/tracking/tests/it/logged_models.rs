@@ -171,7 +171,7 @@ async fn runs_say_which_models_they_used_and_made() {
         for step in [3, 4] {
             let made = [(world.on(&two).await, step), (world.on(&one).await, 0)];
             inputs::log_outputs(&world.db, &permit, &made).await.unwrap();
-            inputs::log(&world.db, &permit, &[], &[world.on(&one).await]).await.unwrap();
+            inputs::log(&world.db, &permit, &[], &[], &[world.on(&one).await]).await.unwrap();
         }
         let found = run_verbs::get(&world.db, &world.read(&run).await).await.unwrap();
         // In the order in which the models came; a second time changes nothing.

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod keeper;
 #[cfg(test)]
+mod lineage;
+#[cfg(test)]
 mod logged_models;
 #[cfg(test)]
 mod logging;

@@ -74,7 +74,7 @@ impl Logged {
         model_verbs::create(&self.db, &permit, &new).await.unwrap();
     }
 
-    async fn on_model<A: Action<On = kinds::Model>>(&self, name: &str) -> Permit<A> {
+    pub(crate) async fn on_model<A: Action<On = kinds::Model>>(&self, name: &str) -> Permit<A> {
         self.ana.ask(NameOf::found(&BY_NAME, name)).await.unwrap()
     }
 

@@ -253,7 +253,7 @@ impl Run {
         let plan = Plan { read: Arc::clone(&state), reads: Reads::Nothing, operation, metrics, actions };
         let none = self.lake.arbiter.no_files(&folder);
         self.commit(permit.target().id, &folder, plan, none, true).await?;
-        self.note_written(&permit.target().name, None);
+        self.note_written(permit.target().id, &permit.target().name, None);
         Ok(Answer::nothing())
     }
 }

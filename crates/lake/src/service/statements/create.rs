@@ -12,7 +12,7 @@ use crannog_security::actions::{catalogs, metastore, schemas, tables};
 use crannog_security::{NameOf, Permit};
 use crannog_storage::{Access, Folder, Location, Managed};
 use crannog_store::until_won;
-use crannog_types::{Code, FullName, Problem, Result};
+use crannog_types::{Code, FullName, Problem, Result, SecurableId};
 use futures::stream;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::answer::Answer;
 use super::column_types::delta_field;
 use super::write::rows_of;
-use super::{Lake, Run, not_yet};
+use super::{Lake, Run, TableWrite, not_yet};
 use crate::grammar::statement::{CreateCatalog, CreateSchema, CreateTable, CreateView, CreateVolume};
 use crate::model::actions::{Action, Format, Metadata};
 use crate::model::commit::{Operation, TableDescription};
@@ -73,11 +73,11 @@ impl Run {
             metadata,
             version: 0,
         };
-        let written = match create.location {
+        let (id, written) = match create.location {
             Some(location) => self.create_external(permit, made, &location, rows).await?,
             None => self.create_managed(permit, made, rows).await?,
         };
-        self.note_written(&name, written);
+        self.note_written(id, &name, written);
         match written {
             Some(written) => Answer::changed(written, written),
             None => Ok(Answer::nothing()),
@@ -90,7 +90,7 @@ impl Run {
         permit: Permit<schemas::CreateTable>,
         new: NewDelta,
         rows: Option<RowStream>,
-    ) -> Result<Option<i64>> {
+    ) -> Result<(SecurableId, Option<i64>)> {
         let stop = CancellationToken::new();
         let waiting = stop.clone().drop_guard();
         let rows = rows.map(|rows| until(stop.clone(), rows));
@@ -137,7 +137,7 @@ impl Run {
         };
         let written = rows_of(adds);
         self.commit(permit.target().id, &folder, plan, files, true).await?;
-        self.note_written(&permit.target().name, as_select.then_some(written));
+        self.note_written(permit.target().id, &permit.target().name, as_select.then_some(written));
         if as_select { Answer::changed(written, written) } else { Ok(Answer::nothing()) }
     }
 
@@ -189,13 +189,14 @@ impl Run {
             }),
         };
         let db = &self.lake.governance.db;
-        if existing && create.or_replace {
+        let made = if existing && create.or_replace {
             let permit = self.caller.ask::<tables::Manage>(NameOf::named(name)).await?;
-            table_verbs::replace_view(db, &permit, &new).await?;
+            table_verbs::replace_view(db, &permit, &new).await?
         } else {
             let permit = self.caller.ask::<schemas::CreateTable>(NameOf::named(parent(&name))).await?;
-            table_verbs::create(db, &permit, &new).await?;
-        }
+            table_verbs::create(db, &permit, &new).await?
+        };
+        self.note(TableWrite { id: made.object.id, name: made.object.name, rows: None, view: true });
         Ok(Answer::nothing())
     }
 
@@ -273,7 +274,7 @@ async fn make_managed(
     rows: Option<RowStream>,
     author: &Author,
     stop: &CancellationToken,
-) -> Result<Option<i64>> {
+) -> Result<(SecurableId, Option<i64>)> {
     let governance = &lake.governance;
     let place = locations::begin_managed(governance, permit, Managed::Tables).await?;
     let outcome = async {
@@ -299,7 +300,7 @@ async fn make_managed(
         lake.arbiter.forget(&place.location);
         locations::abandon(governance, permit, place).await;
     }
-    made.map(|_| written)
+    made.map(|table| (table.object.id, written))
 }
 
 /// The data files of a new table, when it is made with rows.

@@ -10,7 +10,7 @@ use crannog_security::actions::{metastore, schemas};
 use crannog_security::{NameOf, Permit};
 use crannog_storage::{Access, Folder, Location};
 use crannog_store::until_won;
-use crannog_types::{Code, Problem, Result};
+use crannog_types::{Code, Problem, Result, SecurableId};
 
 use super::create::{NewDelta, first_files, write_first};
 use super::write::rows_of;
@@ -26,7 +26,7 @@ impl Run {
         new: NewDelta,
         location: &str,
         rows: Option<RowStream>,
-    ) -> Result<Option<i64>> {
+    ) -> Result<(SecurableId, Option<i64>)> {
         let governance = &self.lake.governance;
         let admin = self.caller.ask::<metastore::Administer>(NameOf::root()).await.map_err(|problem| {
             problem.hint(
@@ -52,8 +52,8 @@ impl Run {
             let written = new.as_select.then(|| rows_of(files.adds()));
             let (lake, author) = (self.lake.clone(), self.author());
             let both = async move { begin(&lake, &permit, &folder, &location, new, files, &author).await };
-            self.lake.follower.to_its_end(&self.caller, both).await?;
-            return Ok(written);
+            let id = self.lake.follower.to_its_end(&self.caller, both).await?;
+            return Ok((id, written));
         };
         if rows.is_some() || (!new.schema.fields.is_empty() && new.schema != *state.schema) {
             return Err(Problem::new(
@@ -72,8 +72,8 @@ impl Run {
             ..new
         };
         let row = adopted.row(Files::External(location));
-        until_won(|| table_verbs::create(&governance.db, &permit, &row)).await?;
-        Ok(None)
+        let made = until_won(|| table_verbs::create(&governance.db, &permit, &row)).await?;
+        Ok((made.object.id, None))
     }
 }
 
@@ -86,14 +86,17 @@ async fn begin(
     new: NewDelta,
     files: NewFiles,
     author: &Author,
-) -> Result<()> {
+) -> Result<SecurableId> {
     let log = locations::begin_log(&lake.governance, permit, location, new.metadata.id.clone()).await?;
     let made = async {
         write_first(&lake.arbiter, folder, &new, false, author, files).await?;
         let row = new.row(Files::Begun(log.clone()));
         until_won(|| table_verbs::create(&lake.governance.db, permit, &row)).await
     };
-    let Err(problem) = made.await else { return Ok(()) };
+    let problem = match made.await {
+        Ok(made) => return Ok(made.object.id),
+        Err(problem) => problem,
+    };
     lake.arbiter.forget(location);
     if let Err(cause) = begun::give_up(&lake.governance, folder, &log).await {
         tracing::warn!(%location, cause = cause.chain(), "a log that was begun in vain stays until the next start");

@@ -1,5 +1,5 @@
 //! Who asked what: one row of `system.query.history` for every statement, and an audit row for every table and every path of
-//! a volume that it read.
+//! a volume that it read; and the lineage of what it read and wrote, with its row.
 //!
 //! Rows are written in batches by a task: a statement does not wait for the disk to be remembered. Whoever reads the
 //! history flushes first.
@@ -7,11 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crannog_governance::model::lineage::{Event, Flow, Node, NodeType};
+use crannog_governance::service::lineage;
 use crannog_kit::batches::{Batches, Sink};
 use crannog_kit::{Recorder, Tasks};
 use crannog_security::{Origin, System, Task, Who};
 use crannog_store::{Audit, AuditEvent, Db, StoreError, params, until_won};
-use crannog_types::{FullName, Micros};
+use crannog_types::{FullName, Micros, SecurableId};
 use serde_json::{Value as Json, json};
 
 use super::{FilesRead, TableRead, Touched};
@@ -48,6 +50,44 @@ pub struct Ended {
     pub touched: Touched,
 }
 
+impl Ended {
+    /// What flowed by it: from everything that it read to everything that it wrote rows to or made a view of. What a view of
+    /// those reads is not its own: that flowed into the view.
+    fn flows(&self) -> Vec<Flow> {
+        let Touched { reads, files, writes } = &self.touched;
+        // What was written is written, whatever became of the answer. EXPLAIN names what it does not read.
+        if self.kind == Some("Explain") || (self.status != "FINISHED" && writes.is_empty()) {
+            return Vec::new();
+        }
+        let node = |id: SecurableId, name: &FullName, view: bool| Node {
+            id,
+            node_type: if view { NodeType::View } else { NodeType::Table },
+            name: name.clone(),
+            path: None,
+            version: None,
+        };
+        let tables = reads.iter().filter(|read| read.via.is_none()).map(|read| node(read.id, &read.name, read.view));
+        let files = files.iter().filter(|files| files.via.is_none()).map(|files| Node {
+            node_type: NodeType::Path,
+            path: Some(files.path.clone()),
+            ..node(files.id, &files.volume, false)
+        });
+        let sources: Vec<Node> = tables.chain(files).collect();
+        let into = writes.iter().filter(|write| write.view || write.rows.is_some());
+        let targets: Vec<Node> = into.map(|write| node(write.id, &write.name, write.view)).collect();
+        // An end that is open is one, too.
+        let open = |nodes: Vec<Node>| match nodes.is_empty() {
+            true => vec![None],
+            false => nodes.into_iter().map(Some).collect::<Vec<_>>(),
+        };
+        let (sources, targets) = (open(sources), open(targets));
+        let flows = targets.iter().flat_map(|target| {
+            sources.iter().map(|source| Flow { source: source.clone(), target: target.clone(), context: None })
+        });
+        flows.filter(|flow| flow.source.is_some() || flow.target.is_some()).collect()
+    }
+}
+
 /// The history's writer.
 pub struct History {
     statements: Batches<Ended>,
@@ -66,7 +106,7 @@ impl History {
             let what = Audit::of("unityCatalog", "getTable").with("full_name_arg", name.to_string());
             self.read(&ended, what, via.as_ref());
         }
-        for FilesRead { volume, path, via } in &ended.touched.files {
+        for FilesRead { volume, path, via, .. } in &ended.touched.files {
             let what = Audit::of("unityCatalog", "getVolume").with("volume_full_name", volume.to_string());
             self.read(&ended, what.with("path", path.as_str()), via.as_ref());
         }
@@ -122,7 +162,8 @@ impl Table {
             });
             let rows_written: Option<i64> =
                 writes.iter().filter_map(|write| write.rows).reduce(|a, b| a.saturating_add(b));
-            let writes = writes.iter().map(|write| json!({ "table": write.name.to_string(), "rows": write.rows }));
+            let writes = writes.iter().filter(|write| !write.view);
+            let writes = writes.map(|write| json!({ "table": write.name.to_string(), "rows": write.rows }));
             tx.run(
                 INSERT,
                 params![
@@ -145,6 +186,10 @@ impl Table {
                 ],
             )
             .await?;
+            let flows = ended.flows();
+            let statement = Some(ended.id.as_str());
+            let event = Event { at: ended.started_at, who: &ended.who, statement, part: None, flows: &flows };
+            lineage::record(&mut tx, &event).await?;
         }
         tx.commit().await
     }

@@ -14,6 +14,7 @@ pub mod held;
 pub mod history;
 mod information_schema;
 mod known;
+mod lineage;
 mod partition;
 mod query;
 mod replace_where;
@@ -27,7 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crannog_governance::Governance;
 use crannog_security::Caller;
 use crannog_store::until_won;
-use crannog_types::{Code, FullName, Micros, Problem, Result};
+use crannog_types::{Code, FullName, Micros, Problem, Result, SecurableId};
 
 use self::answer::Answer;
 use self::held::Held;
@@ -100,8 +101,12 @@ pub(crate) fn check_time_zone(engine: &dyn Engine, zone: &str) -> Result<()> {
 /// One table or view that a statement read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableRead {
+    /// Its id.
+    pub id: SecurableId,
     /// Its full name.
     pub name: FullName,
+    /// Whether it is a view.
+    pub view: bool,
     /// The columns that were read of it; empty until it is planned.
     pub columns: Vec<String>,
     /// The view that the statement named, when it read this with the rights of the view's owner: the reader is not told.
@@ -111,6 +116,8 @@ pub struct TableRead {
 /// A file of a volume that a statement read, or a folder of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilesRead {
+    /// The volume's id.
+    pub id: SecurableId,
     /// The volume's full name.
     pub volume: FullName,
     /// `/Volumes/…`, as the statement names it.
@@ -119,13 +126,17 @@ pub struct FilesRead {
     pub via: Option<FullName>,
 }
 
-/// One table that a statement wrote.
+/// One table that a statement wrote, or view that it made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableWrite {
+    /// Its id.
+    pub id: SecurableId,
     /// Its full name.
     pub name: FullName,
     /// Rows that were written; `None` where none were counted.
     pub rows: Option<i64>,
+    /// Whether it is a view, which shows what the statement's query reads.
+    pub view: bool,
 }
 
 /// One statement under way.
@@ -323,9 +334,12 @@ impl Run {
         Author { id: who.id.to_string(), name: who.name.to_string(), statement }
     }
 
-    fn note_written(&self, name: &FullName, rows: Option<i64>) {
-        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
-        touched.writes.push(TableWrite { name: name.clone(), rows });
+    fn note_written(&self, id: SecurableId, name: &FullName, rows: Option<i64>) {
+        self.note(TableWrite { id, name: name.clone(), rows, view: false });
+    }
+
+    fn note(&self, write: TableWrite) {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner).writes.push(write);
     }
 
     /// A name completed to three parts with the session's catalog and schema.

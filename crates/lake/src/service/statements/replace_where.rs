@@ -35,7 +35,7 @@ impl Run {
     /// A condition says something about the rows that are there, so it asks for what a query of them asks for.
     pub(super) async fn may_read(&self, table: &Name) -> Result<()> {
         let permit = self.caller.ask::<tables::Select>(NameOf::named(self.full_name(table)?)).await?;
-        self.note_read(&permit.target().name, None);
+        self.note_read(&permit, false, None);
         self.held.add(Lease::of(&self.caller, &permit), None);
         Ok(())
     }

@@ -116,7 +116,7 @@ impl Run {
     async fn governed(&self, scope: &Scope<'_>, name: FullName) -> Result<Relation> {
         let permit = scope.caller.ask::<tables::Select>(NameOf::named(name)).await?;
         let table = catalog_tables::get(&self.lake.governance.db, &permit).await?;
-        self.note_read(&permit.target().name, scope.via);
+        self.note_read(&permit, table.view.is_some(), scope.via);
         self.held.add(Lease::of(scope.caller, &permit), scope.via);
         let Some(view) = &table.view else {
             let (folder, state) = self.open_table(&permit, &table).await?;
@@ -170,15 +170,17 @@ impl Run {
         Ok((folder, state))
     }
 
-    pub(super) fn note_read(&self, name: &FullName, via: Option<&FullName>) {
+    pub(super) fn note_read(&self, permit: &Permit<tables::Select>, view: bool, via: Option<&FullName>) {
+        let (id, name) = (permit.target().id, permit.target().name.clone());
         let reads = &mut self.touched.lock().unwrap_or_else(PoisonError::into_inner).reads;
-        if !reads.iter().any(|read| read.name == *name && read.via.as_ref() == via) {
-            reads.push(TableRead { name: name.clone(), columns: Vec::new(), via: via.cloned() });
+        if !reads.iter().any(|read| read.name == name && read.via.as_ref() == via) {
+            reads.push(TableRead { id, name, view, columns: Vec::new(), via: via.cloned() });
         }
     }
 
-    fn note_files_read(&self, volume: &FullName, path: &str, via: Option<&FullName>) {
-        let read = FilesRead { volume: volume.clone(), path: path.to_owned(), via: via.cloned() };
+    fn note_files_read(&self, volume: &Permit<volumes::Read>, path: &str, via: Option<&FullName>) {
+        let (id, volume) = (volume.target().id, volume.target().name.clone());
+        let read = FilesRead { id, volume, path: path.to_owned(), via: via.cloned() };
         let files = &mut self.touched.lock().unwrap_or_else(PoisonError::into_inner).files;
         if !files.contains(&read) {
             files.push(read);
@@ -223,7 +225,7 @@ impl Run {
         };
         let name = FullName::of([*catalog, *schema, *volume]);
         let permit = Arc::new(scope.caller.ask::<volumes::Read>(NameOf::named(name)).await?);
-        self.note_files_read(&permit.target().name, path, scope.via);
+        self.note_files_read(&permit, path, scope.via);
         // What is behind a view is held by the view alone: its own name may not be told.
         if scope.caller.who() == self.caller.who() {
             self.held.add(Lease::of(scope.caller, &permit), None);

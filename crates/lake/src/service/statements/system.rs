@@ -1,4 +1,5 @@
-//! `system.access.audit` and `system.query.history`: what was done, asked and refused, as tables.
+//! `system.access.audit` and `system.query.history`: what was done, asked and refused, as tables. Those of lineage, which are
+//! cut by what one may see of what they name, are in `lineage`.
 //!
 //! The columns are Databricks', so that queries written for its system tables work; what this server does not measure is
 //! NULL. An administrator sees every row, anybody else only rows about themselves. What was recorded a moment ago is
@@ -20,14 +21,19 @@ use serde_json::{Map, Value as Json};
 
 use super::answer::{Cell, Columns, Type, batch};
 use super::history::VIA_VIEW;
-use super::{Lake, Run};
+use super::{Lake, Run, lineage};
 use crate::ports::{Served, SystemTable};
 
 /// Rows that are read of a system table.
-const NEWEST: i64 = 100_000;
+pub(super) const NEWEST: u32 = 100_000;
 
 /// Those of this component.
-const TABLES: &[SystemTable] = &[("access", "audit", AUDIT), ("query", "history", HISTORY)];
+const TABLES: &[SystemTable] = &[
+    ("access", "audit", AUDIT),
+    ("access", lineage::OF_TABLES, lineage::TABLE_LINEAGE),
+    ("access", lineage::OF_MODELS, lineage::MODEL_LINEAGE),
+    ("query", "history", HISTORY),
+];
 
 const AUDIT: Columns = &[
     ("version", Type::Text),
@@ -100,6 +106,9 @@ pub(super) async fn relation(run: &Run, schema: &str, table: &str) -> Result<Opt
     if !TABLES.iter().any(|(of, name, _)| *of == schema && *name == table) {
         return Ok(None);
     }
+    if table == lineage::OF_TABLES || table == lineage::OF_MODELS {
+        return lineage::relation(run, table).await.map(Some);
+    }
     let (root, caller) = (Reference::Root, &run.caller);
     // Asking outright would put a refusal of everybody who looks at their own rows into the audit.
     let (_, decision) = caller.explain(Rule::Admin, &root).await?;
@@ -110,9 +119,8 @@ pub(super) async fn relation(run: &Run, schema: &str, table: &str) -> Result<Opt
     };
     let governance = &run.lake.governance;
     let reader = governance.db.read(&*evidence);
-    let setting = reader.row("SELECT value FROM setting WHERE name = 'workspace_id'", params![]).await?;
-    let workspace = setting.map(|row| row.text(0)).transpose()?;
-    let which: Vec<Value> = params![i64::from(everything), caller.who().id, NEWEST];
+    let workspace = workspace(run, &*evidence).await?;
+    let which: Vec<Value> = params![i64::from(everything), caller.who().id, i64::from(NEWEST)];
     // The history records reads in the audit: it goes first.
     run.lake.history.flush().await;
     run.lake.follower.flush().await;
@@ -138,6 +146,13 @@ pub(super) async fn relation(run: &Run, schema: &str, table: &str) -> Result<Opt
 /// All system tables.
 pub(super) fn tables(lake: &Lake) -> impl Iterator<Item = SystemTable> {
     TABLES.iter().copied().chain(lake.system_tables.iter().flat_map(|of| of.tables()))
+}
+
+/// The id of this installation's workspace.
+pub(super) async fn workspace(run: &Run, evidence: &dyn Evidence) -> Result<Option<String>> {
+    let reader = run.lake.governance.db.read(evidence);
+    let setting = reader.row("SELECT value FROM setting WHERE name = 'workspace_id'", params![]).await?;
+    Ok(setting.map(|row| row.text(0)).transpose()?)
 }
 
 /// The columns of a system table; `None` when there is no such table. Names are folded.

@@ -66,12 +66,12 @@ impl Run {
         let rows = self.prepare(source, Some(into)).await?.run().await?;
         if let Some(condition) = &insert.replace_where {
             let written = self.replace_where(&target, rows, condition).await?;
-            self.note_written(&target.permit.target().name, Some(written));
+            self.written(&target, Some(written));
             return Answer::changed(written, written);
         }
         if insert.overwrite && !fixed.is_empty() {
             let written = self.replace_partition(&target, rows, &fixed).await?;
-            self.note_written(&target.permit.target().name, Some(written));
+            self.written(&target, Some(written));
             return Answer::changed(written, written);
         }
         if insert.overwrite {
@@ -79,12 +79,16 @@ impl Run {
             let partition_by = target.state.metadata.partition_columns.clone();
             let operation = Operation::Write { mode, partition_by, predicate: None };
             let (written, _) = self.replace_all(&target, rows, operation).await?;
-            self.note_written(&target.permit.target().name, Some(written));
+            self.written(&target, Some(written));
             return Answer::changed(written, written);
         }
         let written = self.append(&target, rows).await?;
-        self.note_written(&target.permit.target().name, Some(written));
+        self.written(&target, Some(written));
         Answer::changed(written, written)
+    }
+
+    fn written(&self, target: &Target, rows: Option<i64>) {
+        self.note_written(target.permit.target().id, &target.permit.target().name, rows);
     }
 
     /// Appends rows; few go through the arbiter's groups, many are written first and committed then.
@@ -174,7 +178,7 @@ impl Run {
         if !target.state.files.is_empty() {
             self.replace_all(&target, Box::pin(stream::empty()), Operation::Truncate).await?;
         }
-        self.note_written(&target.permit.target().name, None);
+        self.written(&target, None);
         Answer::table(&[("num_affected_rows", Type::Long)], &[vec![removed.map_or(Cell::Null, Cell::Number)]])
     }
 
@@ -253,7 +257,7 @@ impl Run {
             actions: txns.into_iter().chain(adds.iter().cloned().map(Action::Add)).collect(),
         };
         self.commit_files(&target, plan, files).await?;
-        self.note_written(&target.permit.target().name, Some(written));
+        self.written(&target, Some(written));
         Answer::table(&columns, &[vec![written.into(), written.into(), 0.into()]])
     }
 

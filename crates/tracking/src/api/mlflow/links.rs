@@ -17,7 +17,7 @@ use crate::Tracking;
 use crate::model::experiments::experiment_id;
 use crate::model::limits;
 use crate::model::runs::DatasetInput;
-use crate::service::inputs as verbs;
+use crate::service::{inputs as verbs, lineage};
 
 pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
     registry.add(LogModel(tracking.clone()));
@@ -161,7 +161,8 @@ impl Endpoint for LogInputs {
         for one in &input.models {
             used.push(cx.caller()?.ask::<models::Read>(model(&one.model_id)).await?);
         }
-        verbs::log(&self.0.db, &permit, &datasets, &used).await?;
+        let sources = lineage::of_datasets(&self.0.db, cx.caller()?, &permit, &datasets).await?;
+        verbs::log(&self.0.db, &permit, &datasets, &sources, &used).await?;
         Ok(Empty)
     }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crannog_governance::service::models as governed;
+use crannog_governance::model::lineage::Event;
+use crannog_governance::service::{lineage, models as governed};
 use crannog_security::actions::models;
 use crannog_security::{Action, Evidence, Permit, kinds};
 use crannog_store::query::{Expr, ExprTrait, Order, Query};
@@ -16,6 +17,7 @@ use crate::model::limits;
 use crate::model::registry::signature::{Comparison, Signature};
 use crate::model::registry::{Status, Version, check_key, check_tag, check_text, stage};
 use crate::service::artifacts::Artifacts;
+use crate::service::lineage::Whence;
 use crate::sql::Rows;
 
 /// The columns of [`read`], of a version called v.
@@ -90,6 +92,8 @@ pub struct NewVersion {
     pub shared: Option<(String, String)>,
     /// Ready at once, though its files are elsewhere.
     pub elsewhere: bool,
+    /// What it was made by and of, as far as its maker may read that.
+    pub whence: Whence,
 }
 
 /// Makes a version, which gets the next number.
@@ -154,6 +158,9 @@ pub async fn create(
         files::share(&mut tx, from, folder, &root(target.id, number)).await?;
     }
     governed::touch(&mut tx, target.id).await?;
+    let flows = new.whence.flows(target, number);
+    let event = Event { at: now, who: permit.who(), statement: None, part: new.whence.part.as_ref(), flows: &flows };
+    lineage::record(&mut tx, &event).await?;
     tx.commit().await?;
     get(db, permit, number).await
 }

@@ -24,6 +24,7 @@ use crate::model::registry::{Status, number, plain_name};
 use crate::model::search::at_most;
 use crate::service::Asked;
 use crate::service::artifacts::{address, unreadable};
+use crate::service::lineage::Whence;
 use crate::service::logged_models::{self as logged, OF_MODEL};
 use crate::service::registry::versions::{self, NewVersion};
 use crate::service::registry::{BY_NAME, aliases, files, search};
@@ -225,7 +226,9 @@ endpoint! {
     actions::CreateVersion, CreateModelVersionIn => Json<OnePlainVersionOut>;
     asks |input| by_name(&input.name);
     run |tracking, cx, permit, input| {
-        let new = wanted(tracking, cx, input).await?;
+        let mut new = wanted(tracking, cx, input).await?;
+        let (run_id, model_id) = (new.run_id.as_deref(), new.model_id.as_deref());
+        new.whence = Whence::of(&tracking.db, cx.caller()?, &permit, (run_id, model_id), None).await?;
         Ok(OnePlainVersionOut::of(versions::create(&tracking.artifacts, &permit, &new).await?))
     };
     example |fixture| json!({ "name": example_model(fixture), "source": "s3://somewhere/model" });

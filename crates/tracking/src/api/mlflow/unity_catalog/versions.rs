@@ -1,6 +1,6 @@
 //! `/unity-catalog/model-versions`
 
-use crannog_kit::{Body, Empty, Json, Registry};
+use crannog_kit::{Body, Empty, Header, Json, Registry};
 use crannog_security::actions::{metastore, models as actions};
 use crannog_security::{Either, NameOf};
 use crannog_types::Problem;
@@ -20,6 +20,7 @@ use crate::model::registry::number;
 use crate::model::registry::source::named_model;
 use crate::model::search::at_most;
 use crate::service::Asked;
+use crate::service::lineage::Whence;
 use crate::service::registry::search;
 use crate::service::registry::versions::{self, NewVersion};
 
@@ -40,6 +41,15 @@ pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
 
 /// How long an answer to a request for credentials is good, in seconds.
 const LIFETIME: i64 = 3_600;
+
+/// What MLflow's client says of the tables that a version was made of, when a notebook or a job made it.
+const LINEAGE: Header = Header {
+    name: "X-Databricks-Lineage-Identifier",
+    about: "Base64 of JSON that names the tables which the version was made of. Those that the caller may read are in the \
+            lineage; what is not in this form is nothing.",
+    example: "eyJsaW5lYWdlcyI6W119",
+    values: &[],
+};
 
 inputs! {
     /// A version that is wanted.
@@ -111,13 +121,14 @@ pub(super) struct UnityCredentials {
 
 endpoint! {
     /// Makes a version, whose files are to come.
-    CreateUnityVersion: uc!(Post "model-versions/create", "Make a version of a model of Unity Catalog, whose files are to come.");
+    CreateUnityVersion: uc!(Post "model-versions/create", "Make a version of a model of Unity Catalog, whose files are to come.")
+        .headers(&[LINEAGE]);
     actions::CreateVersion, CreateUnityVersionIn => Json<OneUnityVersionOut>;
     asks |input| Ok(NameOf::named(model_name(&input.name)?));
-    run |tracking, _, permit, input| {
+    run |tracking, cx, permit, input| {
         let some = |text: String| Some(text).filter(|text| !text.is_empty());
         // MLflow's client names the logged model in the source alone, and wants it back where it copies a version.
-        let new = NewVersion {
+        let mut new = NewVersion {
             model_id: some(input.model_id).or_else(|| named_model(&input.source)),
             source: input.source,
             run_id: some(input.run_id),
@@ -125,6 +136,9 @@ endpoint! {
             tags: tags(input.tags),
             ..NewVersion::default()
         };
+        let (run_id, model_id) = (new.run_id.as_deref(), new.model_id.as_deref());
+        let named = cx.header(&LINEAGE.name.to_ascii_lowercase());
+        new.whence = Whence::of(&tracking.db, cx.caller()?, &permit, (run_id, model_id), named).await?;
         Ok(OneUnityVersionOut::of(versions::create(&tracking.artifacts, &permit, &new).await?))
     };
     example |fixture| json!({ "name": example_model(fixture), "source": "runs:/0a1b2c/model" });
