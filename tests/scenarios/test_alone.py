@@ -1,6 +1,6 @@
 """The demo's road with nothing but loopback: in a network namespace of its own, where no other machine can be reached.
 
-What is downloaded before is the archive of the flights and the Python environment; the road itself asks for nothing more.
+What is downloaded before is the archive of the flights and the Python environments; the road itself asks for nothing more.
 As root the namespace is made directly; others make it in a user namespace, which asks for no rights.
 """
 
@@ -19,7 +19,8 @@ def test_the_road_needs_no_other_machine(tmp_path):
     import dataset
 
     dataset.archive(CACHE, tmp_path / "download.log")
-    subprocess.run([REPOSITORY / "scripts" / "setup", "python", "demo"], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    for part in ("demo", "models"):
+        subprocess.run([REPOSITORY / "scripts" / "setup", "python", part], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     work = tmp_path / "work"
     # First that it is alone: the only address is loopback's, and there is no way to any other.
     script = (
@@ -42,3 +43,4 @@ def test_the_road_needs_no_other_machine(tmp_path):
     summary = json.loads((work / "summary.json").read_text())
     assert {name: table["rows"] for name, table in summary["tables"].items()}["flights"] == 336776
     assert summary["after_grant"] == 3322 and len(summary["refusals"]) == 2
+    assert summary["models"].keys() == {"champion", "challenger"} and len(summary["lineage"]) == 2

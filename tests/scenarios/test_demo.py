@@ -8,6 +8,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+import features
 import polars as pl
 import pytest
 import server
@@ -121,6 +122,27 @@ def test_ana_is_refused_granted_and_refused(first):
     assert "tailnum" not in summary["view_columns"] and len(summary["view_columns"]) == 18
 
 
+def test_two_models_are_as_good_as_their_figures_and_know_their_tables(first):
+    told, summary = first
+    models = summary["models"]
+    assert {alias: model["trained_now"] for alias, model in models.items()} == {"champion": True, "challenger": True}
+    assert models["champion"]["auc"] == pytest.approx(features.AUC["champion"], abs=features.TOLERANCE)
+    assert models["challenger"]["auc"] == pytest.approx(features.AUC["challenger"], abs=features.TOLERANCE)
+    made = [
+        [models["champion"]["version"], table, 1, models["champion"]["run_id"], "ben@example.com"]
+        for table in ("main.flights.flights", "main.flights.weather")
+    ]
+    assert summary["lineage"] == made
+    assert "main.flights.late@champion" in told and models["champion"]["run_id"] in told
+
+
+def test_whoever_is_late_is_late_by_the_files(work, first):
+    """The rows that the models learn from, counted anew."""
+    arrived = csv(work, "flights").filter(pl.col("arr_delay").is_not_null())
+    learned = arrived.filter(pl.col("month") <= features.LAST_MONTH).height
+    assert (learned, arrived.height - learned) == features.FLIGHTS
+
+
 def test_the_times_of_the_parts_are_told_apart(first):
     """How long the road takes is measured by `make bench`; here, that what is printed is what was taken."""
     told, summary = first
@@ -135,6 +157,10 @@ def test_a_second_run_gives_the_same(first, work):
     for name, table in again["tables"].items():
         assert (table["rows"], table["nulls"]) == (first[1]["tables"][name]["rows"], first[1]["tables"][name]["nulls"])
     assert again["refusals"] == first[1]["refusals"]
+    same = [{n: v for n, v in model.items() if n != "trained_now"} for model in again["models"].values()]
+    assert same == [{n: v for n, v in model.items() if n != "trained_now"} for model in first[1]["models"].values()]
+    assert not any(model["trained_now"] for model in again["models"].values())
+    assert again["lineage"] == first[1]["lineage"]
     assert again["history"] == first[1]["history"] or again["history"].keys() == first[1]["history"].keys()
     assert (work / "server.json").is_file()
 
