@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crannog_tracking::model::imports::Outcome;
@@ -116,14 +118,16 @@ pub(super) struct Progress {
     said: Option<Instant>,
     terminal: bool,
     all: (u64, u64),
+    /// Runs that need not come: they were here before, or are left out.
+    passed: Arc<AtomicU64>,
     done: (u64, u64),
 }
 
 impl Progress {
     /// Of so many runs with so many points.
-    pub(super) fn new(runs: u64, points: u64) -> Self {
+    pub(super) fn new(runs: u64, points: u64, passed: Arc<AtomicU64>) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        Progress { began: Instant::now(), said: None, terminal, all: (runs, points), done: (0, 0) }
+        Progress { began: Instant::now(), said: None, terminal, all: (runs, points), passed, done: (0, 0) }
     }
 
     /// So many more were taken over.
@@ -148,13 +152,14 @@ impl Progress {
         self.said = Some(Instant::now());
         let seconds = self.began.elapsed().as_secs_f64().max(0.001);
         let (runs, points) = self.done;
-        let left = self.all.0.saturating_sub(runs);
+        let over = self.passed.load(Ordering::Relaxed) + runs;
+        let left = self.all.0.saturating_sub(over);
         let rest = match runs {
-            0 => String::from("?"),
-            _ => format!("{:.0} s", seconds / runs as f64 * left as f64),
+            0 if left > 0 => String::from("?"),
+            _ => format!("{:.0} s", seconds / runs.max(1) as f64 * left as f64),
         };
         let line = format!(
-            "{runs} of {} runs, {points} of {} points, {:.0} points/s, {rest} to go",
+            "{over} of {} runs, {points} of {} points, {:.0} points/s, {rest} to go",
             self.all.0,
             self.all.1,
             points as f64 / seconds

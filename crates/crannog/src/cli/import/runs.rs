@@ -1,6 +1,8 @@
 //! Runs with their points, and logged models: read in windows, sent in batches, while the next are read.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crannog_tracking::model::imports::{Known, Outcome, POINTS, Part, Run, RunKey, packed};
 use crannog_tracking::model::runs::Metric;
@@ -34,10 +36,11 @@ pub(super) async fn take_over(
     report: &mut Report,
 ) -> Result<(), Failure> {
     let (runs, points) = source.size().await?;
-    let mut progress = Progress::new(runs, points);
+    let passed = Arc::new(AtomicU64::new(0));
+    let mut progress = Progress::new(runs, points, Arc::clone(&passed));
     let (chunks, waiting) = mpsc::channel(2);
     let mut read = Report::default();
-    let reading = read_all(client, source, experiments, &mut read, chunks);
+    let reading = read_all(client, source, experiments, (&mut read, &passed), chunks);
     let sending = send_all(client, waiting, report, &mut progress);
     let (reading, sending) = tokio::join!(reading, sending);
     progress.end();
@@ -52,7 +55,7 @@ async fn read_all(
     client: &Client,
     source: &mut Source,
     experiments: &BTreeSet<i64>,
-    report: &mut Report,
+    (report, passed): (&mut Report, &AtomicU64),
     chunks: mpsc::Sender<Chunk>,
 ) -> Result<(), Failure> {
     let mut last: Option<String> = None;
@@ -60,6 +63,7 @@ async fn read_all(
         let mut window = source.runs_behind(last.as_deref()).await?;
         let Some(end) = window.last() else { return Ok(()) };
         last = Some(end.key.run_id.clone());
+        let read = window.len();
         window.retain(|run| {
             let here = experiments.contains(&run.key.experiment_id);
             if !here {
@@ -74,6 +78,7 @@ async fn read_all(
             known.there.iter().map(String::as_str).chain(known.left.iter().map(|note| note.id.as_str())).collect();
         window.retain(|run| !there.contains(run.key.run_id.as_str()));
         report.add("runs", &Outcome { there: known.there.len(), left: known.left.clone(), ..Outcome::default() });
+        passed.fetch_add((read - window.len()) as u64, Ordering::Relaxed);
         if window.is_empty() {
             continue;
         }
