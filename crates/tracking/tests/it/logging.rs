@@ -332,3 +332,36 @@ async fn experiments_made_at_once_get_numbers_of_their_own() {
         world.end().await;
     }
 }
+
+#[tokio::test]
+async fn a_run_that_no_answer_holds_is_refused() {
+    for kind in Kind::ALL {
+        let world = Logged::new(kind).await;
+        let (run, tags) = (world.run().await, world.run().await);
+        let large = "x".repeat(1 << 20);
+        let mut tx = world.db.write_unaudited(&system()).await.unwrap();
+        for at in 0..130 {
+            let key = format!("t{at}");
+            let tag = "INSERT INTO run_tag (run, key, value) SELECT seq, $1, $2 FROM run WHERE run_id = $3";
+            tx.run(tag, params![&*key, &*large, &*tags]).await.unwrap();
+            let dataset = "INSERT INTO dataset (experiment, name, digest, source_type, source, schema) \
+                           VALUES ($1, $2, 'd', 'local', '{}', $3) RETURNING seq";
+            let made = tx.row(dataset, params![world.experiment, &*key, &*large]).await.unwrap().unwrap();
+            let used = "INSERT INTO run_dataset (run, dataset, tags) SELECT seq, $1, '{}' FROM run WHERE run_id = $2";
+            tx.run(used, params![made.int(0).unwrap(), &*run]).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        for id in [&run, &tags] {
+            let refused = run_verbs::get(&world.db, &world.read(id).await).await.unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidArgument, "{kind:?}");
+            assert!(refused.to_string().contains("more than 128 MiB"), "{kind:?}: {refused}");
+        }
+        let tag = "DELETE FROM run_tag WHERE key IN ('t0', 't1', 't2', 't3')";
+        let mut tx = world.db.write_unaudited(&system()).await.unwrap();
+        tx.run(tag, params![]).await.unwrap();
+        tx.commit().await.unwrap();
+        let found = run_verbs::get(&world.db, &world.read(&tags).await).await.unwrap();
+        assert_eq!(found.tags.len(), 127, "{kind:?}");
+        world.end().await;
+    }
+}
