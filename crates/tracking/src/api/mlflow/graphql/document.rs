@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
         let end = match first {
             '{' | '}' | '(' | ')' | ':' | '$' | '!' | '@' | '[' | ']' | '=' => 1,
             '"' => match rest[1..].find(['"', '\\', '\n']) {
-                Some(end) if rest[1..].as_bytes()[end] == b'"' => end + 2,
+                Some(end) if rest.as_bytes()[end + 1] == b'"' => end + 2,
                 _ => return Err("a text does not end, or has an escape".to_owned()),
             },
             first if first.is_ascii_alphanumeric() || first == '_' || first == '-' => {
