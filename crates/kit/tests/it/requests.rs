@@ -126,7 +126,7 @@ async fn a_browser_is_sent_to_sign_in_and_a_program_is_told() {
         assert_eq!(world.send(&page, "", &[], "").await.status, 401);
         assert_eq!(world.send(&page, "stranger", &[accept], "").await.status, 401, "its token is wrong");
     }
-    assert_eq!(world.send("GET /api/2.0/count", "", &[accept], "").await.status, 401, "no page");
+    assert_eq!(world.send("GET /api/2.1/unity-catalog/catalogs", "", &[accept], "").await.status, 401, "no page");
 }
 
 #[tokio::test]
