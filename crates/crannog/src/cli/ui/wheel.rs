@@ -43,6 +43,7 @@ fn files(archive: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
     // It is the last record, with a comment of up to 64 KiB behind it.
     let tail = archive.len().saturating_sub(22 + 65_535);
     let end = archive[tail..].windows(4).rposition(|window| window == END).ok_or(BROKEN)? + tail;
+    part(archive, end, 22)?;
     let (entries, mut at) = (number(archive, end + 10, 2)?, number(archive, end + 16, 4)?);
     let (mut found, mut bytes) = (BTreeMap::new(), 0_usize);
     for _ in 0..entries {
