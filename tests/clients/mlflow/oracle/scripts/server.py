@@ -9,6 +9,16 @@ def typed(kind, body=JSON, path="experiments/create"):
     return Call("POST", path, body, {}, {"Content-Type": kind} if kind else {})
 
 
+QUERY = """
+  query MlflowGetExperimentQuery($input: MlflowGetExperimentInput!) @component(name: "MLflow.ExperimentRunTracking") {
+    mlflowGetExperiment(input: $input) {
+      __typename
+      apiError { code message }
+      experiment { __typename experimentId lifecycleStage name tags { __typename key value } }
+    }
+  }
+"""
+
 CALLS = [
     GET("/health"),
     GET("/version"),
@@ -63,5 +73,5 @@ CALLS = [
     GET("experiments/get-by-name?experiment_name=a%2Bb"),
     GET("traces/search"),
     POST("/api/3.0/mlflow/traces/search", {}),
-    POST("/graphql", {"query": "{ test(inputString: \"a\") { output } }"}),
+    POST("/graphql", {"query": QUERY, "variables": {"input": {"experimentId": "0"}}}),
 ]
