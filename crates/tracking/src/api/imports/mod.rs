@@ -36,30 +36,35 @@ macro_rules! import {
 /// Experiments.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct ImportExperimentsIn {
+    /// Experiments of the source.
     experiments: Vec<Experiment>,
 }
 
 /// Runs.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct KnownRunsIn {
+    /// Ids of runs, and when they started.
     runs: Vec<RunKey>,
 }
 
 /// Runs.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct ImportRunsIn {
+    /// Runs of the source; a large one comes in parts.
     runs: Vec<Run>,
 }
 
 /// Logged models.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct ImportLoggedModelsIn {
+    /// Logged models of the source.
     models: Vec<LoggedModel>,
 }
 
 /// Files.
 #[derive(Deserialize, Serialize, JsonSchema)]
 pub(super) struct FilesList {
+    /// Files, each by the run or logged model that it is of.
     files: Vec<File>,
 }
 
