@@ -29,7 +29,8 @@ class Unanswered(Exception):
 
 
 class Ledger:
-    """What each thing's state must be, and the change to it that is in flight. A thing belongs to one thread."""
+    """What each thing's state must be, and the change to it that is in flight. A thing belongs to one thread, the dictionaries to
+    all: what changes them, or reads more than one entry while threads work, holds `more`."""
 
     ABSENT = {"row": 0, "copied": 0}  # of all other kinds: None
 
@@ -43,18 +44,23 @@ class Ledger:
     def state(self, thing):
         return self.states.get(thing, self.ABSENT.get(thing[0]))
 
+    def there(self, kind: str) -> list[tuple]:
+        """The things of a kind that are there, by what was acknowledged."""
+        with self.more:
+            return [thing for thing, state in self.states.items() if thing[0] == kind and state is not None]
+
     def change(self, ask, changes: dict, audit: tuple | None = None):
         """Runs one request that makes these changes; when it is not answered they stay pending."""
         request = {"audit": audit, "happened": None}
-        for thing, new in changes.items():
-            self.pending[thing] = (new, request)
-        answer = ask()
-        for thing, new in changes.items():
-            self.states[thing] = new
-            del self.pending[thing]
-        if audit:
-            self.audits[audit] += 1
         with self.more:
+            self.pending |= {thing: (new, request) for thing, new in changes.items()}
+        answer = ask()
+        with self.more:
+            self.states |= changes
+            for thing in changes:
+                del self.pending[thing]
+            if audit:
+                self.audits[audit] += 1
             self.acknowledged += 1
             self.more.notify_all()
         return answer
@@ -190,7 +196,7 @@ class Work:
     def define(self, door: Door, chance: random.Random):
         change = self.ledger.change
         while True:
-            there = [thing for thing, rows in list(self.ledger.states.items()) if thing[0] == "table" and rows is not None]
+            there = self.ledger.there("table")
             if len(there) > 3:
                 thing = chance.choice(there)
                 full = f"{self.made}.{thing[1]}"
@@ -211,8 +217,7 @@ class Work:
             n = self.number()
             content = ("file,i\n" + "".join(f"{n},{i}\n" for i in range(ROWS_A_FILE))).encode()
             self.put(door.upload, f"in/{n}.csv", content)
-            waiting = [t for t in list(self.ledger.states) if t[0] == "file" and t[1].startswith("in/")]
-            copied = [("copied", int(t[1][3:-4])) for t in waiting if self.ledger.states[t] is not None]
+            copied = [("copied", int(name[3:-4])) for _, name in self.ledger.there("file") if name.startswith("in/")]
             new = {thing: ROWS_A_FILE for thing in copied if not self.ledger.state(thing)}
             self.ledger.change(lambda: door.sql(self.copy_text()), new)
 
@@ -356,7 +361,7 @@ def look_at_files(door: Door, work: Work) -> list[str]:
     """Every file byte for byte; then that COPY INTO brings each file once, however often it runs."""
     ledger, found = work.ledger, {}
     for folder in ("in", "whole", "parts"):
-        if not any(t[0] == "file" and t[1].startswith(f"{folder}/") and s for t, s in ledger.states.items()):
+        if not any(name.startswith(f"{folder}/") for _, name in ledger.there("file")):
             continue
         page = ""
         while page is not None:
