@@ -1,6 +1,8 @@
 //! Experiments.
 
 use crannog_types::{Problem, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// Whether something is there, or deleted and kept for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +51,7 @@ impl View {
 }
 
 /// A key and its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tag {
     /// Its key.
     pub key: String,

@@ -8,8 +8,9 @@ use crannog_types::{Problem, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::experiments::Tag;
 use super::points;
-use super::runs::{Metric, stored};
+use super::runs::{DatasetInput, Metric, stored};
 
 /// The largest body of a batch, in bytes.
 pub const BODY: usize = 16 << 20;
@@ -19,15 +20,6 @@ pub const POINTS: usize = 50_000;
 
 /// The greatest id of an experiment that is taken over: file stores make 18 digits up, and numbers above are left for others.
 pub const LAST_EXPERIMENT: i64 = 4_000_000_000_000_000_000;
-
-/// A key and its value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Pair {
-    /// The key.
-    pub key: String,
-    /// Its value.
-    pub value: String,
-}
 
 /// What became of a batch.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -80,7 +72,7 @@ pub struct Experiment {
     /// When it was last changed.
     pub updated_ms: i64,
     /// Its tags.
-    pub tags: Vec<Pair>,
+    pub tags: Vec<Tag>,
 }
 
 /// What tells a run from others.
@@ -147,35 +139,16 @@ pub struct Run {
     pub deleted_ms: Option<i64>,
     /// Its parameters.
     #[serde(default)]
-    pub params: Vec<Pair>,
+    pub params: Vec<Tag>,
     /// Its tags.
     #[serde(default)]
-    pub tags: Vec<Pair>,
+    pub tags: Vec<Tag>,
     /// The datasets that it used.
     #[serde(default)]
-    pub datasets: Vec<Dataset>,
+    pub datasets: Vec<DatasetInput>,
     /// Points of its metrics: base64 of the form in which the server keeps them.
     #[serde(default)]
     pub points: String,
-}
-
-/// A dataset that a run used.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Dataset {
-    /// Its name.
-    pub name: String,
-    /// Its digest.
-    pub digest: String,
-    /// `delta_table`, `local`, …
-    pub source_type: String,
-    /// JSON about where it comes from.
-    pub source: String,
-    /// JSON of its columns.
-    pub schema: Option<String>,
-    /// JSON of its size.
-    pub profile: Option<String>,
-    /// What it was used for.
-    pub tags: Vec<Pair>,
 }
 
 /// A logged model.
@@ -202,9 +175,9 @@ pub struct LoggedModel {
     /// When it was last changed.
     pub updated_ms: i64,
     /// Its parameters.
-    pub params: Vec<Pair>,
+    pub params: Vec<Tag>,
     /// Its tags.
-    pub tags: Vec<Pair>,
+    pub tags: Vec<Tag>,
     /// What runs measured of it.
     pub metrics: Vec<ModelPoint>,
     /// The runs that used it.
@@ -253,7 +226,7 @@ pub struct RegisteredModel {
     /// What it is for.
     pub comment: Option<String>,
     /// Its tags.
-    pub tags: Vec<Pair>,
+    pub tags: Vec<Tag>,
     /// Its aliases, each with the number of a version.
     pub aliases: Vec<Alias>,
     /// Its versions.
@@ -304,7 +277,7 @@ pub struct ModelVersion {
     /// When it was last changed.
     pub updated_ms: i64,
     /// Its tags.
-    pub tags: Vec<Pair>,
+    pub tags: Vec<Tag>,
 }
 
 /// A file of a run or a logged model.

@@ -1,6 +1,8 @@
 //! Runs and what they log.
 
 use crannog_types::{Problem, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::experiments::{Lifecycle, Tag};
 
@@ -83,7 +85,7 @@ pub struct Metric {
 }
 
 /// A dataset that a run used.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DatasetInput {
     /// Its name.
     pub name: String,

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crannog_tracking::model::imports::{Alias, Experiment, LoggedModel, ModelVersion, Pair, Run};
+use crannog_tracking::model::experiments::Tag;
+use crannog_tracking::model::imports::{Alias, Experiment, LoggedModel, ModelVersion, Run};
 use crannog_tracking::model::runs::Metric;
 
 use super::database::{self, Database};
@@ -65,7 +66,7 @@ pub(super) struct FoundModel {
     pub(super) created_ms: i64,
     pub(super) updated_ms: i64,
     pub(super) comment: Option<String>,
-    pub(super) tags: Vec<Pair>,
+    pub(super) tags: Vec<Tag>,
     pub(super) aliases: Vec<Alias>,
     pub(super) versions: Vec<ModelVersion>,
 }

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 use crannog_store::{Audit, Tx, params};
 use crannog_types::{PrincipalId, Result, fold};
 
-use crate::model::imports::Pair;
+use crate::model::experiments::Tag;
 use crate::model::limits;
 
 /// A parameter's value, in bytes: what an import may bring of what older servers let in.
@@ -27,11 +27,11 @@ fn audit(action: &'static str) -> Audit {
 }
 
 /// Pairs by their keys: the last of one counts.
-fn distinct(pairs: &[Pair]) -> BTreeMap<&str, &str> {
+fn distinct(pairs: &[Tag]) -> BTreeMap<&str, &str> {
     pairs.iter().map(|pair| (pair.key.as_str(), pair.value.as_str())).collect()
 }
 
-fn check_pairs(what: &str, most: usize, pairs: &[Pair]) -> Result<()> {
+fn check_pairs(what: &str, most: usize, pairs: &[Tag]) -> Result<()> {
     for pair in pairs {
         check_text(what, limits::KEY, &pair.key)?;
         check_text(what, most, &pair.value)?;

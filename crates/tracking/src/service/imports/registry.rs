@@ -10,7 +10,7 @@ use crannog_types::{Micros, Problem, Result, SecurableId, fold};
 
 use super::{check_text, distinct};
 use crate::model::experiments::Tag;
-use crate::model::imports::{Alias, ModelVersion, Outcome, Pair, RegisteredModel};
+use crate::model::imports::{Alias, ModelVersion, Outcome, RegisteredModel};
 use crate::model::limits;
 use crate::model::registry::{Status, TEXT, check_alias, check_tag, full_name, stage};
 use crate::service::artifacts::{Artifacts, Imported};
@@ -109,7 +109,7 @@ fn check(model: &RegisteredModel) -> Result<()> {
     Ok(())
 }
 
-fn check_tags(tags: &[Pair]) -> Result<()> {
+fn check_tags(tags: &[Tag]) -> Result<()> {
     tags.iter().try_for_each(|pair| {
         check_text("tags", usize::MAX, &pair.value)?;
         check_tag(&Tag { key: pair.key.clone(), value: pair.value.clone() })

@@ -11,11 +11,11 @@ use crannog_store::{Db, Tx, params};
 use crannog_types::{Problem, Result};
 
 use super::{PARAM, People, TAG, audit, check_pairs, check_text, distinct};
-use crate::model::experiments::{Lifecycle, Tag};
-use crate::model::imports::{Dataset, Known, Note, Outcome, Part, Run, RunKey, unpacked};
+use crate::model::experiments::Lifecycle;
+use crate::model::imports::{Known, Note, Outcome, Part, Run, RunKey, unpacked};
 use crate::model::limits;
 use crate::model::points;
-use crate::model::runs::{DatasetInput, NAME_TAG, Status};
+use crate::model::runs::{NAME_TAG, Status};
 use crate::service::inputs;
 use crate::service::logging::Latest;
 use crate::sql::Rows;
@@ -91,7 +91,7 @@ fn check(run: &Run) -> Result<()> {
     check_pairs("params", PARAM, &run.params)?;
     check_pairs("tags", TAG, &run.tags)?;
     for dataset in &run.datasets {
-        inputs::check(&of(dataset))?;
+        inputs::check(dataset)?;
     }
     Ok(())
 }
@@ -174,7 +174,7 @@ async fn begin<'a>(
     }
     batch.tags.extend(tags.into_iter().map(|(key, value)| (seq, key, value)));
     for dataset in &run.datasets {
-        inputs::put_dataset(tx, seq, run.key.experiment_id, &of(dataset)).await?;
+        inputs::put_dataset(tx, seq, run.key.experiment_id, dataset).await?;
     }
     if run.part == Part::Whole {
         outcome.made += 1;
@@ -205,17 +205,4 @@ async fn end(tx: &mut Tx, run: &Run, outcome: &mut Outcome) -> Result<()> {
     let values = params![id, lifecycle.word(), deleted_ms, format!("{MARK}{id}")];
     outcome.made += usize::try_from(tx.run(named, values).await?).unwrap_or_default();
     Ok(())
-}
-
-fn of(dataset: &Dataset) -> DatasetInput {
-    let tag = |pair: &crate::model::imports::Pair| Tag { key: pair.key.clone(), value: pair.value.clone() };
-    DatasetInput {
-        name: dataset.name.clone(),
-        digest: dataset.digest.clone(),
-        source_type: dataset.source_type.clone(),
-        source: dataset.source.clone(),
-        schema: dataset.schema.clone(),
-        profile: dataset.profile.clone(),
-        tags: dataset.tags.iter().map(tag).collect(),
-    }
 }

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crannog_store::query::{Expr, ExprTrait, Func, Order, Query, SelectStatement};
 use crannog_store::{Foreign, ForeignRows, Row, StoreError};
-use crannog_tracking::model::imports::{Dataset, Experiment, Pair, Run, RunKey};
-use crannog_tracking::model::runs::Metric;
+use crannog_tracking::model::experiments::Tag;
+use crannog_tracking::model::imports::{Experiment, Run, RunKey};
+use crannog_tracking::model::runs::{DatasetInput, Metric};
 
 use super::places::{Place, Places, location};
 use super::report::Report;
@@ -151,7 +152,7 @@ impl Database {
             });
         }
         let select = self.select("experiment_tags", &["experiment_id", "key", "value"]).await?;
-        let mut tags: BTreeMap<i64, Vec<Pair>> = BTreeMap::new();
+        let mut tags: BTreeMap<i64, Vec<Tag>> = BTreeMap::new();
         for row in self.rows(&select).await? {
             tags.entry(row.int(0)?).or_default().push(pair(&row)?);
         }
@@ -229,8 +230,8 @@ impl Database {
         of: &'static str,
         [key, value]: [&'static str; 2],
         ids: &[String],
-    ) -> Result<HashMap<String, Vec<Pair>>, Failure> {
-        let mut all: HashMap<String, Vec<Pair>> = HashMap::new();
+    ) -> Result<HashMap<String, Vec<Tag>>, Failure> {
+        let mut all: HashMap<String, Vec<Tag>> = HashMap::new();
         if !self.has(table).await? {
             return Ok(all);
         }
@@ -243,8 +244,8 @@ impl Database {
     }
 
     /// Datasets that runs used.
-    async fn datasets(&mut self, ids: &[String]) -> Result<HashMap<String, Vec<Dataset>>, Failure> {
-        let mut all: HashMap<String, Vec<Dataset>> = HashMap::new();
+    async fn datasets(&mut self, ids: &[String]) -> Result<HashMap<String, Vec<DatasetInput>>, Failure> {
+        let mut all: HashMap<String, Vec<DatasetInput>> = HashMap::new();
         if !self.has("inputs").await? || !self.has("datasets").await? {
             return Ok(all);
         }
@@ -274,9 +275,9 @@ impl Database {
         let mut select = self.select("datasets", &columns).await?;
         let wanted: BTreeSet<&str> = used.iter().map(|(_, dataset, _)| dataset.as_str()).collect();
         select.and_where(Expr::col("dataset_uuid").is_in(wanted));
-        let mut known: HashMap<String, Dataset> = HashMap::new();
+        let mut known: HashMap<String, DatasetInput> = HashMap::new();
         for row in self.rows(&select).await? {
-            let dataset = Dataset {
+            let dataset = DatasetInput {
                 name: row.text(1)?,
                 digest: row.text(2)?,
                 source_type: row.text(3)?,
@@ -290,7 +291,7 @@ impl Database {
         for (input, dataset, run) in used {
             if let Some(dataset) = known.get(&dataset) {
                 let tags = tags.remove(&input).unwrap_or_default();
-                all.entry(run).or_default().push(Dataset { tags, ..dataset.clone() });
+                all.entry(run).or_default().push(DatasetInput { tags, ..dataset.clone() });
             }
         }
         Ok(all)
@@ -355,6 +356,6 @@ fn deleted(row: &Row, column: usize) -> Result<bool, StoreError> {
 }
 
 /// The second and the third column.
-fn pair(row: &Row) -> Result<Pair, StoreError> {
-    Ok(Pair { key: row.text(1)?, value: row.opt_text(2)?.unwrap_or_default() })
+fn pair(row: &Row) -> Result<Tag, StoreError> {
+    Ok(Tag { key: row.text(1)?, value: row.opt_text(2)?.unwrap_or_default() })
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crannog_store::query::{Expr, ExprTrait, Order};
-use crannog_tracking::model::imports::{Alias, LoggedModel, MadeBy, ModelPoint, ModelVersion, Pair};
+use crannog_tracking::model::experiments::Tag;
+use crannog_tracking::model::imports::{Alias, LoggedModel, MadeBy, ModelPoint, ModelVersion};
 
 use super::{Database, deleted};
 use crate::cli::Failure;
@@ -204,9 +205,9 @@ impl Database {
     async fn versions(&mut self, name: &str) -> Result<Vec<ModelVersion>, Failure> {
         let mut select = self.select("model_version_tags", &["version", "key", "value"]).await?;
         select.and_where(Expr::col("name").eq(name));
-        let mut tags: BTreeMap<i64, Vec<Pair>> = BTreeMap::new();
+        let mut tags: BTreeMap<i64, Vec<Tag>> = BTreeMap::new();
         for row in self.rows(&select).await? {
-            let pair = Pair { key: row.text(1)?, value: row.opt_text(2)?.unwrap_or_default() };
+            let pair = Tag { key: row.text(1)?, value: row.opt_text(2)?.unwrap_or_default() };
             tags.entry(row.int(0)?).or_default().push(pair);
         }
         let columns = [

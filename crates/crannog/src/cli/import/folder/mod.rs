@@ -9,8 +9,9 @@ mod yaml;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
-use crannog_tracking::model::imports::{Dataset, Experiment, LoggedModel, MadeBy, ModelPoint, Pair, Run, RunKey};
-use crannog_tracking::model::runs::Metric;
+use crannog_tracking::model::experiments::Tag;
+use crannog_tracking::model::imports::{Experiment, LoggedModel, MadeBy, ModelPoint, Run, RunKey};
+use crannog_tracking::model::runs::{DatasetInput, Metric};
 
 use self::yaml::Meta;
 use super::places::location;
@@ -186,8 +187,8 @@ impl Folder {
                 }
                 let Some(dataset) = self.meta(&at) else { continue };
                 let text = |name: &str| dataset.text(name);
-                let tag = |(key, value): (String, String)| Pair { key, value };
-                run.datasets.push(Dataset {
+                let tag = |(key, value): (String, String)| Tag { key, value };
+                run.datasets.push(DatasetInput {
                     name: text("name").unwrap_or_default(),
                     digest: text("digest").unwrap_or_default(),
                     source_type: text("source_type").unwrap_or_default(),
@@ -376,14 +377,14 @@ fn below_of(folder: &Path, above: String, found: &mut Vec<(String, PathBuf)>) ->
 }
 
 /// Names and values: a file each.
-fn pairs(folder: &Path) -> Result<Vec<Pair>, Failure> {
+fn pairs(folder: &Path) -> Result<Vec<Tag>, Failure> {
     let mut files = Vec::new();
     below_of(folder, String::new(), &mut files)?;
     files.sort();
     let mut found = Vec::with_capacity(files.len());
     for (key, file) in files {
         let value = String::from_utf8_lossy(&std::fs::read(&file)?).into_owned();
-        found.push(Pair { key, value });
+        found.push(Tag { key, value });
     }
     Ok(found)
 }

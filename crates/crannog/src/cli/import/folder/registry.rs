@@ -1,5 +1,6 @@
 //! The registry of MLflow's folder: `models/<name>`, with a folder a version.
 
+use crannog_tracking::model::experiments::Tag;
 use crannog_tracking::model::imports::{Alias, ModelVersion};
 
 use super::yaml::Meta;
@@ -60,7 +61,7 @@ impl Folder {
     }
 }
 
-fn version(number: i64, meta: &Meta, tags: Vec<crannog_tracking::model::imports::Pair>) -> ModelVersion {
+fn version(number: i64, meta: &Meta, tags: Vec<Tag>) -> ModelVersion {
     let source = meta.text("source").unwrap_or_default();
     let created_ms = meta.int("creation_timestamp").unwrap_or_default();
     ModelVersion {
