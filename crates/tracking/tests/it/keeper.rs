@@ -59,6 +59,15 @@ impl Logged {
         self.db.read(&system()).row(sql, params![]).await.unwrap().unwrap().int(0).unwrap()
     }
 
+    /// What the database takes, in bytes.
+    async fn size(&self, kind: Kind) -> i64 {
+        self.number(match kind {
+            Kind::Sqlite => "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+            Kind::Postgres => "SELECT pg_total_relation_size('metric_log')",
+        })
+        .await
+    }
+
     async fn log(&self, run: &str, points: std::ops::Range<i64>) {
         let point = |step: i64| Metric { key: "loss".to_owned(), value: (step as f64).sqrt(), time_ms: step, step };
         self.logger.metrics(&self.edit(run).await, points.map(point).collect()).await.unwrap();
@@ -195,24 +204,20 @@ async fn a_content_that_is_uploaded_again_is_never_taken_away() {
 #[tokio::test]
 async fn the_database_shrinks_when_a_run_goes() {
     for kind in Kind::ALL {
-        let size = match kind {
-            Kind::Sqlite => "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
-            Kind::Postgres => "SELECT pg_total_relation_size('metric_log')",
-        };
         let world = Logged::new(kind).await;
         world.days_later(0);
-        let empty = world.number(size).await;
+        let empty = world.size(kind).await;
         let run = world.run().await;
         for part in 0..200 {
             world.log(&run, part * 1000..(part + 1) * 1000).await;
         }
-        let full = world.number(size).await;
+        let full = world.size(kind).await;
         assert!(full - empty > 2_000_000, "{kind:?}: {empty} to {full}");
         assert!(full - empty < 200_000 * 15, "{kind:?}: a point takes {} bytes", (full - empty) / 200_000);
         world.delete_run(&run).await;
         world.days_later(2);
         assert_eq!(world.keeper(1).purge().await.unwrap().runs, 1, "{kind:?}");
-        let after = world.number(size).await;
+        let after = world.size(kind).await;
         assert!((after - empty) * 10 <= full - empty, "{kind:?}: {empty} to {full}, then {after}");
         world.end().await;
     }
@@ -221,20 +226,16 @@ async fn the_database_shrinks_when_a_run_goes() {
 #[tokio::test]
 async fn a_million_points_give_their_space_back_when_their_run_is_purged() {
     for kind in Kind::ALL {
-        let size = match kind {
-            Kind::Sqlite => "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
-            Kind::Postgres => "SELECT pg_total_relation_size('metric_log')",
-        };
         let world = Logged::new(kind).await;
         world.days_later(0);
         let kept = world.run().await;
         world.log(&kept, 0..1000).await;
-        let empty = world.number(size).await;
+        let empty = world.size(kind).await;
         let run = world.run().await;
         for part in 0..50 {
             world.log(&run, part * 20_000..(part + 1) * 20_000).await;
         }
-        let full = world.number(size).await;
+        let full = world.size(kind).await;
         assert!(full - empty > 8_000_000, "{kind:?}: {empty} to {full}");
         // Nothing is purged by time here.
         let keeper = Keeper::new(world.db.clone(), world.artifacts.clone(), None);
@@ -243,7 +244,7 @@ async fn a_million_points_give_their_space_back_when_their_run_is_purged() {
         let manage = world.manages(&run).await;
         keeper.purge_run(&manage, &run).await.unwrap();
         assert_eq!(keeper.purge().await.unwrap().runs, 1, "{kind:?}");
-        let after = world.number(size).await;
+        let after = world.size(kind).await;
         assert!((after - empty) * 10 <= full - empty, "{kind:?}: {empty} to {full}, then {after}");
         if kind == Kind::Sqlite {
             let file = i64::try_from(std::fs::metadata(world.database()).unwrap().len()).unwrap();
