@@ -61,6 +61,15 @@ class Person:
             links = more.external_links if more else None
         return pyarrow.concat_tables(parts).to_pandas()
 
+    def ask_with_versions(self, statement: str, tables):
+        """A data frame, and the versions of its tables that it was read at: before and after they are the same."""
+        for _ in range(5):
+            before = {table: self.version(table) for table in tables}
+            frame = self.ask(statement)
+            if before == {table: self.version(table) for table in tables}:
+                return frame, before
+        raise SystemExit(f"{' or '.join(tables)} changed each of five times that they were read: train when nobody writes")
+
     def version(self, table: str) -> int:
         """The newest version of a table."""
         return int(self.ask(f"DESCRIBE HISTORY {table}")["version"].max())
@@ -85,16 +94,16 @@ def inputs_of(alias: str) -> list:
     return [*CATEGORIES, *NUMBERS] + ([DELAY] if alias == "challenger" else [])
 
 
-def log_data(person: Person, past, future, alias: str):
+def log_data(versions: dict, past, future, alias: str):
     """What the run read, and at which version."""
-    for table in TABLES:
-        source = DeltaDatasetSource(delta_table_name=table, delta_table_version=person.version(table))
+    for table, version in versions.items():
+        source = DeltaDatasetSource(delta_table_name=table, delta_table_version=version)
         for context, frame in (("training", past), ("testing", future)):
             data = mlflow.data.from_pandas(frame[[*inputs_of(alias), LABEL]], source=source, targets=LABEL, name=table)
             mlflow.log_input(data, context=context)
 
 
-def train(person: Person, alias: str, past, future) -> str:
+def train(versions: dict, alias: str, past, future) -> str:
     """Trains and logs a model: champion by autolog, challenger with each thing said. Gives the id of the logged model."""
     model = {"champion": champion, "challenger": challenger}[alias]()
     columns = inputs_of(alias)
@@ -103,7 +112,7 @@ def train(person: Person, alias: str, past, future) -> str:
         disable=not autolog, log_input_examples=True, log_datasets=False, log_post_training_metrics=False, silent=True
     )
     with mlflow.start_run(run_name=alias) as run:
-        log_data(person, past, future, alias)
+        log_data(versions, past, future, alias)
         model.fit(past[columns], past[LABEL])
         if not autolog:
             mlflow.log_params({"columns": len(columns), "iterations": model[-1].n_iter_})
@@ -126,7 +135,7 @@ def auc(model, alias: str, future) -> float:
 def main():
     began = time.monotonic()
     person, client = Person(), mlflow.MlflowClient()
-    frame = person.ask(ROWS)
+    frame, versions = person.ask_with_versions(ROWS, TABLES)
     past, future = frame[frame["month"] <= LAST_MONTH], frame[frame["month"] > LAST_MONTH]
     told = {"rows": len(past), "held_back": len(future), "late": int(future[LABEL].sum()), "models": {}}
     told["read"] = round(time.monotonic() - began, 2)
@@ -137,7 +146,7 @@ def main():
     for alias in ("champion", "challenger"):
         trained = alias not in known
         if trained:
-            version = mlflow.register_model(f"models:/{train(person, alias, past, future)}", MODEL).version
+            version = mlflow.register_model(f"models:/{train(versions, alias, past, future)}", MODEL).version
             client.set_registered_model_alias(MODEL, alias, version)
         version = client.get_model_version_by_alias(MODEL, alias)
         model = mlflow.sklearn.load_model(f"models:/{MODEL}@{alias}")
