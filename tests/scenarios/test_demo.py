@@ -1,5 +1,10 @@
 """The flights demo on the built binary and an empty folder: the same script that `make demo` runs, its figures counted
-anew from the CSV files with polars, which shares no code with the server."""
+anew from the CSV files with polars, which shares no code with the server.
+
+On SQLite it runs with nothing but loopback, in a network namespace of its own, where no other machine can be reached: what is
+downloaded before is the archive of the flights and the Python environments, and the road itself asks for nothing more. As root the
+namespace is made directly; others make it in a user namespace, which asks for no rights.
+"""
 
 import json
 import os
@@ -8,11 +13,18 @@ import socket
 import subprocess
 from pathlib import Path
 
+import dataset
 import features
 import polars as pl
 import pytest
 import server
-from harness import REPOSITORY, binary
+from harness import REPOSITORY, binary, new_database
+
+ALONE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
+# Brings loopback up and writes down which addresses there are, and which ways to others.
+LOOPBACK = 'set -e; PATH=$PATH:/usr/sbin:/sbin; ip link set lo up; ip -oneline address >"$0/addresses"; ip route >"$0/routes"; exec "$@"'
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crannog" / "downloads"
+DATABASE = os.environ.get("CRANNOG_TEST_DATABASE_URL")
 
 
 @pytest.fixture(scope="module")
@@ -22,22 +34,41 @@ def work(tmp_path_factory):
     subprocess.run([REPOSITORY / "scripts" / "demo-stop", folder], check=True, stdin=subprocess.DEVNULL)
 
 
-def drive(work: Path) -> tuple[str, dict]:
+def drive(work: Path, environment: dict) -> tuple[str, dict]:
+    alone = [] if DATABASE else [*ALONE, "sh", "-c", LOOPBACK, work]
     done = subprocess.run(
-        [REPOSITORY / "scripts" / "demo", binary(), "auto", work],
+        [*alone, REPOSITORY / "scripts" / "demo", binary(), "auto", work],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
         check=False,
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        env={**os.environ, "PYTHONWARNINGS": "ignore", **environment},
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout, json.loads((work / "summary.json").read_text())
 
 
 @pytest.fixture(scope="module")
-def first(work):
-    return drive(work)
+def environment():
+    """Of both runs: the database, when it is another than the one of a new folder."""
+    return {"CRANNOG_DATABASE_URL": new_database(DATABASE)} if DATABASE else {}
+
+
+@pytest.fixture(scope="module")
+def first(work, environment):
+    dataset.archive(CACHE, work / "download.log")
+    for part in ("demo", "models"):
+        subprocess.run([REPOSITORY / "scripts" / "setup", "python", part], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    return drive(work, environment)
+
+
+def test_the_road_needs_no_other_machine(first, work):
+    if DATABASE:  # which is on the other side
+        assert not (work / "data" / "meta.db").exists()
+        return
+    addresses = (work / "addresses").read_text()
+    assert "127.0.0.1" in addresses and all(line.split()[1] == "lo" for line in addresses.splitlines()), addresses
+    assert (work / "routes").read_text() == ""
 
 
 def csv(work: Path, name: str) -> pl.DataFrame:
@@ -150,8 +181,8 @@ def test_the_times_of_the_parts_are_told_apart(first):
     assert road and float(road.group(1)) == pytest.approx(summary["seconds"]["road"], abs=0.06), told
 
 
-def test_a_second_run_gives_the_same(first, work):
-    _, again = drive(work)
+def test_a_second_run_gives_the_same(first, work, environment):
+    _, again = drive(work, environment)
     assert again["answers"] == first[1]["answers"]
     assert {t["loaded_now"] for t in again["tables"].values()} == {0}
     for name, table in again["tables"].items():

@@ -144,7 +144,7 @@ class Server:
         database = os.environ.get("CRANNOG_TEST_DATABASE_URL")
         if database:
             config = self.folder / "crannog.toml"
-            self.database = _new_database(database)
+            self.database = new_database(database)
             config.write_text(f'[database]\nurl = "{self.database}"\n')
             self.arguments += ["--config", str(config)]
         try:
@@ -275,7 +275,8 @@ def _taken(port: int) -> bool:
     return False
 
 
-def _new_database(url: str) -> str:
+def new_database(url: str) -> str:
+    """The URL of a new database on a PostgreSQL server."""
     name = unique("crannog")
     subprocess.run(["psql", url, "-qc", f"CREATE DATABASE {name}"], check=True, stdin=subprocess.DEVNULL)
     return urlsplit(url)._replace(path=f"/{name}").geturl()
