@@ -25,6 +25,15 @@ def status_bytes(pid: int, name: str) -> int:
     return int(re.search(rf"{name}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) * 1024
 
 
+def size_of(folder: Path) -> int:
+    """The bytes of all files below a folder; files that come and go meanwhile may be left out."""
+    total = 0
+    for file in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += file.stat().st_size if file.is_file() and not file.is_symlink() else 0
+    return total
+
+
 @contextlib.contextmanager
 def extra_memory(pid: int):
     """The most that a process came to hold beyond what it held at the start, in bytes, as the first item of a list."""

@@ -1,4 +1,5 @@
-"""`crannog import mlflow` of a large database: 100,000 runs with 10 M points, written into the tables that MLflow makes.
+"""`crannog import mlflow` of a large database: 100,000 runs with 10 M points, written into the tables that MLflow makes. Then what they
+take of the disk, and a statement that reads all of them.
 
     CRANNOG_IMPORT_RUNS=1000    fewer runs, to try the measure
 """
@@ -10,13 +11,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from figures import Found, per_second, seconds
+from figures import Found, megabytes, per_second, seconds, times
 from harness import Server, binary
 from mlflows import environment, quiet
+from running import extra_memory, size_of
+from served import admin
 
 RUNS = int(os.environ.get("CRANNOG_IMPORT_RUNS", "100000"))
 METRICS, STEPS = 5, 20
 MOST_SECONDS = 600
+QUESTION = "SELECT metric_name, count(*) AS points, avg(metric_value) FROM system.ml.metrics GROUP BY metric_name ORDER BY metric_name"
 MADE = "from mlflow import MlflowClient; import sys; MlflowClient(sys.argv[1], sys.argv[1]).search_experiments()"
 
 
@@ -61,13 +65,26 @@ def measure() -> Found:
     found, points = Found(), RUNS * METRICS * STEPS
     with tempfile.TemporaryDirectory(prefix="crannog-import-") as folder, Server("--log", "warn") as server:
         database = source(Path(folder))
+        source_bytes, empty = size_of(Path(folder)), size_of(server.data)
         took, said = imported(server, database)
         if f"runs: {RUNS} taken over" not in said or f"points: {points} taken over" not in said:
             raise RuntimeError(f"not all of it was taken over: {said}")
         again, _ = imported(server, database)
+        size = size_of(server.data) - empty
+        with extra_memory(server.process.pid) as extra:
+            began = time.perf_counter()
+            answer = admin(server).sql(QUESTION)
+            asked = time.perf_counter() - began
+        if answer.column("points").to_pylist() != [points // METRICS] * METRICS:
+            raise RuntimeError(f"the points are not all there: {answer.to_pylist()}")
     found.add(
         f"Import of {RUNS:,} runs, {points:,} points", f"{seconds(took)}, {per_second(points / took)} points",
         target=f"< {MOST_SECONDS // 60} min", met=took < MOST_SECONDS,
     )  # fmt: skip
     found.add("… once more, which changes nothing", seconds(again))
+    found.add(
+        "… on the disk, with the runs, their params and tags", megabytes(size), peer=f"MLflow {megabytes(source_bytes)}",
+        ratio=times(size, source_bytes),
+    )  # fmt: skip
+    found.add(f"… count and mean of all {points:,} points by SQL", f"{seconds(asked)}, extra memory {megabytes(extra[0])}")
     return found

@@ -4,7 +4,6 @@ Both run on this machine, one after the other, with the same requests from the s
 durable when it answers; MLflow 3.17.2 has one worker, no job runners, no authorization, and SQLite as it sets it up.
 """
 
-import contextlib
 import http.client
 import json
 import statistics
@@ -16,7 +15,7 @@ from urllib.parse import urlencode
 from figures import Found, per_second, seconds, times
 from harness import Server
 from mlflows import MlflowServer
-from running import generate
+from running import generate, size_of
 from tracked import fill_ours, fill_theirs
 
 API = "/api/2.0/mlflow"
@@ -150,19 +149,11 @@ def alias(side: Side) -> float:
     return side.timed("GET", "registered-models/alias", {"name": "late", "alias": "champion"})
 
 
-def size(folder: Path) -> int:
-    total = 0
-    for file in folder.rglob("*"):
-        with contextlib.suppress(OSError):
-            total += file.stat().st_size if file.is_file() and not file.is_symlink() else 0
-    return total
-
-
 def measured(side: Side, folder: Path, fill) -> dict:
-    before = size(folder)
+    before = size_of(folder)
     done = {"written": written(side)}
     logged = done["written"]["log_batch"][8]["done"] * BATCH
-    done["bytes"] = (size(folder) - before) / logged
+    done["bytes"] = (size_of(folder) - before) / logged
     done["history"], done["alias"] = history(side), alias(side)
     experiment = side.call("POST", "experiments/create", {"name": "many"})["experiment_id"]
     fill(experiment)
