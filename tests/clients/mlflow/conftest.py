@@ -23,8 +23,8 @@ HERE = Path(__file__).resolve().parent
 ENVIRONMENTS = {"3.17.2": "mlflow", "2.22.5": "mlflow2"}
 # On PostgreSQL the newest alone: versions differ in what they send, databases in what is done with it.
 NEWEST = next(iter(ENVIRONMENTS))
-# Files that need what MLflow's server needs, such as its database: version 2 is here as a client alone.
-WITH_SERVER = {"test_import.py": "3.17.2"}
+# Files that start MLflow's server: version 2 is here as a client alone.
+WITH_SERVER = {"test_import_in_use.py": "3.17.2"}
 REPORT = "CRANNOG_TEST_MLFLOW_REPORT"  # the file that the pytest of an environment tells its outcomes in
 TOLD = pytest.StashKey[dict]()
 

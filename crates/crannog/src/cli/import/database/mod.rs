@@ -1,4 +1,5 @@
-//! MLflow's database, in SQLite or PostgreSQL. Columns that an older version has not are read as missing.
+//! MLflow's database, in SQLite or PostgreSQL. Tables and columns that an older version has not are read as empty; one that lacks
+//! what all have since 1.0 is refused with what to do.
 
 mod models;
 
@@ -29,6 +30,26 @@ const LEFT_OUT: [(&str, &str); 11] = [
     ("review_queues", "review queues"),
     ("issues", "issues"),
     ("mcp_servers", "MCP servers"),
+];
+
+/// What every MLflow since 1.0 has, and nothing can be taken over without: a table, and a column of it.
+const NEEDED: [(&str, &str); 16] = [
+    ("experiments", "experiment_id"),
+    ("experiments", "name"),
+    ("experiments", "artifact_location"),
+    ("experiments", "lifecycle_stage"),
+    ("runs", "run_uuid"),
+    ("runs", "experiment_id"),
+    ("runs", "artifact_uri"),
+    ("runs", "lifecycle_stage"),
+    ("metrics", "run_uuid"),
+    ("metrics", "key"),
+    ("metrics", "value"),
+    ("metrics", "timestamp"),
+    ("metrics", "step"),
+    ("params", "run_uuid"),
+    ("params", "key"),
+    ("tags", "run_uuid"),
 ];
 
 /// The workspace that everything is in where there are no others.
@@ -71,7 +92,16 @@ impl Database {
         if opened.columns("alembic_version").await?.is_empty() || opened.columns("runs").await?.is_empty() {
             return Err(Failure::new("the source has no tables of MLflow; is it its tracking database?"));
         }
-        Ok(Database { source: opened, folder, tables: HashMap::new() })
+        let mut database = Database { source: opened, folder, tables: HashMap::new() };
+        for (table, column) in NEEDED {
+            if !database.columns(table).await?.contains(column) {
+                return Err(Failure::new(format!(
+                    "the source has no column {table}.{column}, which databases of MLflow have since 1.0; if it is older, \
+                     `mlflow db upgrade` of a newer MLflow, run on a copy of it, makes one that can be read"
+                )));
+            }
+        }
+        Ok(database)
     }
 
     /// The columns of a table; none when it is not there.
@@ -151,10 +181,12 @@ impl Database {
                 tags: Vec::new(),
             });
         }
-        let select = self.select("experiment_tags", &["experiment_id", "key", "value"]).await?;
         let mut tags: BTreeMap<i64, Vec<Tag>> = BTreeMap::new();
-        for row in self.rows(&select).await? {
-            tags.entry(row.int(0)?).or_default().push(pair(&row)?);
+        if self.has("experiment_tags").await? {
+            let select = self.select("experiment_tags", &["experiment_id", "key", "value"]).await?;
+            for row in self.rows(&select).await? {
+                tags.entry(row.int(0)?).or_default().push(pair(&row)?);
+            }
         }
         for one in &mut found {
             one.tags = tags.remove(&one.id).unwrap_or_default();

@@ -203,12 +203,14 @@ impl Database {
     }
 
     async fn versions(&mut self, name: &str) -> Result<Vec<ModelVersion>, Failure> {
-        let mut select = self.select("model_version_tags", &["version", "key", "value"]).await?;
-        select.and_where(Expr::col("name").eq(name));
         let mut tags: BTreeMap<i64, Vec<Tag>> = BTreeMap::new();
-        for row in self.rows(&select).await? {
-            let pair = Tag { key: row.text(1)?, value: row.opt_text(2)?.unwrap_or_default() };
-            tags.entry(row.int(0)?).or_default().push(pair);
+        if self.has("model_version_tags").await? {
+            let mut select = self.select("model_version_tags", &["version", "key", "value"]).await?;
+            select.and_where(Expr::col("name").eq(name));
+            for row in self.rows(&select).await? {
+                let pair = Tag { key: row.text(1)?, value: row.opt_text(2)?.unwrap_or_default() };
+                tags.entry(row.int(0)?).or_default().push(pair);
+            }
         }
         let columns = [
             "version",
