@@ -1,13 +1,17 @@
 //! The build of MLflow's pages out of a wheel: a zip archive, of which no more is read than wheels have: stored and deflated
-//! entries without encryption. An entry that is a link, leads out of the build, or unpacks to more than it says is refused.
+//! entries without encryption. An entry that is a link, leads out of the build, or unpacks to something else than it says is
+//! refused.
 //!
-//! Numbers and names are those of PKWARE's APPNOTE, sections 4.3.7, 4.3.12 and 4.3.16.
+//! The crate `zip` does the same and writes, encrypts and repairs archives as well, which cannot be left out: 27,000 lines, and
+//! four crates that nothing else here needs. Numbers and names are those of PKWARE's APPNOTE, sections 4.3.7, 4.3.12 and 4.3.16.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use crannog_tracking::service::ui::{Build, MOST_BYTES, MOST_FILES};
+use flate2::Crc;
 use flate2::read::DeflateDecoder;
 
 use super::installed::BUILD;
@@ -21,10 +25,20 @@ pub(super) fn read(wheel: &Path) -> Result<Build, Failure> {
             "{name:?} is no wheel of mlflow: those are called mlflow-<version>-py3-none-any.whl"
         )));
     };
-    let archive =
-        std::fs::read(wheel).map_err(|error| Failure::new(format!("{} cannot be read: {error}", wheel.display())))?;
-    let files = files(&archive).map_err(|why| Failure::new(format!("{} cannot be read: {why}", wheel.display())))?;
+    let files = whole(wheel).and_then(|archive| files(&archive));
+    let files = files.map_err(|why| Failure::new(format!("{} cannot be read: {why}", wheel.display())))?;
     Ok(Build { version: version.to_owned(), files })
+}
+
+/// The bytes of a wheel. It is packed, so it is smaller than what may come out of it.
+fn whole(wheel: &Path) -> Result<Vec<u8>, String> {
+    let (mut archive, most) = (Vec::new(), MOST_BYTES as u64);
+    let read = File::open(wheel).and_then(|file| file.take(most + 1).read_to_end(&mut archive));
+    read.map_err(|error| error.to_string())?;
+    if archive.len() > MOST_BYTES {
+        return Err(format!("it is larger than {} MiB", MOST_BYTES >> 20));
+    }
+    Ok(archive)
 }
 
 const BROKEN: &str = "it is not a whole zip archive";
@@ -51,7 +65,8 @@ fn files(archive: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
             return Err(BROKEN.to_owned());
         }
         let (flags, method) = (number(archive, at + 8, 2)?, number(archive, at + 10, 2)?);
-        let (packed, size) = (number(archive, at + 20, 4)?, number(archive, at + 24, 4)?);
+        let (sum, packed, size) =
+            (number(archive, at + 16, 4)?, number(archive, at + 20, 4)?, number(archive, at + 24, 4)?);
         let lengths = [number(archive, at + 28, 2)?, number(archive, at + 30, 2)?, number(archive, at + 32, 2)?];
         let (mode, local) = (number(archive, at + 40, 2)?, number(archive, at + 42, 4)?);
         let name = String::from_utf8_lossy(part(archive, at + 46, lengths[0])?).into_owned();
@@ -86,9 +101,18 @@ fn files(archive: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
         if unpacked.len() != size {
             return Err(format!("its entry {name:?} is not as large as it says"));
         }
+        if sum_of(&unpacked) != sum {
+            return Err(format!("its entry {name:?} is not what was packed: its checksum is another"));
+        }
         found.insert(path.to_owned(), unpacked);
     }
     Ok(found)
+}
+
+fn sum_of(content: &[u8]) -> usize {
+    let mut sum = Crc::new();
+    sum.update(content);
+    sum.sum() as usize
 }
 
 #[cfg(test)]
@@ -100,32 +124,33 @@ mod tests {
 
     use super::*;
 
-    /// An entry: its name, Unix mode, method, content as it is packed, and the size that it claims.
-    struct Entry(&'static str, usize, usize, Vec<u8>, usize);
+    /// An entry: its name, Unix mode, method, content as it is packed, and the checksum and the size that it claims.
+    struct Entry(&'static str, usize, usize, Vec<u8>, usize, usize);
 
     fn stored(name: &'static str, content: &str) -> Entry {
-        Entry(name, 0o100_644, 0, content.into(), content.len())
+        Entry(name, 0o100_644, 0, content.into(), sum_of(content.as_bytes()), content.len())
     }
 
     fn deflated(name: &'static str, content: &[u8], claims: usize) -> Entry {
         let mut packer = DeflateEncoder::new(Vec::new(), Compression::default());
         packer.write_all(content).unwrap();
-        Entry(name, 0o100_644, 8, packer.finish().unwrap(), claims)
+        Entry(name, 0o100_644, 8, packer.finish().unwrap(), sum_of(content), claims)
     }
 
     fn archive(entries: &[Entry]) -> Vec<u8> {
         let little = |number: usize, length: usize| number.to_le_bytes()[..length].to_vec();
         let (mut all, mut directory) = (Vec::new(), Vec::new());
-        for Entry(name, mode, method, content, claims) in entries {
+        for Entry(name, mode, method, content, sum, claims) in entries {
             let at = all.len();
-            let sizes = [little(content.len(), 4), little(*claims, 4), little(name.len(), 2), little(0, 2)].concat();
+            let sizes = [little(*sum, 4), little(content.len(), 4), little(*claims, 4), little(name.len(), 2)].concat();
+            let sizes = [sizes, little(0, 2)].concat();
             all.extend(
-                [b"PK\x03\x04".to_vec(), little(20, 2), little(0, 2), little(*method, 2), little(0, 8)].concat(),
+                [b"PK\x03\x04".to_vec(), little(20, 2), little(0, 2), little(*method, 2), little(0, 4)].concat(),
             );
             all.extend([sizes.clone(), name.as_bytes().to_vec(), content.clone()].concat());
             let head =
                 [b"PK\x01\x02".to_vec(), little(20 | 3 << 8, 2), little(20, 2), little(0, 2), little(*method, 2)];
-            directory.extend([head.concat(), little(0, 8), sizes, little(0, 6), little(0, 2)].concat());
+            directory.extend([head.concat(), little(0, 4), sizes, little(0, 6), little(0, 2)].concat());
             directory.extend([little(*mode, 2), little(at, 4), name.as_bytes().to_vec()].concat());
         }
         let (at, size, count) = (all.len(), directory.len(), entries.len());
@@ -160,7 +185,7 @@ mod tests {
             Err(why) => why,
             Ok(build) => build.check().unwrap_err().to_string(),
         };
-        let link = Entry("mlflow/server/js/build/a", 0o120_777, 0, b"/etc/passwd".to_vec(), 11);
+        let link = Entry("mlflow/server/js/build/a", 0o120_777, 0, b"/etc/passwd".to_vec(), 0, 11);
         assert!(refused(link).contains("is no file"));
         for outside in [
             "mlflow/server/js/build/../../../../x",
@@ -176,7 +201,9 @@ mod tests {
         assert!(refused(deflated("mlflow/server/js/build/a", &[0; 1 << 20], 10)).contains("not as large as it says"));
         assert!(refused(deflated("mlflow/server/js/build/a", &[0; 10], 1 << 20)).contains("not as large as it says"));
         assert!(refused(deflated("mlflow/server/js/build/a", &[0; 10], MOST_BYTES + 1)).contains("more than a build"));
-        assert!(refused(Entry("mlflow/server/js/build/a", 0, 12, vec![1], 1)).contains("packed in a way"));
+        let changed = Entry("mlflow/server/js/build/a", 0, 0, b"evil".to_vec(), sum_of(b"good"), 4);
+        assert!(refused(changed).contains("its checksum is another"));
+        assert!(refused(Entry("mlflow/server/js/build/a", 0, 12, vec![1], 0, 1)).contains("packed in a way"));
         assert!(
             refused(stored("mlflow/server/js/build/index.html", "another page")).contains("no build of MLflow's pages")
         );
