@@ -1,24 +1,27 @@
 //! Tables whose rows another component reads while the query runs, as DataFusion reads them.
 //!
-//! Of a query's conditions, those that a text column has one of some values are said to the component, which may read less for
-//! it. All of them run above the scan once more.
+//! Of a query's conditions those are said to the component by which it may read less: that a text column has one of some values,
+//! that a time lies before or after another, that a map has a value at a key. All of them run above the scan once more.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use crannog_lake::ports::{Served, Wanted};
 use crannog_lake::service::statements::answer::schema_of;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::expr::InList;
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use futures::TryStreamExt;
+
+use crate::spark::functions::nested::MAP_VALUE;
 
 /// Such a table.
 #[derive(Debug)]
@@ -44,9 +47,12 @@ impl TableProvider for ServedTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let told = |filter: &&Expr| match one_of(filter) {
-            Some(_) => TableProviderFilterPushDown::Inexact,
-            None => TableProviderFilterPushDown::Unsupported,
+        let told = |filter: &&Expr| match one_of(filter).is_some()
+            || within(filter, &self.schema).is_some()
+            || holding(filter).is_some()
+        {
+            true => TableProviderFilterPushDown::Inexact,
+            false => TableProviderFilterPushDown::Unsupported,
         };
         Ok(filters.iter().map(told).collect())
     }
@@ -60,11 +66,17 @@ impl TableProvider for ServedTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let columns = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let schema = Arc::new(self.schema.project(&columns)?);
-        let only = filters.iter().filter_map(one_of).filter_map(|(column, texts)| {
-            let place = self.schema.index_of(column).ok()?;
-            Some((place, texts))
-        });
-        let wanted = Wanted { only: only.collect(), columns };
+        let place = |column: &str| self.schema.index_of(column).ok();
+        let mut wanted = Wanted { columns, ..Wanted::default() };
+        for filter in filters {
+            if let Some((column, texts)) = one_of(filter) {
+                wanted.only.extend(place(column).zip(Some(texts)));
+            } else if let Some((column, range)) = within(filter, &self.schema) {
+                wanted.within.extend(place(column).zip(Some(range)));
+            } else if let Some((column, text)) = holding(filter) {
+                wanted.holding.extend(place(column).zip(Some(text)));
+            }
+        }
         let rows: Arc<dyn PartitionStream> =
             Arc::new(Rows { served: Arc::clone(&self.served), schema: Arc::clone(&schema), wanted });
         Ok(Arc::new(StreamingTableExec::try_new(schema, vec![rows], None, None, false, limit)?))
@@ -90,6 +102,62 @@ fn one_of(condition: &Expr) -> Option<(&str, Vec<String>)> {
             let Expr::Column(column) = &**expr else { return None };
             Some((&column.name, list.iter().map(text).collect::<Option<_>>()?))
         }
+        _ => None,
+    }
+}
+
+/// The column and the moments of a condition that it is at one of them, in microseconds.
+fn within<'e>(condition: &'e Expr, schema: &Schema) -> Option<(&'e str, RangeInclusive<i64>)> {
+    match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let (column, op, value) = match (&**left, &**right) {
+                (Expr::Column(column), value) => (column, *op, value),
+                (value, Expr::Column(column)) => (column, op.swap()?, value),
+                _ => return None,
+            };
+            let moments = moments(value, schema.field_with_name(&column.name).ok()?.data_type())?;
+            let range = match op {
+                Operator::Eq => moments,
+                Operator::Lt => i64::MIN..=moments.start().saturating_sub(1),
+                Operator::LtEq => i64::MIN..=*moments.end(),
+                Operator::Gt => moments.end().saturating_add(1)..=i64::MAX,
+                Operator::GtEq => *moments.start()..=i64::MAX,
+                _ => return None,
+            };
+            Some((&column.name, range))
+        }
+        Expr::Between(Between { expr, negated: false, low, high }) => {
+            let Expr::Column(column) = &**expr else { return None };
+            let field = schema.field_with_name(&column.name).ok()?;
+            let (low, high) = (moments(low, field.data_type())?, moments(high, field.data_type())?);
+            Some((&column.name, *low.start()..=*high.end()))
+        }
+        _ => None,
+    }
+}
+
+/// The moments of a time or of a day, where that is what the column has.
+fn moments(value: &Expr, of: &DataType) -> Option<RangeInclusive<i64>> {
+    const DAY: i64 = 86_400_000_000;
+    match (value, of) {
+        (Expr::Literal(ScalarValue::TimestampMicrosecond(Some(at), _), _), DataType::Timestamp(..)) => Some(*at..=*at),
+        (Expr::Literal(ScalarValue::Date32(Some(day)), _), DataType::Date32) => {
+            let begins = i64::from(*day) * DAY;
+            Some(begins..=begins + (DAY - 1))
+        }
+        _ => None,
+    }
+}
+
+/// The column and the text of a condition that a map has the text at a key.
+fn holding(condition: &Expr) -> Option<(&str, String)> {
+    let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition else { return None };
+    let (call, value) = match (&**left, &**right) {
+        (Expr::ScalarFunction(call), value) | (value, Expr::ScalarFunction(call)) => (call, value),
+        _ => return None,
+    };
+    match call.args.as_slice() {
+        [Expr::Column(map), _] if call.name() == MAP_VALUE => Some((&map.name, text(value)?)),
         _ => None,
     }
 }
@@ -125,9 +193,41 @@ impl PartitionStream for Rows {
 
 #[cfg(test)]
 mod tests {
+    use crannog_lake::service::statements::answer::Type;
     use datafusion::logical_expr::{col, lit};
 
     use super::*;
+
+    #[test]
+    fn moments_that_a_column_must_be_at_are_found() {
+        let schema = schema_of(&[("at", Type::Timestamp), ("day", Type::Date), ("n", Type::Long)]);
+        let at = |micros: i64| lit(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
+        let day = |day: i32| lit(ScalarValue::Date32(Some(day)));
+        let found = |condition: Expr| within(&condition, &schema).map(|(column, range)| (column.to_owned(), range));
+        let of = |column: &str, from: i64, to: i64| Some((column.to_owned(), from..=to));
+        const DAY: i64 = 86_400_000_000;
+        assert_eq!(found(col("at").gt_eq(at(5))), of("at", 5, i64::MAX));
+        assert_eq!(found(col("at").gt(at(5))), of("at", 6, i64::MAX));
+        assert_eq!(found(col("at").lt(at(5))), of("at", i64::MIN, 4));
+        assert_eq!(found(at(5).lt(col("at"))), of("at", 6, i64::MAX));
+        assert_eq!(found(col("at").eq(at(5))), of("at", 5, 5));
+        assert_eq!(found(col("at").between(at(5), at(7))), of("at", 5, 7));
+        assert_eq!(found(col("day").eq(day(2))), of("day", 2 * DAY, 3 * DAY - 1));
+        assert_eq!(found(col("day").gt(day(2))), of("day", 3 * DAY, i64::MAX));
+        assert_eq!(found(col("day").lt(day(2))), of("day", i64::MIN, 2 * DAY - 1));
+        assert_eq!(found(col("day").lt_eq(day(2))), of("day", i64::MIN, 3 * DAY - 1));
+        for other in [
+            col("at").not_eq(at(5)),
+            col("at").gt(lit(ScalarValue::TimestampMicrosecond(None, Some("UTC".into())))),
+            col("at").gt(day(2)),
+            col("day").gt(at(5)),
+            col("n").gt(lit(5_i64)),
+            col("at").not_between(at(5), at(7)),
+            col("at").gt(at(5)).or(col("at").lt(at(3))),
+        ] {
+            assert_eq!(found(other.clone()), None, "{other}");
+        }
+    }
 
     #[test]
     fn texts_that_a_column_must_have_are_found() {

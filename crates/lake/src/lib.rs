@@ -5,6 +5,7 @@
 pub mod api;
 pub mod grammar;
 pub mod model;
+pub mod on_server;
 pub mod ports;
 pub mod render;
 pub mod service;

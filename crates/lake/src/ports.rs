@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Debug;
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -59,9 +60,9 @@ pub enum Relation {
     Table(TableScan),
     /// A view: its query, with relations that were permitted with its owner's rights.
     View(Box<ViewScan>),
-    /// Rows that the server made: `information_schema`, `system` tables, `SHOW` as a table.
+    /// Rows that the server made: `information_schema`, `SHOW` as a table.
     Rows(Vec<RecordBatch>, SchemaRef),
-    /// Rows that another component reads while the query runs.
+    /// Rows that are read while the query runs: `system` tables.
     Served(Arc<dyn Served>),
     /// Files of a volume, by `read_files` or a path.
     Files(FilesScan),
@@ -95,8 +96,12 @@ pub struct Wanted {
     /// The places of the columns that the rows are to have, in their order.
     pub columns: Vec<usize>,
     /// Columns, by their places, that must have one of some texts. Rows that have none may be given all the same: the query
-    /// looks once more.
+    /// looks once more, as with the other conditions.
     pub only: Vec<(usize, Vec<String>)>,
+    /// Columns of times or days, by their places, that must be at one of some moments, in microseconds since 1970.
+    pub within: Vec<(usize, RangeInclusive<i64>)>,
+    /// Maps, by their places, that must have a text as one of their values.
+    pub holding: Vec<(usize, String)>,
 }
 
 /// A Delta table at one version.

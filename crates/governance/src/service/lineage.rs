@@ -5,12 +5,13 @@
 //! but administrators, who see all rows.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use crannog_security::actions::{Action, experiments, metastore, models, tables, volumes};
 use crannog_security::{Caller, Decision, Evidence, Kind, NameOf, Permit, Reference, Rule, ScopeOf, Visible};
 use crannog_store::query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 use crannog_store::{Db, Row, StoreError, Tx, params};
-use crannog_types::{FullName, Problem, Result, SecurableId};
+use crannog_types::{FullName, Micros, Problem, Result, SecurableId};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -86,12 +87,38 @@ fn record_id(event: &Event<'_>, flow: &Flow) -> String {
 }
 
 /// Which flows are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
     /// Those of tables, views and files.
     OfTables,
-    /// Those that end at versions of models which are there, and what runs read: the way from the one to the other.
-    OfModels,
+    /// Those that end at versions of models which are there.
+    OfVersions,
+    /// What some runs read.
+    OfRuns(Vec<String>),
+}
+
+/// The time and the id of a row: behind it begins the next page.
+pub type Place = (Micros, String);
+
+/// What of it is asked for: a page, the newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Which flows.
+    pub which: Which,
+    /// When they were, in microseconds since 1970.
+    pub within: RangeInclusive<i64>,
+    /// The last row of the page before.
+    pub behind: Option<Place>,
+    /// Rows of a page.
+    pub most: u64,
+}
+
+impl Asked {
+    /// The place of a page's last row, unless it is the last page.
+    pub fn next(&self, page: &[Recorded]) -> Option<Place> {
+        let last = page.last().filter(|_| page.len() as u64 >= self.most)?;
+        Some((last.at, last.record_id.clone()))
+    }
 }
 
 /// What a caller may see of it.
@@ -154,22 +181,25 @@ impl Granted {
     }
 }
 
-/// The newest flows that the caller may see, at most so many, the newest first.
-pub async fn list(db: &Db, caller: &Caller, wanted: Wanted, most: u64) -> Result<Vec<Recorded>> {
+/// Flows that the caller may see.
+pub async fn page(db: &Db, caller: &Caller, asked: &Asked) -> Result<Vec<Recorded>> {
     let sight = Sight::of(db, caller).await?;
     let mut query = flows();
     let of_model = Expr::col(("l", "target_type")).eq(NodeType::ModelVersion.word());
-    match wanted {
-        Wanted::OfTables => query.and_where(Expr::col(("l", "target_type")).is_null().or(of_model.not())),
-        Wanted::OfModels => {
+    match &asked.which {
+        Which::OfTables => query.and_where(Expr::col(("l", "target_type")).is_null().or(of_model.not())),
+        Which::OfVersions => {
             let there = Query::select()
                 .expr(Expr::cust("1"))
                 .from_as("model_version", "v")
                 .and_where(Expr::col(("v", "model")).equals(("l", "target")))
                 .and_where(Expr::col(("v", "version")).equals(("l", "target_version")))
                 .to_owned();
-            let read = Expr::col(("l", "run_id")).is_not_null().and(Expr::col(("l", "target")).is_null());
-            query.and_where(of_model.and(Expr::exists(there)).or(read))
+            query.and_where(of_model.and(Expr::exists(there)))
+        }
+        Which::OfRuns(runs) => {
+            let of_run = Expr::col(("l", "run_id")).is_in(runs.iter().map(String::as_str));
+            query.and_where(of_run.and(Expr::col(("l", "target")).is_null()))
         }
     };
     if let Sight::Granted(granted) = &sight {
@@ -178,7 +208,13 @@ pub async fn list(db: &Db, caller: &Caller, wanted: Wanted, most: u64) -> Result
             .and_where(granted.sees("target", "t"))
             .and_where(granted.sees("experiment", "x"));
     }
-    query.order_by(("l", "event_time"), Order::Desc).order_by(("l", "record_id"), Order::Desc).limit(most);
+    let (at, record) = (|| Expr::col(("l", "event_time")), || Expr::col(("l", "record_id")));
+    query.and_where(at().gte(*asked.within.start())).and_where(at().lte(*asked.within.end()));
+    if let Some((last, id)) = &asked.behind {
+        // The first says nothing new, but is what an index begins at.
+        query.and_where(at().lte(last.0)).and_where(at().lt(last.0).or(record().lt(id.as_str())));
+    }
+    query.order_by(("l", "event_time"), Order::Desc).order_by(("l", "record_id"), Order::Desc).limit(asked.most);
     let mut found = db.read(sight.evidence()).select(&query).await?.iter().map(read).collect::<Result<Vec<_>>>()?;
     hide_files(caller, &mut found).await?;
     Ok(found)
@@ -210,14 +246,19 @@ async fn hide_files(caller: &Caller, found: &mut [Recorded]) -> Result<()> {
     Ok(())
 }
 
-/// What aliases point at, of the models that the caller may see: by model and version.
-pub async fn aliases(db: &Db, caller: &Caller) -> Result<HashMap<(SecurableId, i64), Vec<String>>> {
+/// What aliases of some models point at, as far as the caller may see the models: by model and version.
+pub async fn aliases(
+    db: &Db,
+    caller: &Caller,
+    models: impl IntoIterator<Item = SecurableId>,
+) -> Result<HashMap<(SecurableId, i64), Vec<String>>> {
     let sight = Sight::of(db, caller).await?;
     let mut query = Query::select();
     query
         .columns([("a", "model"), ("a", "version"), ("a", "alias")])
         .from_as("model_alias", "a")
         .join_as(JoinType::InnerJoin, "securable", "s", Expr::col(("s", "id")).equals(("a", "model")))
+        .and_where(Expr::col(("a", "model")).is_in(models.into_iter().map(|model| model.to_string())))
         .order_by(("a", "alias"), Order::Asc);
     if let Sight::Granted(granted) = &sight {
         query.and_where(sql::seen("s", &granted.models));

@@ -15,4 +15,6 @@ mod looking;
 #[cfg(test)]
 mod running;
 #[cfg(test)]
+mod system;
+#[cfg(test)]
 mod world;

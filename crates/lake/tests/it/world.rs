@@ -1,6 +1,6 @@
 //! A lake with a few people and tables, in a folder that is deleted afterwards, over either database.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
@@ -14,10 +14,11 @@ use crannog_lake::model::actions::Add;
 use crannog_lake::model::schema::StructType;
 use crannog_lake::model::state::Loaded;
 use crannog_lake::ports::{
-    BoundQuery, DataFile, Engine, ExplainMode, FilesScan, Prepared, Relation, RelationKey, RowStream, WriteSpec,
+    BoundQuery, DataFile, Engine, ExplainMode, FilesScan, Prepared, Relation, RelationKey, RowStream, Wanted, WriteSpec,
 };
 use crannog_lake::service::arbiter::Arbiter;
 use crannog_lake::service::follow::Follower;
+use crannog_lake::service::statements::answer::schema_of;
 use crannog_lake::service::statements::held::Held;
 use crannog_lake::service::statements::history::{Ended, History};
 use crannog_lake::service::statements::{Context, Lake, Run};
@@ -34,7 +35,7 @@ use crate::fake::FakeEngine;
 /// Answers a query over one table that the server makes with all of its rows, and VALUES with as many rows; every other
 /// query with no rows.
 #[derive(Default)]
-struct Mirror(FakeEngine);
+struct Mirror(FakeEngine, Arc<Mutex<Wanted>>);
 
 /// A query that never ends.
 struct ForEver;
@@ -88,6 +89,11 @@ impl Engine for Mirror {
         for relation in query.relations.into_values() {
             if let Relation::Rows(batches, schema) = relation {
                 return Ok(Box::new(Mirrored(schema, batches)));
+            } else if let Relation::Served(served) = relation {
+                let columns = (0..served.columns().len()).collect();
+                let wanted = Wanted { columns, ..self.1.lock().unwrap().clone() };
+                let batches = served.rows(wanted).try_collect().await?;
+                return Ok(Box::new(Mirrored(schema_of(served.columns()), batches)));
             }
         }
         let schema =
@@ -124,6 +130,8 @@ const PEOPLE: [(i64, &str, &str); 4] =
 pub(crate) struct World {
     pub(crate) lake: Lake,
     pub(crate) tasks: Tasks,
+    /// What queries tell system tables of their conditions.
+    pub(crate) told: Arc<Mutex<Wanted>>,
     dir: tempfile::TempDir,
 }
 
@@ -138,12 +146,13 @@ impl World {
         let outside = Location::parse(&format!("file://{}/outside", dir.path().display())).unwrap();
         let storage = Arc::new(Storage::new(&dir.path().join("data"), External::Under(vec![outside])).unwrap());
         let history = History::start(db.clone(), recorder, &tasks);
-        let engine: Arc<dyn Engine> = Arc::new(Mirror::default());
+        let told = Arc::default();
+        let engine: Arc<dyn Engine> = Arc::new(Mirror(FakeEngine::default(), Arc::clone(&told)));
         let arbiter = Arbiter::new(Arc::clone(&engine), tasks.clone());
         let governance = Governance { db, storage, authority };
         let follower = Follower::start(governance.clone(), Arc::clone(&arbiter), &tasks).await.unwrap();
         let lake = Lake { governance, engine, arbiter, history, follower, system_tables: Vec::new() };
-        let world = World { lake, tasks, dir };
+        let world = World { lake, tasks, told, dir };
         for sql in [
             "CREATE CATALOG main COMMENT 'the first'",
             "CREATE SCHEMA main.flights COMMENT 'nyc' WITH DBPROPERTIES ('a' = 'b')",
@@ -173,6 +182,18 @@ impl World {
         let (id, name, _) = *PEOPLE.iter().find(|(_, known, _)| *known == name).unwrap();
         let who = Who { id: PrincipalId(id), name: name.into() };
         self.lake.governance.authority.caller(who, Arc::new(Origin::default()))
+    }
+
+    /// Rows that nobody has to have made.
+    pub(crate) async fn insert(&self, statements: &[&'static str]) {
+        #[expect(clippy::disallowed_methods, reason = "a test stands in for who makes them")]
+        let system = System::task(Task::Bootstrap);
+        let mut tx = self.lake.governance.db.write_unaudited(&system).await.unwrap();
+        for sql in statements {
+            tx.run(sql, params![]).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        }
+        tx.bump().await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     /// Rows as texts, the header first.

@@ -50,7 +50,8 @@ impl Logged {
         let served = Tables::new(self.db.clone()).open(who, "ml", table).unwrap();
         let place = |name: &str| served.columns().iter().position(|(known, _)| *known == name).unwrap();
         let only = only.iter().map(|(name, texts)| (place(name), texts.iter().map(ToString::to_string).collect()));
-        let wanted = Wanted { columns: columns.iter().map(|name| place(name)).collect(), only: only.collect() };
+        let columns = columns.iter().map(|name| place(name)).collect();
+        let wanted = Wanted { columns, only: only.collect(), ..Wanted::default() };
         served.rows(wanted).try_collect().await.unwrap()
     }
 

@@ -183,13 +183,16 @@ fn element(
     Ok(Bound::new(expr, ty, name))
 }
 
+/// The function of [`map_value`].
+pub(crate) const MAP_VALUE: &str = "map_value";
+
 /// A map's value; NULL where there is no such key.
 fn map_value(binder: &Binder, value: Bound, key: Bound, name: String) -> Result<Bound> {
     let DataType::Map(entries, _) = &value.ty else { return Err(unexpected_type(&name, &value, "MAP")) };
     let Some((key_field, value_field)) = types::map_fields(entries) else { return Err(unsupported("this map")) };
     let ty = value_field.data_type().clone();
     let key = binder.implicit(key, &key_field.data_type().clone(), &name)?;
-    let expr = kernel::pure("map_value", "", ty.clone(), vec![value.expr, key.expr], |columns, _| {
+    let expr = kernel::pure(MAP_VALUE, "", ty.clone(), vec![value.expr, key.expr], |columns, _| {
         let map = arrow::array::AsArray::as_map(&columns[0]);
         let places: Vec<Option<u32>> = find_keys(map, &columns[1])?;
         take_within(map.values(), &UInt32Array::from(places))

@@ -14,7 +14,6 @@ pub mod held;
 pub mod history;
 mod information_schema;
 mod known;
-mod lineage;
 mod partition;
 mod query;
 mod replace_where;

@@ -97,20 +97,15 @@ impl Run {
         let made = match parts.as_slice() {
             [catalog, schema, table] if schema == "information_schema" => {
                 let of = (catalog != "system").then_some(catalog.as_str());
-                information_schema::relation(self, of, table).await?
+                let made = information_schema::relation(self, of, table).await?;
+                made.map(|(schema, batches)| Relation::Rows(batches, schema))
             }
             [catalog, schema, table] if catalog == "system" => {
-                if let Some(served) = system::served(self, schema, table) {
-                    return Ok(Relation::Served(served));
-                }
-                system::relation(self, schema, table).await?
+                system::relation(self, schema, table).await?.map(Relation::Served)
             }
             _ => return self.governed(scope, full).await,
         };
-        match made {
-            Some((schema, batches)) => Ok(Relation::Rows(batches, schema)),
-            None => Err(missing(&full)),
-        }
+        made.ok_or_else(|| missing(&full))
     }
 
     async fn governed(&self, scope: &Scope<'_>, name: FullName) -> Result<Relation> {

@@ -13,13 +13,13 @@ mod rows;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
+use crannog_lake::on_server::OnServer;
 use crannog_lake::ports::{RowStream, Served, SystemTable, SystemTables, Wanted};
 use crannog_lake::service::statements::answer::{Cell, Columns, Type};
 use crannog_security::Caller;
 use crannog_store::query::{Expr, ExprTrait, SelectStatement};
 use crannog_store::{Db, Row};
 use crannog_types::{Micros, Result};
-use tokio::runtime::Handle;
 
 use self::reads::{Reads, Scope};
 
@@ -190,13 +190,13 @@ const TABLES: &[Table] = &[
 /// The tables of this component.
 pub struct Tables {
     db: Db,
-    server: Handle,
+    server: OnServer,
 }
 
 impl Tables {
     /// Over a database, which is read on the runtime of whoever makes this.
     pub fn new(db: Db) -> Self {
-        Tables { db, server: Handle::current() }
+        Tables { db, server: OnServer::here() }
     }
 }
 

@@ -1,17 +1,13 @@
 //! Reading for a query, wherever it computes: on the server's own threads, and as far as its caller may see.
-//!
-//! A connection belongs to the runtime on which it was made, and the threads of a query end with it. So each read is a task of the
-//! server's, and the query waits for it; when nobody waits any more it is given up.
 
 use std::collections::VecDeque;
 
+use crannog_lake::on_server::OnServer;
 use crannog_security::actions::{experiments, metastore};
 use crannog_security::{Caller, Evidence, Listing, NameOf, ScopeOf};
 use crannog_store::query::{Expr, ExprTrait, IntoTableRef, Order, Query, SelectStatement};
 use crannog_store::{Db, Row};
-use crannog_types::{Problem, Result};
-use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use crannog_types::Result;
 
 use super::one_of;
 use crate::service::registry::search::schemas;
@@ -31,21 +27,12 @@ pub(super) enum Scope {
 pub(super) struct Reads {
     db: Db,
     caller: Caller,
-    server: Handle,
+    server: OnServer,
     scope: Scope,
 }
 
-/// Given up when it is dropped.
-struct Task<T>(JoinHandle<T>);
-
-impl<T> Drop for Task<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 impl Reads {
-    pub(super) fn new(db: Db, caller: Caller, server: Handle, scope: Scope) -> Self {
+    pub(super) fn new(db: Db, caller: Caller, server: OnServer, scope: Scope) -> Self {
         Reads { db, caller, server, scope }
     }
 
@@ -55,15 +42,15 @@ impl Reads {
     /// What the database says; that the server is stopping.
     pub(super) async fn seen(&self, query: SelectStatement) -> Result<Vec<Row>> {
         let reads = self.clone();
-        let mut task = Task(self.server.spawn(async move {
+        let work = async move {
             let Some((evidence, condition)) = reads.evidence().await? else { return Ok(Vec::new()) };
             let mut query = query;
             if let Some(condition) = condition {
                 query.and_where(condition);
             }
             Ok(reads.db.read(&*evidence).select(&query).await?)
-        }));
-        (&mut task.0).await.map_err(|ended| Problem::internal("rows could not be read", ended))?
+        };
+        self.server.run(work).await
     }
 
     /// What the caller may read by now, and the condition that cuts it out; `None` for nothing.

@@ -4,23 +4,16 @@
 //! who may see all that it names: `crannog_governance::service::lineage` says how. What a statement did a moment ago is
 //! written before it is read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
 use crannog_governance::model::lineage::{Node, NodeType, Recorded};
-use crannog_governance::service::lineage::{self as flows, Wanted};
-use crannog_security::NameOf;
-use crannog_security::actions::metastore;
+use crannog_governance::service::lineage::{self as flows, Asked, Place, Which};
 use crannog_types::{Result, SecurableId};
 
-use super::Run;
-use super::answer::{Cell, Columns, Type, batch};
-use super::system::{NEWEST, workspace};
-
-/// The names of both.
-pub(super) const OF_TABLES: &str = "table_lineage";
-pub(super) const OF_MODELS: &str = "model_lineage";
+use super::super::answer::{Cell, Columns, Type};
+use super::pages::{Look, PAGE, moments, pages};
+use crate::ports::{RowStream, Wanted};
 
 /// The entity that a run of MLflow is.
 const RUN: &str = "MLFLOW_RUN";
@@ -90,28 +83,118 @@ pub(super) const MODEL_LINEAGE: Columns = &[
     ("event_date", Type::Date),
 ];
 
-/// The rows of one of them that the caller may see.
-pub(super) async fn relation(run: &Run, table: &str) -> Result<(SchemaRef, Vec<RecordBatch>)> {
-    // Lineage of statements is written with the history, and what they committed is followed before.
-    run.lake.follower.flush().await;
-    run.lake.history.flush().await;
-    let (db, caller) = (&run.lake.governance.db, &run.caller);
-    let permit = caller.ask::<metastore::Read>(NameOf::root()).await?;
-    let workspace = workspace(run, &permit).await?;
-    let front = |cells: Vec<Cell>| -> Vec<Cell> {
-        let id = SecurableId::METASTORE.to_string();
-        [id.as_str().into(), id.as_str().into(), workspace.clone().into()].into_iter().chain(cells).collect()
+const TIMES: &[&str] = &["event_time", "event_date"];
+
+pub(super) fn of_tables(look: Look, wanted: Wanted) -> RowStream {
+    pages(look, TABLE_LINEAGE, wanted, None, table_page)
+}
+
+/// Rows behind a place, and the next one unless they are the last.
+async fn table_page(
+    look: Look,
+    wanted: Arc<Wanted>,
+    from: Option<Place>,
+) -> Result<(Vec<Vec<Cell>>, Option<Option<Place>>)> {
+    let within = moments(TIMES, TABLE_LINEAGE, &wanted);
+    let asked = Asked { which: Which::OfTables, within, behind: from, most: PAGE };
+    let found = flows::page(&look.governance.db, &look.caller, &asked).await?;
+    let next = asked.next(&found).map(Some);
+    Ok((found.iter().map(|recorded| front(&look, table_cells(recorded))).collect(), next))
+}
+
+pub(super) fn of_models(look: Look, wanted: Wanted) -> RowStream {
+    pages(look, MODEL_LINEAGE, wanted, OfModels::Versions(None), model_page)
+}
+
+/// Versions of models, or what their runs read, of one page.
+const OF_MODELS: u64 = 250;
+
+/// How far the rows of versions of models were read.
+enum OfModels {
+    /// To a place among the versions.
+    Versions(Option<Place>),
+    /// To a place among what the runs of some versions read.
+    Reads(Versions, Option<Place>),
+}
+
+/// A page of versions.
+struct Versions {
+    found: Vec<Recorded>,
+    aliases: HashMap<(SecurableId, i64), Vec<String>>,
+    /// Runs that made them.
+    runs: Vec<String>,
+    /// Those of which something is known that they read.
+    read: HashSet<String>,
+    next: Option<Place>,
+}
+
+/// The run whose tables are those of a version.
+fn run_of(version: &Recorded) -> Option<&str> {
+    version.run_id.as_deref().filter(|_| version.flow.source.is_none())
+}
+
+impl Versions {
+    async fn behind(look: &Look, wanted: &Wanted, from: Option<Place>) -> Result<Self> {
+        let (db, caller) = (&look.governance.db, &look.caller);
+        let within = moments(TIMES, MODEL_LINEAGE, wanted);
+        let asked = Asked { which: Which::OfVersions, within, behind: from, most: OF_MODELS };
+        let found = flows::page(db, caller, &asked).await?;
+        let models: BTreeSet<_> = found.iter().filter_map(|of| of.flow.target.as_ref().map(|model| model.id)).collect();
+        let runs: BTreeSet<&str> = found.iter().filter_map(run_of).collect();
+        Ok(Versions {
+            aliases: flows::aliases(db, caller, models).await?,
+            runs: runs.into_iter().map(str::to_owned).collect(),
+            read: HashSet::new(),
+            next: asked.next(&found),
+            found,
+        })
+    }
+
+    /// A version and a table that it was made of.
+    fn row(&self, look: &Look, version: &Recorded, source: &Recorded) -> Vec<Cell> {
+        let model = version.flow.target.as_ref();
+        let number = model.and_then(|model| model.version);
+        let aliases = model.zip(number).and_then(|(model, number)| self.aliases.get(&(model.id, number)));
+        let mut cells = name_cells(model);
+        cells.extend([number.into(), Cell::TextList(aliases.cloned().unwrap_or_default())]);
+        cells.extend([&version.model_id, &version.experiment, &version.run_id].map(|text| text.clone().into()));
+        cells.push(source.flow.context.clone().into());
+        let table = source.flow.source.as_ref();
+        cells.extend(name_cells(table));
+        cells.push(table.map(|table| table.node_type.word()).into());
+        cells.push(table.and_then(|table| table.version).into());
+        cells.extend([version.who.as_str().into(), version.at.into(), version.at.into()]);
+        front(look, cells)
+    }
+}
+
+/// A row for each version and each table that it was made of; one without a table where none is known.
+async fn model_page(look: Look, wanted: Arc<Wanted>, from: OfModels) -> Result<(Vec<Vec<Cell>>, Option<OfModels>)> {
+    let (mut versions, behind) = match from {
+        OfModels::Versions(from) => (Versions::behind(&look, &wanted, from).await?, None),
+        OfModels::Reads(versions, behind) => (versions, behind),
     };
-    let (columns, rows): (Columns, Vec<Vec<Cell>>) = if table == OF_TABLES {
-        let found = flows::list(db, caller, Wanted::OfTables, NEWEST.into()).await?;
-        (TABLE_LINEAGE, found.iter().map(|recorded| front(table_cells(recorded))).collect())
-    } else {
-        let found = flows::list(db, caller, Wanted::OfModels, NEWEST.into()).await?;
-        let aliases = flows::aliases(db, caller).await?;
-        (MODEL_LINEAGE, model_rows(&found, &aliases).into_iter().map(front).collect())
-    };
-    let (schema, batch) = batch(columns, &rows)?;
-    Ok((schema, vec![batch]))
+    let which = Which::OfRuns(versions.runs.clone());
+    let asked = Asked { which, within: i64::MIN..=i64::MAX, behind, most: OF_MODELS };
+    let found = flows::page(&look.governance.db, &look.caller, &asked).await?;
+    let mut rows = Vec::new();
+    for read in &found {
+        let of_run = versions.found.iter().filter(|version| run_of(version) == read.run_id.as_deref());
+        rows.extend(of_run.map(|version| versions.row(&look, version, read)));
+    }
+    versions.read.extend(found.iter().filter_map(|read| read.run_id.clone()));
+    if let Some(place) = asked.next(&found) {
+        return Ok((rows, Some(OfModels::Reads(versions, Some(place)))));
+    }
+    let alone = versions.found.iter().filter(|version| !run_of(version).is_some_and(|run| versions.read.contains(run)));
+    rows.extend(alone.map(|version| versions.row(&look, version, version)));
+    Ok((rows, versions.next.map(|place| OfModels::Versions(Some(place)))))
+}
+
+/// Cells behind those that each row begins with.
+fn front(look: &Look, cells: Vec<Cell>) -> Vec<Cell> {
+    let id = SecurableId::METASTORE.to_string();
+    [id.as_str().into(), id.as_str().into(), look.workspace.clone().into()].into_iter().chain(cells).collect()
 }
 
 fn table_cells(recorded: &Recorded) -> Vec<Cell> {
@@ -135,35 +218,4 @@ fn name_cells(node: Option<&Node>) -> Vec<Cell> {
     let Some(node) = node else { return vec![Cell::Null; 4] };
     let part = |at: usize| Cell::from(node.name.parts().get(at).cloned());
     vec![node.name.to_string().into(), part(0), part(1), part(2)]
-}
-
-/// A row for each version and each table that it was made of; one without a table where none is known.
-fn model_rows(found: &[Recorded], aliases: &HashMap<(SecurableId, i64), Vec<String>>) -> Vec<Vec<Cell>> {
-    let mut reads: HashMap<&str, Vec<&Recorded>> = HashMap::new();
-    for read in found.iter().filter(|recorded| recorded.flow.target.is_none()) {
-        reads.entry(read.run_id.as_deref().unwrap_or_default()).or_default().push(read);
-    }
-    let mut rows = Vec::new();
-    for of in found {
-        let Some(model) = &of.flow.target else { continue };
-        let version = model.version.unwrap_or_default();
-        let mut row = |source: &Recorded| {
-            let mut cells = name_cells(Some(model));
-            cells.push(version.into());
-            cells.push(Cell::TextList(aliases.get(&(model.id, version)).cloned().unwrap_or_default()));
-            cells.extend([of.model_id.clone().into(), of.experiment.clone().into(), of.run_id.clone().into()]);
-            cells.push(source.flow.context.clone().into());
-            let node = source.flow.source.as_ref();
-            cells.extend(name_cells(node));
-            cells.push(node.map(|node| node.node_type.word()).into());
-            cells.push(node.and_then(|node| node.version).into());
-            cells.extend([of.who.as_str().into(), of.at.into(), of.at.into()]);
-            rows.push(cells);
-        };
-        match of.run_id.as_deref().and_then(|run| reads.get(run)) {
-            Some(read) if of.flow.source.is_none() => read.iter().for_each(|source| row(source)),
-            _ => row(of),
-        }
-    }
-    rows
 }
