@@ -2,22 +2,22 @@
 //!
 //! Columns and values are Databricks'. The rows are governed objects; the views do not list themselves. Objects that this
 //! server does not have (functions, tags, keys, row filters, masks) have empty views, so that the tools that look for them
-//! find none. Grants are shown as SHOW GRANTS shows them: all to those who manage an object, their own to others.
+//! find none.
 //!
 //! Columns and properties are the catalog's copy of each table's log. One query per schema, never one per table.
 
-use std::collections::{HashMap, HashSet};
+mod privileges;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use crannog_governance::model::objects::{Container, Object, Table, TableType};
 use crannog_governance::service::{catalogs as catalog_verbs, volumes as volume_verbs};
-use crannog_security::actions::{catalogs, metastore};
-use crannog_security::{Decision, Evidence, Kind, NameOf, Privilege, Reference, Rule};
-use crannog_store::params;
-use crannog_types::{Code, FullName, PrincipalId, Result, SecurableId};
+use crannog_security::actions::catalogs;
+use crannog_security::{Decision, Kind, NameOf, Privilege, Reference, Rule};
+use crannog_types::{Code, FullName, Result};
 use serde_json::Value as Json;
 
+use self::privileges::{Grants, metastore_privileges};
 use super::Run;
 use super::answer::{Cell, Columns, Type, batch};
 use super::show::CHECK;
@@ -430,132 +430,4 @@ fn sizes(data_type: &DataType) -> (Option<i64>, Option<i64>, Option<i64>, Option
         DataType::Timestamp | DataType::TimestampNtz => (None, None, None, Some(3)),
         _ => (None, None, None, None),
     }
-}
-
-/// One grant.
-struct Given {
-    grantor: String,
-    grantee: String,
-    principal: PrincipalId,
-    privilege: Privilege,
-}
-
-/// Every grant in a catalog, read at once, and what decides which of them the caller may see.
-struct Grants {
-    on: HashMap<SecurableId, Vec<Given>>,
-    /// The caller and the groups that the caller is in.
-    closure: HashSet<PrincipalId>,
-    /// The caller administers the metastore.
-    admin: bool,
-    catalog: (SecurableId, PrincipalId),
-}
-
-/// The grants that reach an object: its own and its containers'.
-struct Reaching<'a> {
-    grants: &'a Grants,
-    schema: Option<&'a Object>,
-}
-
-impl Grants {
-    async fn of_catalog(run: &Run, catalog: &Container) -> Result<Self> {
-        const OF_CATALOG: &str = "SELECT g.securable, g.granted_by, p.name, g.principal, g.privilege \
-             FROM securable_grant g JOIN principal p ON p.id = g.principal WHERE g.securable IN (\
-               SELECT id FROM securable WHERE id = $1 UNION SELECT id FROM securable WHERE parent = $1 \
-               UNION SELECT t.id FROM securable t JOIN securable s ON s.id = t.parent WHERE s.parent = $1) \
-             ORDER BY p.folded, g.privilege";
-        let permit = run.caller.ask::<catalogs::ReadMetadata>(NameOf::named(catalog.object.name.clone())).await?;
-        Self::read(run, &permit, OF_CATALOG, &catalog.object).await
-    }
-
-    async fn read(run: &Run, evidence: &dyn Evidence, sql: &'static str, of: &Object) -> Result<Self> {
-        let me = run.caller.who().id;
-        let reader = run.lake.governance.db.read(evidence);
-        let mut on: HashMap<SecurableId, Vec<Given>> = HashMap::new();
-        for row in reader.rows(sql, params![of.id]).await? {
-            let Some(privilege) = Privilege::parse(&row.text(4)?) else { continue };
-            let (grantor, grantee, principal) = (row.text(1)?, row.text(2)?, row.principal(3)?);
-            on.entry(row.securable(0)?).or_default().push(Given { grantor, grantee, principal, privilege });
-        }
-        let mut closure = HashSet::from([me]);
-        for row in reader.rows("SELECT principal FROM closure WHERE member = $1", params![me]).await? {
-            closure.insert(row.principal(0)?);
-        }
-        let (_, decision) = run.caller.explain(Rule::Admin, &Reference::Root).await?;
-        let admin = matches!(decision, Decision::Allowed(_));
-        Ok(Grants { on, closure, admin, catalog: (of.id, of.owner_id) })
-    }
-
-    fn under<'a>(&'a self, schema: Option<&'a Object>) -> Reaching<'a> {
-        Reaching { grants: self, schema }
-    }
-
-    fn rows(&self, object: &Object, kind: Kind, gate: bool) -> Rows {
-        self.under(None).rows(object, kind, gate)
-    }
-}
-
-impl<'a> Reaching<'a> {
-    /// The object and its containers, innermost first, with the word for where a grant was given.
-    fn chain(&self, object: &Object) -> Vec<(SecurableId, PrincipalId, &'static str)> {
-        let mut chain = vec![(object.id, object.owner_id, "NONE")];
-        chain.extend(self.schema.map(|schema| (schema.id, schema.owner_id, "SCHEMA")));
-        let (catalog, owner) = self.grants.catalog;
-        if catalog != object.id {
-            chain.push((catalog, owner, "CATALOG"));
-        }
-        chain
-    }
-
-    fn given(&self, id: SecurableId) -> &'a [Given] {
-        self.grants.on.get(&id).map_or(&[], Vec::as_slice)
-    }
-
-    /// The evaluator's `Rule::Manages`: owner of it or of a container; or MANAGE, with the gates.
-    fn manages(&self, object: &Object, gate: bool) -> bool {
-        let mine = |principal: PrincipalId| self.grants.closure.contains(&principal);
-        let manage = |given: &Given| given.privilege == Privilege::Manage && mine(given.principal);
-        let chain = self.chain(object);
-        self.grants.admin
-            || chain.iter().any(|(_, owner, _)| mine(*owner))
-            || (gate && chain.iter().any(|(id, _, _)| self.given(*id).iter().any(manage)))
-    }
-
-    fn rows(&self, object: &Object, kind: Kind, gate: bool) -> Rows {
-        let everything = self.manages(object, gate);
-        let mut rows = Rows::new();
-        for (id, _, from) in self.chain(object) {
-            let reaches = |privilege: Privilege| {
-                from == "NONE"
-                    || privilege.applies_to(kind)
-                    || matches!(privilege, Privilege::AllPrivileges | Privilege::Browse)
-            };
-            for given in self.given(id) {
-                if reaches(given.privilege) && (everything || self.grants.closure.contains(&given.principal)) {
-                    rows.push(privilege_cells(given, parts(object), from));
-                }
-            }
-        }
-        rows
-    }
-}
-
-fn privilege_cells(given: &Given, on: Vec<Cell>, from: &'static str) -> Vec<Cell> {
-    let mut cells = vec![given.grantor.as_str().into(), given.grantee.as_str().into()];
-    cells.extend(on);
-    cells.extend([given.privilege.sql().into(), "NO".into(), from.into()]);
-    cells
-}
-
-async fn metastore_privileges(run: &Run, rows: &mut Rows) -> Result<()> {
-    const OF_ROOT: &str = "SELECT g.securable, g.granted_by, p.name, g.principal, g.privilege FROM securable_grant g \
-         JOIN principal p ON p.id = g.principal WHERE g.securable = $1 ORDER BY p.folded, g.privilege";
-    let permit = run.caller.ask::<metastore::Read>(NameOf::root()).await?;
-    let root = crannog_governance::service::metastore::get(&run.lake.governance.db, &permit).await?;
-    let grants = Grants::read(run, &permit, OF_ROOT, &root).await?;
-    for given in grants.under(None).given(root.id) {
-        if grants.admin || grants.closure.contains(&given.principal) {
-            rows.push(privilege_cells(given, vec![root.id.to_string().into()], "NONE"));
-        }
-    }
-    Ok(())
 }
