@@ -194,9 +194,11 @@ impl PartitionStream for Rows {
 #[cfg(test)]
 mod tests {
     use crannog_lake::service::statements::answer::Type;
+    use datafusion::arrow::array::ArrayRef;
     use datafusion::logical_expr::{col, lit};
 
     use super::*;
+    use crate::spark::kernel::pure;
 
     #[test]
     fn moments_that_a_column_must_be_at_are_found() {
@@ -224,6 +226,27 @@ mod tests {
             col("n").gt(lit(5_i64)),
             col("at").not_between(at(5), at(7)),
             col("at").gt(at(5)).or(col("at").lt(at(3))),
+        ] {
+            assert_eq!(found(other.clone()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn texts_that_a_map_must_have_are_found() {
+        let value_of = |name: &str, argument: Expr| {
+            let never = |_: &[ArrayRef], _| Err(DataFusionError::Internal("it is not run".to_owned()));
+            pure(name, "", DataType::Utf8, vec![argument, lit("key")], never)
+        };
+        let found = |condition: Expr| holding(&condition).map(|(column, text)| (column.to_owned(), text));
+        let of = Some(("m".to_owned(), "x".to_owned()));
+        assert_eq!(found(value_of(MAP_VALUE, col("m")).eq(lit("x"))), of);
+        assert_eq!(found(lit("x").eq(value_of(MAP_VALUE, col("m")))), of);
+        for other in [
+            value_of(MAP_VALUE, col("m")).not_eq(lit("x")),
+            value_of(MAP_VALUE, col("m")).eq(col("n")),
+            value_of(MAP_VALUE, value_of(MAP_VALUE, col("m"))).eq(lit("x")),
+            value_of("another", col("m")).eq(lit("x")),
+            value_of(MAP_VALUE, col("m")).eq(lit(1)),
         ] {
             assert_eq!(found(other.clone()), None, "{other}");
         }
