@@ -160,6 +160,18 @@ def test_a_registered_model_and_a_version(pages):
     assert "checked" in shown and "Outputs (1)" in shown, shown
 
 
+def test_an_address_with_a_place_leads_there_over_sign_in(logged, chromium):
+    place = f"/experiments/{logged.experiment}/runs/{logged.runs[0]}"
+    with visitor(chromium, size=DESK) as page:
+        page.goto(f"{logged.server.url}/mlflow/#{place}")
+        assert page.url == f"{logged.server.url}/login?next=%2Fmlflow%2F#{place}"
+        sign_in(page, logged.name, "not the password")
+        page.get_by_text("is not right").wait_for()
+        sign_in(page, logged.name)
+        page.get_by_text("depth-4").first.wait_for()
+        assert page.url == f"{logged.server.url}/mlflow/#{place}"
+
+
 def test_somebody_else_sees_nothing_of_it(logged, chromium):
     name, link = invited(logged.server)
     with visitor(chromium, size=DESK) as page:

@@ -45,7 +45,7 @@ on_each! {
         let there = world.send("GET", "/login?next=/x", &[("Cookie", &cookie)], "").await;
         assert_eq!((there.status, there.header("location")), (303, Some(format!("http://{}/x", world.address).as_str())));
         let anew = world.send("GET", "/login?anew=true", &[("Cookie", &cookie)], "").await;
-        assert!(anew.status == 200 && anew.text.contains("<form method=\"post\" action=\"/login\">"), "{}", anew.text);
+        assert!(anew.status == 200 && anew.text.contains("<form method=\"post\">"), "{}", anew.text);
         // A cookie is no bearer token, and changes nothing when another site sends it.
         let value = cookie.split_once('=').unwrap().1.to_owned();
         assert_eq!(world.get(&value, ME).await.status, 401);

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::pages::{escape, page, problem};
-use super::{from_our_pages, here, local, session_cookie, with_session, without_session};
+use super::{from_our_pages, local, session_cookie, with_session, without_session};
 use crate::Identity;
 
 pub(super) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
@@ -29,9 +29,11 @@ struct LoginPageIn {
     anew: bool,
 }
 
-fn form(cx: &Cx, next: &str, name: &str, failed: Option<&str>) -> Reply {
+/// The form is sent to the address that it came from (no `action`), so that a browser keeps its fragment, which only the browser knows: it
+/// is kept over every redirect, to this page and from it to `next`, and MLflow's pages have the place in it.
+fn form(next: &str, name: &str, failed: Option<&str>) -> Reply {
     let body = format!(
-        "{}<form method=\"post\" action=\"{}\">\n\
+        "{}<form method=\"post\">\n\
          <input type=\"hidden\" name=\"next\" value=\"{}\">\n\
          <label for=\"name\">User name</label>\n\
          <input id=\"name\" name=\"name\" value=\"{}\" autocomplete=\"username\" required autofocus>\n\
@@ -41,7 +43,6 @@ fn form(cx: &Cx, next: &str, name: &str, failed: Option<&str>) -> Reply {
          <p class=\"note\">No password yet? Open the set-up link that <code>crannog up</code> printed, or ask an \
          administrator for one.</p>",
         problem(failed),
-        here(cx, "/login"),
         escape(next),
         escape(name),
     );
@@ -70,7 +71,7 @@ impl Endpoint for LoginPage {
         if signed_in {
             return Ok(Reply::see_other(&format!("{}{next}", cx.base_url())).header("cache-control", "no-store"));
         }
-        Ok(form(cx, next, "", None))
+        Ok(form(next, "", None))
     }
 
     fn example(_: &Fixture) -> Value {
@@ -124,7 +125,7 @@ impl Endpoint for Login {
                     ),
                     _ => return Err(failed),
                 };
-                let mut reply = form(cx, next, &input.name, Some(text));
+                let mut reply = form(next, &input.name, Some(text));
                 if let Some(after) = failed.retry() {
                     reply = reply.header("retry-after", after.as_secs().max(1).to_string());
                 }
