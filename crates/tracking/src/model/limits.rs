@@ -25,7 +25,7 @@ pub const EXPERIMENT_TAG: usize = 20_000;
 pub const EXPERIMENT_NAME: usize = 500;
 /// A run's name, and who runs it: both databases find runs by it.
 pub const RUN_NAME: usize = 500;
-/// Tags of a new run or experiment, and datasets of one request.
+/// Tags of a new run or experiment, and datasets of one request; all tags of a registered model, and of a version.
 pub const TAGS: usize = 1000;
 
 /// Checks how many there are of something that MLflow does not count.
@@ -35,6 +35,17 @@ pub const TAGS: usize = 1000;
 pub fn check_count(what: &str, limit: usize, count: usize) -> Result<()> {
     if count > limit {
         return Err(Problem::invalid(format!("a request can contain at most {limit} {what}, not {count}")));
+    }
+    Ok(())
+}
+
+/// Checks that something has room for one more tag.
+///
+/// # Errors
+/// When it has as many as one may have.
+pub fn check_room(what: &str, tags: i64) -> Result<()> {
+    if usize::try_from(tags).is_ok_and(|tags| tags >= TAGS) {
+        return Err(Problem::invalid(format!("{what} can have at most {TAGS} tags")).hint("delete one of them first"));
     }
     Ok(())
 }

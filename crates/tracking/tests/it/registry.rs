@@ -298,3 +298,41 @@ async fn pages_of_versions_end_before_they_are_too_large() {
         world.end().await;
     }
 }
+
+#[tokio::test]
+async fn a_model_and_a_version_have_so_many_tags() {
+    for kind in Kind::ALL {
+        let world = Logged::new(kind).await;
+        world.catalog().await;
+        world.register("flights", "late").await;
+        assert_eq!(world.ready("main.flights.late", MLMODEL).await, 1);
+        let mut tx = world.db.write_unaudited(&system()).await.unwrap();
+        // The model has one already, of its maker's.
+        let of_model = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999) \
+                        INSERT INTO registered_model_tag (model, key, value) SELECT m.id, 'k' || n.i, 'v' FROM registered_model m, n";
+        let of_version = "INSERT INTO model_version_tag (model, version, key, value) \
+                          SELECT model, 1, key, value FROM registered_model_tag";
+        tx.run(of_model, params![]).await.unwrap();
+        tx.run(of_version, params![]).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let permit: Permit<models::Tag> = world.on_model("main.flights.late").await;
+        let tag = |key: &str| Tag { key: key.to_owned(), value: "w".to_owned() };
+        for key in ["k1", "team"] {
+            model_verbs::set_tag(&world.db, &permit, &tag(key)).await.unwrap();
+            versions::set_tag(&world.db, &permit, 1, &tag(key)).await.unwrap();
+        }
+        let refused = model_verbs::set_tag(&world.db, &permit, &tag("new")).await.unwrap_err();
+        assert!(
+            refused.code() == Code::InvalidArgument && refused.to_string().contains("at most 1000 tags"),
+            "{kind:?}: {refused}"
+        );
+        let refused = versions::set_tag(&world.db, &permit, 1, &tag("new")).await.unwrap_err();
+        assert!(refused.to_string().contains("a model version can have at most 1000 tags"), "{kind:?}: {refused}");
+        model_verbs::delete_tag(&world.db, &permit, "k1").await.unwrap();
+        model_verbs::set_tag(&world.db, &permit, &tag("new")).await.unwrap();
+        versions::delete_tag(&world.db, &permit, 1, "k1").await.unwrap();
+        versions::set_tag(&world.db, &permit, 1, &tag("new")).await.unwrap();
+        world.end().await;
+    }
+}

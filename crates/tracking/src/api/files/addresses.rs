@@ -3,8 +3,9 @@
 //!
 //! An address is a secret of this process. After a restart it is gone, and the client asks for another.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+mod kept;
+
+use std::sync::Arc;
 
 use crannog_governance::api::files::serving::{RANGED, SERVED, received};
 use crannog_kit::{
@@ -12,12 +13,12 @@ use crannog_kit::{
 };
 use crannog_security::actions::models as actions;
 use crannog_security::{Lease, NameOf, Permit, Public};
-use crannog_types::{Code, Micros, Problem, Result};
+use crannog_types::{Code, Micros, PrincipalId, Problem, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
+use self::kept::Kept;
 use super::paths::ModelPath;
 use super::serving::{give, version_path};
 use crate::Tracking;
@@ -25,9 +26,6 @@ use crate::service::registry::{files, versions};
 
 /// How long an address is good, in seconds.
 const LIFETIME: i64 = 3_600;
-
-/// Addresses that are out at a time.
-const MOST: usize = 100_000;
 
 /// What an address is for.
 enum Use {
@@ -39,35 +37,28 @@ enum Use {
 struct Place {
     at: ModelPath,
     to: Use,
-    expires_at: Micros,
     /// What it was made by.
     lease: Lease,
 }
 
 /// The addresses that are out.
 #[derive(Default)]
-pub(super) struct Addresses(Mutex<HashMap<String, Arc<Place>>>);
+pub(super) struct Addresses(Kept<Place>);
 
 impl Addresses {
-    fn add(&self, place: Place, now: Micros) -> Result<String> {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if places.len() >= MOST {
-            places.retain(|_, place| place.expires_at > now);
-        }
-        if places.len() >= MOST {
-            return Err(Problem::new(Code::ResourceExhausted, "too many files are being sent and fetched")
-                .retry_after(std::time::Duration::from_secs(5)));
-        }
-        let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        places.insert(secret.clone(), Arc::new(place));
-        Ok(secret)
+    /// # Errors
+    /// When too many are out.
+    fn add(&self, owner: PrincipalId, place: Place, now: Micros) -> Result<String> {
+        self.0.add(owner, place, now.plus_seconds(LIFETIME), now).ok_or_else(|| {
+            Problem::new(Code::ResourceExhausted, "too many files are being sent and fetched")
+                .retry_after(std::time::Duration::from_secs(5))
+        })
     }
 
     /// # Errors
     /// When it is none of ours, or too old.
     fn find(&self, secret: &str, now: Micros) -> Result<Arc<Place>> {
-        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        places.get(secret).filter(|place| place.expires_at > now).cloned().ok_or_else(|| {
+        self.0.find(secret, now).ok_or_else(|| {
             Problem::new(Code::PermissionDenied, "the address is none of ours, or has expired")
                 .hint("ask for another one")
         })
@@ -137,8 +128,8 @@ impl Endpoint for CreateUploadUrl {
         let (at, now) = (ModelPath::parse(&input.path)?, self.0.db.now());
         versions::vend(&self.0.db, &permit, at.number, "createUploadUrl").await?;
         let lease = Lease::of(cx.caller()?, &permit);
-        let place = Place { at, to: Use::Send(permit), expires_at: now.plus_seconds(LIFETIME), lease };
-        Ok(AddressOut::of(cx, &self.1.add(place, now)?))
+        let owner = permit.who().id;
+        Ok(AddressOut::of(cx, &self.1.add(owner, Place { at, to: Use::Send(permit), lease }, now)?))
     }
 
     fn example(fixture: &Fixture) -> Value {
@@ -168,8 +159,8 @@ impl Endpoint for CreateDownloadUrl {
         files::find(&self.0.artifacts, &permit, at.number, &at.rest).await.map_err(|_| at.missing())?;
         versions::vend(&self.0.db, &permit, at.number, "createDownloadUrl").await?;
         let lease = Lease::of(cx.caller()?, &permit);
-        let place = Place { at, to: Use::Fetch(permit), expires_at: now.plus_seconds(LIFETIME), lease };
-        Ok(AddressOut::of(cx, &self.1.add(place, now)?))
+        let owner = permit.who().id;
+        Ok(AddressOut::of(cx, &self.1.add(owner, Place { at, to: Use::Fetch(permit), lease }, now)?))
     }
 
     fn example(fixture: &Fixture) -> Value {

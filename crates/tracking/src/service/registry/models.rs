@@ -72,10 +72,18 @@ pub async fn delete(db: &Db, permit: &Permit<models::Manage>) -> Result<()> {
 }
 
 /// Sets a tag of a model.
+///
+/// # Errors
+/// A new one where there are as many as there may be.
 pub async fn set_tag(db: &Db, permit: &Permit<models::Tag>, tag: &Tag) -> Result<()> {
     check_tag(tag)?;
     let target = permit.target();
     let mut tx = db.write(permit, audit("setRegisteredModelTag", &target.name).with("key", tag.key.as_str())).await?;
+    // None when it is there already.
+    let others = "SELECT count(*) FROM registered_model_tag WHERE model = $1 \
+                  AND NOT EXISTS (SELECT 1 FROM registered_model_tag WHERE model = $1 AND key = $2)";
+    let others = tx.row(others, params![target.id, tag.key.as_str()]).await?;
+    limits::check_room("a registered model", others.map(|row| row.int(0)).transpose()?.unwrap_or_default())?;
     tx.run(
         "INSERT INTO registered_model_tag (model, key, value) VALUES ($1, $2, $3) \
          ON CONFLICT (model, key) DO UPDATE SET value = excluded.value",

@@ -300,12 +300,20 @@ async fn there(tx: &mut Tx, permit: &Permit<models::Tag>, number: i64) -> Result
 }
 
 /// Sets a tag of a version.
+///
+/// # Errors
+/// A new one where there are as many as there may be.
 pub async fn set_tag(db: &Db, permit: &Permit<models::Tag>, number: i64, tag: &Tag) -> Result<()> {
     check_tag(tag)?;
     let target = permit.target();
     let about = audit("setModelVersionTag", &target.name).with("version", number).with("key", tag.key.as_str());
     let mut tx = db.write(permit, about).await?;
     there(&mut tx, permit, number).await?;
+    // None when it is there already.
+    let others = "SELECT count(*) FROM model_version_tag WHERE model = $1 AND version = $2 \
+                  AND NOT EXISTS (SELECT 1 FROM model_version_tag WHERE model = $1 AND version = $2 AND key = $3)";
+    let others = tx.row(others, params![target.id, number, tag.key.as_str()]).await?;
+    limits::check_room("a model version", others.map(|row| row.int(0)).transpose()?.unwrap_or_default())?;
     tx.run(
         "INSERT INTO model_version_tag (model, version, key, value) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (model, version, key) DO UPDATE SET value = excluded.value",
