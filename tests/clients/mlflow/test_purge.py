@@ -1,9 +1,12 @@
 """Purging a run: who may, what is left of it, and where its space goes. On a server of its own: what other tests left free in its
 file would hide how much a run takes."""
 
+import os
+import subprocess
+
 import pytest
 from databricks.sdk.errors import NotFound
-from harness import Server, until
+from harness import Server, binary, until
 from mlflow.exceptions import MlflowException
 
 PURGE = "/api/2.0/crannog/runs/purge"
@@ -61,3 +64,26 @@ def test_it_takes_who_manages_the_experiment(server, client, experiment, run):
         client.get_run(run)
     rows = f"SELECT user_identity.email FROM system.access.audit WHERE action_name = 'purgeRun' AND request_params['runId'] = '{run}'"
     assert admin.sql(rows) == [[ana.name]]
+
+
+def test_the_command_purges_what_was_deleted_and_nothing_else_unless_told(server, client, experiment):
+    def crannog(*words):
+        env = {**os.environ, "CRANNOG_HOST": server.url, "CRANNOG_TOKEN": server.admin_token}
+        done = subprocess.run([str(binary()), "purge", *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, env=env, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def left():
+        return {run.info.run_id for run in client.search_runs([experiment], run_view_type=3)}
+
+    one, two, three, four = (client.create_run(experiment).info.run_id for _ in range(4))
+    for run in (one, two, three):
+        client.delete_run(run)
+    code, out, said = crannog(one, four)
+    assert code == 1 and out == "" and f"{four} is not deleted" in said and left() == {one, two, three, four}
+    assert crannog(one) == (0, "1 purged\n", "") and left() == {two, three, four}
+    assert crannog("--experiment", experiment) == (0, "2 purged\n", "") and left() == {four}
+    assert crannog("--experiment", experiment) == (0, "0 purged\n", "")
+    assert crannog("--even-active", four) == (0, "1 purged\n", "") and left() == set()
+    code, _, said = crannog(one)
+    assert code == 1 and one in said
+    assert crannog()[0] == 2

@@ -7,6 +7,7 @@ mod endpoints;
 mod explain;
 mod group;
 mod import;
+mod purge;
 mod sql;
 mod status;
 mod token;
@@ -98,6 +99,8 @@ enum Command {
     Group(group::Args),
     /// Brings what another tracker has to a running server, with its ids.
     Import(import::Args),
+    /// Deletes runs of experiments for good, with all that they logged.
+    Purge(purge::Args),
     /// Says why somebody may do something, or which grant is missing.
     Explain(explain::Args),
     /// Lists the routes that the server answers and what each asks for.
@@ -128,6 +131,7 @@ pub(crate) async fn run(environment: Environment) -> Result<(), Failure> {
         Command::User(args) => user::run(args, &environment).await,
         Command::Group(args) => group::run(args, &environment).await,
         Command::Import(args) => import::run(args, &environment).await,
+        Command::Purge(args) => purge::run(args, &environment).await,
         Command::Explain(args) => explain::run(args, &environment).await,
         Command::Endpoints(args) => endpoints::run(&args),
         Command::Trust(args) => trust::run(args, &environment),

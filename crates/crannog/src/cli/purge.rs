@@ -1,0 +1,88 @@
+//! `crannog purge`: deletes runs for good, as `mlflow gc` does beside MLflow's server. The server decides who may, and does it; here is
+//! only which runs. One that nobody deleted is never purged unless that is said.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{ConnectArgs, Environment, Failure};
+use crate::client::{Client, escaped};
+
+/// How many deleted runs one answer has.
+const PAGE: i64 = 1000;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    connect: ConnectArgs,
+    /// Runs that were deleted, by their ids.
+    #[arg(value_name = "RUN", required_unless_present = "experiment")]
+    runs: Vec<String>,
+    /// All deleted runs of an experiment, by its id.
+    #[arg(long, value_name = "ID")]
+    experiment: Vec<String>,
+    /// Purges the named runs although nobody deleted them.
+    #[arg(long)]
+    even_active: bool,
+}
+
+pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Failure> {
+    let client = args.connect.connect(environment).client()?;
+    // Before the first is gone: all of them may go, or none does.
+    if !args.even_active {
+        for run in &args.runs {
+            deleted(&client, run).await?;
+        }
+    }
+    let mut purged = 0_u64;
+    for run in &args.runs {
+        purge(&client, run).await?;
+        purged += 1;
+    }
+    let mut refused = BTreeSet::new();
+    for experiment in &args.experiment {
+        loop {
+            let mut some = deleted_in(&client, experiment).await?;
+            some.retain(|run| !refused.contains(run));
+            if some.is_empty() {
+                break;
+            }
+            for run in some {
+                // One that stays keeps no other.
+                match purge(&client, &run).await {
+                    Ok(()) => purged += 1,
+                    Err(failure) => {
+                        eprintln!("crannog: {run}: {failure}");
+                        refused.insert(run);
+                    }
+                }
+            }
+        }
+    }
+    println!("{purged} purged");
+    if refused.is_empty() { Ok(()) } else { Err(Failure::quiet(1)) }
+}
+
+/// Fails for a run that nobody deleted.
+async fn deleted(client: &Client, run: &str) -> Result<(), Failure> {
+    let found = client.get(&format!("/api/2.0/mlflow/runs/get?run_id={}", escaped(run))).await?;
+    match found.pointer("/run/info/lifecycle_stage").and_then(Value::as_str) {
+        Some("deleted") => Ok(()),
+        _ => Err(Failure::new(format!(
+            "the run {run} is not deleted, and nothing was purged; delete it first, or say --even-active"
+        ))),
+    }
+}
+
+/// Some deleted runs of an experiment; none when there are no more.
+async fn deleted_in(client: &Client, experiment: &str) -> Result<Vec<String>, Failure> {
+    let asked = json!({ "experiment_ids": [experiment], "run_view_type": "DELETED_ONLY", "max_results": PAGE });
+    let found = client.post("/api/2.0/mlflow/runs/search", &asked).await?;
+    let runs = found.get("runs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    Ok(runs.iter().filter_map(|run| run.pointer("/info/run_id")?.as_str().map(str::to_owned)).collect())
+}
+
+async fn purge(client: &Client, run: &str) -> Result<(), Failure> {
+    client.post("/api/2.0/crannog/runs/purge", &json!({ "run_id": run })).await?;
+    Ok(())
+}
