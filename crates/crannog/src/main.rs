@@ -21,7 +21,13 @@ fn main() -> ExitCode {
     let environment: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
+    // Also where there is one processor: a statement of SQLite's that waits for the disk must not keep all requests waiting.
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .thread_stack_size(STACK)
+        .build();
     let outcome = match runtime {
         // The runtime's own threads have the larger stack; the main thread only waits.
         Ok(runtime) => {

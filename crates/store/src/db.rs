@@ -8,7 +8,7 @@ use crannog_security::{Evidence, Origin, Who};
 use crannog_types::Micros;
 use sea_query::SelectStatement;
 use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Sqlite, SqlitePool, Transaction};
+use sqlx::{ConnectOptions, Connection, Sqlite, SqlitePool, Transaction};
 use tokio::sync::Semaphore;
 
 use crate::again::is_again;
@@ -16,7 +16,7 @@ use crate::audit::{self, Audit, AuditEvent};
 use crate::bounded::Bounded;
 use crate::migrate::{self, Dialect};
 use crate::postgres::{Beside, Changers, PostgresTx, SELECTS};
-use crate::rows::{bind_postgres, bind_sqlite, postgres_rows, postgres_select, sqlite_rows, sqlite_select};
+use crate::rows::{bind_postgres, postgres_rows, postgres_select, sqlite_rows, sqlite_select};
 use crate::sqlite::{SqliteTx, Writer};
 use crate::value::{Row, Value};
 use crate::{StoreError, params};
@@ -72,7 +72,8 @@ impl Db {
             .max_connections(SQLITE_READERS)
             .connect_with(options.read_only(true))
             .await?;
-        let pools = Pools::Sqlite { readers, writer: Writer::start(connection).await? };
+        connection.close().await?;
+        let pools = Pools::Sqlite { readers, writer: Writer::start(file)? };
         Ok(Db(Arc::new(Inner::new(pools, clock))))
     }
 
@@ -366,7 +367,7 @@ impl Tx {
     /// Runs a statement; gives the number of rows that it changed.
     pub async fn run(&mut self, sql: &'static str, params: Vec<Value>) -> Result<u64, StoreError> {
         Ok(match &mut self.inner {
-            TxInner::Sqlite(tx) => bind_sqlite(sql, params)?.execute(tx.connection()?).await?.rows_affected(),
+            TxInner::Sqlite(tx) => tx.run(sql, params)?,
             TxInner::Postgres(tx) => bind_postgres(sql, params)?.execute(tx.connection()?).await?.rows_affected(),
         })
     }
@@ -374,7 +375,7 @@ impl Tx {
     /// Every row of an answer, as this transaction sees it.
     pub async fn rows(&mut self, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         match &mut self.inner {
-            TxInner::Sqlite(tx) => sqlite_rows(tx.connection()?, sql, params).await,
+            TxInner::Sqlite(tx) => tx.rows(sql, params),
             TxInner::Postgres(tx) => postgres_rows(tx.connection()?, sql, params).await,
         }
     }

@@ -14,6 +14,9 @@ pub enum StoreError {
     /// The database refused or failed a statement.
     #[error("the metadata database failed")]
     Sql(#[source] sqlx::Error),
+    /// SQLite's writer did.
+    #[error("the metadata database failed")]
+    Sqlite(#[source] SqliteError),
     /// A migration failed.
     #[error("the metadata database could not be brought up to date")]
     Migrate(#[source] sqlx::migrate::MigrateError),
@@ -78,7 +81,32 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
+/// A failure of SQLite's, in the words in which those of its readers come.
+#[derive(Debug, Error)]
+#[error("error returned from database: (code: {code}) {message}")]
+pub struct SqliteError {
+    /// SQLite's extended result code.
+    code: i32,
+    message: String,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let code = match &error {
+            rusqlite::Error::SqliteFailure(failure, _) => failure.extended_code,
+            // Misuse: what is left are mistakes of ours.
+            _ => 21,
+        };
+        StoreError::Sqlite(SqliteError { code, message: error.to_string() })
+    }
+}
+
 impl StoreError {
+    /// Whether another process has SQLite's lock.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self, StoreError::Sqlite(error) if error.code & 0xff == 5)
+    }
+
     /// Whether another change came first: nothing was done, and it may be done again.
     pub(crate) fn is_lost_race(&self) -> bool {
         matches!(kind(self), Kind::Race)
@@ -92,6 +120,7 @@ impl StoreError {
     fn sql_state(&self) -> Option<String> {
         match self {
             StoreError::Sql(sqlx::Error::Database(error)) => error.code().map(|code| code.into_owned()),
+            StoreError::Sqlite(error) => Some(error.code.to_string()),
             _ => None,
         }
     }

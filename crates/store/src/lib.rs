@@ -8,7 +8,8 @@
 //!
 //! What lost a race on PostgreSQL is run again by [`until_won`].
 //!
-//! Nothing above this crate knows sqlx.
+//! Nothing above this crate knows sqlx, nor rusqlite, which SQLite's one writer is (`sqlite.rs`); its readers, migrations and all of
+//! PostgreSQL are sqlx's.
 
 mod again;
 mod audit;
@@ -29,7 +30,7 @@ pub use sea_query as query;
 pub use again::{MayBeLostRace, until_won};
 pub use audit::{Audit, AuditEvent};
 pub use db::{Db, Reader, Snapshot, Tx};
-pub use error::StoreError;
+pub use error::{SqliteError, StoreError};
 pub use foreign::{Foreign, ForeignRows};
 pub use value::{Row, Value};
 

@@ -114,7 +114,8 @@ pub(crate) fn bind_postgres(
     })
 }
 
-fn storable(value: Value) -> Result<Value, StoreError> {
+/// A value that both databases keep.
+pub(crate) fn storable(value: Value) -> Result<Value, StoreError> {
     match &value {
         Value::Text(Some(text)) if text.contains('\0') => Err(StoreError::Unstorable("a text with a NUL character")),
         Value::Real(Some(number)) if !number.is_finite() => Err(StoreError::Unstorable("a number that is not finite")),

@@ -12,8 +12,9 @@ const ORDER: [&str; 11] =
     ["types", "security", "store", "kit", "storage", "identity", "governance", "lake", "tracking", "engine", "crannog"];
 
 /// Dependencies that only some crates may name.
-const OWNERS: [(&str, &[&str]); 9] = [
+const OWNERS: [(&str, &[&str]); 10] = [
     ("sqlx", &["store"]),
+    ("rusqlite", &["store"]),
     ("sea-query", &["store"]),
     ("axum", &["kit"]),
     ("object_store", &["storage", "engine"]),
