@@ -41,6 +41,14 @@ pub trait Endpoint: Send + Sync + 'static {
     /// Where it is.
     const ROUTE: Route;
 
+    /// Reads the input. Routes whose bodies are long read them without making another copy of them first.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn read(input: &Value) -> std::result::Result<Self::In, serde_json::Error> {
+        Self::In::deserialize(input)
+    }
+
     /// What the request is about.
     fn asks(&self, input: &Self::In) -> Result<<Self::Asks as Asks>::Names>;
 

@@ -287,7 +287,8 @@ impl Server {
         let (body, declared) = (Arc::clone(body), spec.route.headers);
         let (patience, lease) = (self.config.limits.part, self.config.lease);
         let cx = Cx { caller, origin, headers: parts.headers, declared, base_url, path, body, patience, disk, lease };
-        let run = || endpoint.call(&cx, Value::Object(found.clone()));
+        let input = Value::Object(found);
+        let run = || endpoint.call(&cx, &input);
         // A streamed body cannot be read twice.
         if spec.route.body == Body::Stream { run().await } else { until_won(run).await }
     }

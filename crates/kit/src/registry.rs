@@ -20,7 +20,7 @@ pub trait AnyEndpoint: Send + Sync {
     fn spec(&self) -> &Spec;
 
     /// Reads the input, asks, and runs.
-    fn call<'a>(&'a self, cx: &'a Cx, input: Value) -> Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>>;
+    fn call<'a>(&'a self, cx: &'a Cx, input: &'a Value) -> Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>>;
 
     /// The input of the generated tests.
     fn example(&self, fixture: &Fixture) -> Value;
@@ -57,9 +57,9 @@ impl<E: Endpoint> AnyEndpoint for Erased<E> {
         &self.spec
     }
 
-    fn call<'a>(&'a self, cx: &'a Cx, input: Value) -> Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>> {
+    fn call<'a>(&'a self, cx: &'a Cx, input: &'a Value) -> Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>> {
         Box::pin(async move {
-            let input: E::In = serde_json::from_value(input).map_err(|error| match E::ROUTE.dialect {
+            let input = E::read(input).map_err(|error| match E::ROUTE.dialect {
                 // Its messages say by themselves what is wrong with them.
                 Dialect::Mlflow => Problem::invalid(error.to_string()),
                 _ => Problem::invalid(format!("the request is not well formed: {error}")),

@@ -77,8 +77,9 @@ class Side:
         return statistics.median(took)
 
 
-def written(side: Side) -> dict:
-    """What the generator got done: create_run, log_metric, log_batch, by connections."""
+def written(side: Side, folder: Path) -> dict:
+    """What the generator got done: create_run, log_metric, log_batch, by connections; and the disk that a point of a batch took. The
+    runs that were made before are no points: the folder is looked at between them."""
     experiment = side.call("POST", "experiments/create", {"name": "load"})["experiment_id"]
     run = side.call("POST", "runs/create", {"experiment_id": experiment})["run"]["info"]["run_id"]
     create = {"experiment_id": experiment, "start_time": 1, "run_name": "r{n}", "tags": [{"key": "mlflow.user", "value": "ana"}]}
@@ -86,11 +87,13 @@ def written(side: Side) -> dict:
     # `{n}` is another number for each request; with a 1 before and the point's own digits behind it, it is another for each point.
     points = ",".join(f'{{"key":"k{at % 10}","value":0.5,"timestamp":{{n}},"step":1{{n}}{at:03}}}' for at in range(BATCH))
     batch = f'{{"run_id":"{run}","metrics":[{points}]}}'
-    return {
+    done = {
         "create_run": {clients: side.load("runs/create", create, clients) for clients in (1, 8)},
         "log_metric": {clients: side.load("runs/log-metric", metric, clients) for clients in (1, 8)},
-        "log_batch": {8: side.load("runs/log-batch", batch, 8)},
     }
+    before = size_of(folder)
+    done["log_batch"] = {8: side.load("runs/log-batch", batch, 8)}
+    return {"written": done, "bytes": (size_of(folder) - before) / (done["log_batch"][8]["done"] * BATCH)}
 
 
 def history(side: Side) -> float:
@@ -150,10 +153,7 @@ def alias(side: Side) -> float:
 
 
 def measured(side: Side, folder: Path, fill) -> dict:
-    before = size_of(folder)
-    done = {"written": written(side)}
-    logged = done["written"]["log_batch"][8]["done"] * BATCH
-    done["bytes"] = (size_of(folder) - before) / logged
+    done = written(side, folder)
     done["history"], done["alias"] = history(side), alias(side)
     experiment = side.call("POST", "experiments/create", {"name": "many"})["experiment_id"]
     fill(experiment)

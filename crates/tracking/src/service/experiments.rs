@@ -323,7 +323,7 @@ pub async fn set_tag(db: &Db, permit: &Permit<experiments::Edit>, tag: &Tag) -> 
     limits::check_experiment_tag(&tag.key, &tag.value)?;
     let about = audit("setMlflowExperimentTag").with("experimentId", permit.target().name.to_string());
     let mut tx = db.write(permit, about.with("key", tag.key.as_str())).await?;
-    let id = active(&mut tx, permit).await?;
+    let id = active(&mut tx, permit).await?.id;
     set(&mut tx, id, tag).await?;
     Ok(tx.commit().await?)
 }
@@ -335,7 +335,7 @@ pub async fn set_tag(db: &Db, permit: &Permit<experiments::Edit>, tag: &Tag) -> 
 pub async fn delete_tag(db: &Db, permit: &Permit<experiments::Edit>, key: &str) -> Result<()> {
     let about = audit("deleteMlflowExperimentTag").with("experimentId", permit.target().name.to_string());
     let mut tx = db.write(permit, about.with("key", key)).await?;
-    let id = active(&mut tx, permit).await?;
+    let id = active(&mut tx, permit).await?.id;
     let gone = tx.run("DELETE FROM experiment_tag WHERE experiment = $1 AND key = $2", params![id, key]).await?;
     if gone == 0 {
         let message = format!("No tag with name: {key} in experiment with id {id}");
@@ -344,8 +344,8 @@ pub async fn delete_tag(db: &Db, permit: &Permit<experiments::Edit>, key: &str) 
     Ok(tx.commit().await?)
 }
 
-/// The number of an experiment that is there.
-pub(crate) async fn active<A: Action<On = kinds::Experiment>>(tx: &mut Tx, permit: &Permit<A>) -> Result<i64> {
+/// An experiment that is there, without its tags.
+pub(crate) async fn active<A: Action<On = kinds::Experiment>>(tx: &mut Tx, permit: &Permit<A>) -> Result<Experiment> {
     let target = permit.target();
     let row = tx.row(COLUMNS, params![target.id]).await?.ok_or_else(|| gone(&target.name))?;
     let found = read(&row)?;
@@ -355,5 +355,5 @@ pub(crate) async fn active<A: Action<On = kinds::Experiment>>(tx: &mut Tx, permi
             found.id
         )));
     }
-    Ok(found.id)
+    Ok(found)
 }

@@ -87,7 +87,7 @@ pub async fn create(db: &Db, permit: &Permit<experiments::Edit>, new: NewModel) 
     let name = if new.name.is_empty() { random_name(random.as_u64_pair().0) } else { new.name };
     let about = audit("createLoggedModel", &model_id).with("experimentId", permit.target().name.to_string());
     let mut tx = db.write(permit, about).await?;
-    let experiment = experiment_verbs::active(&mut tx, permit).await?;
+    let experiment = experiment_verbs::active(&mut tx, permit).await?.id;
     let now = tx.now().0 / 1000;
     let made = tx
         .row(

@@ -179,9 +179,7 @@ impl Logger {
             latest.put(&mut tx).await?;
         }
         put_metrics(&mut tx, seq, models).await?;
-        for tag in &tags {
-            put_run_tag(&mut tx, seq, tag).await?;
-        }
+        put_run_tags(&mut tx, seq, &tags).await?;
         self.commit(permit, &run_id, tx).await
     }
 
@@ -376,13 +374,25 @@ async fn put_params(tx: &mut Tx, seq: i64, run_id: &str, params: Vec<Tag>, said:
     }
 }
 
-/// A run's name is a tag too.
+/// Puts a tag in place. A run's name is a tag too.
 async fn put_run_tag(tx: &mut Tx, seq: i64, tag: &Tag) -> Result<()> {
-    if tag.key == NAME_TAG && !tag.value.is_empty() {
+    put_run_tags(tx, seq, std::slice::from_ref(tag)).await
+}
+
+/// Puts tags in place; of one that is there twice, the last.
+async fn put_run_tags(tx: &mut Tx, seq: i64, tags: &[Tag]) -> Result<()> {
+    static PUT: Rows = Rows::new(
+        "INSERT INTO run_tag (run, key, value)",
+        3,
+        "ON CONFLICT (run, key) DO UPDATE SET value = excluded.value",
+    );
+    for tag in tags.iter().filter(|tag| tag.key == NAME_TAG && !tag.value.is_empty()) {
         limits::check_length("run_name", limits::RUN_NAME, &tag.value)?;
         tx.run("UPDATE run SET name = $1 WHERE seq = $2", params![tag.value.as_str(), seq]).await?;
     }
-    run_verbs::put_tag(tx, seq, &tag.key, &tag.value).await
+    let last: BTreeMap<&str, &str> = tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())).collect();
+    PUT.run(tx, last, |(key, value)| params![seq, key, value]).await?;
+    Ok(())
 }
 
 /// The last points of metrics, of several requests.

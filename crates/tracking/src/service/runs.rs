@@ -56,9 +56,14 @@ pub(crate) fn info(row: &Row) -> Result<RunInfo> {
         start_ms: row.opt_int(6)?,
         end_ms: row.opt_int(7)?,
         lifecycle: Lifecycle::of_word(&row.text(8)?),
-        artifact_uri: format!("{}/{run_id}/artifacts", location.trim_end_matches('/')),
+        artifact_uri: artifact_uri(&location, &run_id),
         run_id,
     })
+}
+
+/// Where the files of a run are, by where those of its experiment are.
+fn artifact_uri(location: &str, run_id: &str) -> String {
+    format!("{}/{run_id}/artifacts", location.trim_end_matches('/'))
 }
 
 const ONE: &str = concat!("SELECT ", run_columns!(), " WHERE r.run_id = $1");
@@ -105,16 +110,35 @@ pub async fn create(db: &Db, permit: &Permit<experiments::Edit>, new: NewRun) ->
         .row(
             "INSERT INTO run (run_id, experiment, name, user_id, status, start_ms, lifecycle, created_by, created_at) \
              VALUES ($1, $2, $3, $4, 'RUNNING', $5, 'active', $6, $7) RETURNING seq",
-            params![run_id.as_str(), experiment, name.as_str(), new.user_id, new.start_ms, permit.who().id, now],
+            params![
+                run_id.as_str(),
+                experiment.id,
+                name.as_str(),
+                new.user_id.as_str(),
+                new.start_ms,
+                permit.who().id,
+                now
+            ],
         )
         .await?;
     let seq = made.ok_or_else(|| no_run(&run_id))?.int(0)?;
     static PUT: Rows = Rows::new("INSERT INTO run_tag (run, key, value)", 3, "");
     PUT.run(&mut tx, &tags, |(key, value)| params![seq, key, value]).await?;
-    let row = tx.row(ONE, params![run_id.as_str()]).await?.ok_or_else(|| no_run(&run_id))?;
     tx.commit().await?;
     let tags = tags.into_iter().map(|(key, value)| Tag { key, value }).collect();
-    Ok(Run { tags, ..Run::empty(info(&row)?) })
+    let info = RunInfo {
+        seq,
+        experiment: experiment.id,
+        name,
+        user_id: new.user_id,
+        status: Status::Running,
+        start_ms: new.start_ms,
+        end_ms: None,
+        lifecycle: Lifecycle::Active,
+        artifact_uri: artifact_uri(&experiment.location(), &run_id),
+        run_id,
+    };
+    Ok(Run { tags, ..Run::empty(info) })
 }
 
 /// What is known of a run: any permit on it tells.
@@ -450,7 +474,7 @@ pub async fn move_to(db: &Db, permit: &Permit<runs::Edit>, to: Lifecycle) -> Res
 }
 
 /// Puts a tag of a run in place.
-pub(crate) async fn put_tag(tx: &mut Tx, seq: i64, key: &str, value: &str) -> Result<()> {
+async fn put_tag(tx: &mut Tx, seq: i64, key: &str, value: &str) -> Result<()> {
     tx.run(
         "INSERT INTO run_tag (run, key, value) VALUES ($1, $2, $3) \
          ON CONFLICT (run, key) DO UPDATE SET value = excluded.value",

@@ -16,7 +16,7 @@ pub(crate) struct Rows {
 }
 
 /// Rows a statement, largest first.
-const SIZES: [usize; 3] = [64, 8, 1];
+const SIZES: [usize; 5] = [64, 16, 4, 2, 1];
 
 impl Rows {
     /// `before VALUES (…), (…) after`, of so many columns.
@@ -39,7 +39,7 @@ impl Rows {
             }
             text.push(' ');
             text.push_str(self.after);
-            // Three of each statement in the program, for as long as it runs.
+            // Five of each statement in the program, for as long as it runs.
             Box::leak(text.into_boxed_str())
         });
         (text, SIZES[at])
@@ -74,8 +74,9 @@ mod tests {
         static ROWS: Rows = Rows::new("INSERT INTO t (a, b)", 2, "ON CONFLICT DO NOTHING");
         assert_eq!(ROWS.of(1), ("INSERT INTO t (a, b) VALUES ($1, $2) ON CONFLICT DO NOTHING", 1));
         let (text, rows) = ROWS.of(63);
-        assert_eq!((rows, text.matches('(').count()), (8, 9));
-        assert!(text.contains("($15, $16) ON"));
+        assert_eq!((rows, text.matches('(').count()), (16, 17));
+        assert!(text.contains("($31, $32) ON"));
+        assert_eq!((ROWS.of(5).1, ROWS.of(3).1), (4, 2));
         assert_eq!(ROWS.of(1000).1, 64);
     }
 }

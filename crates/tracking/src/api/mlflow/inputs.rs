@@ -124,23 +124,26 @@ pub(crate) fn value<'a>(of: &'a Map<String, Value>, name: &str) -> Result<Option
     if !name.contains('_') {
         return Ok(plain);
     }
-    let camel = camel_case(name);
-    match (plain, of.get(&camel)) {
-        (Some(_), Some(_)) => Err(format!("Request specifies both '{name}' and '{camel}'; provide only one of them.")),
-        (plain, other) => Ok(plain.or(other)),
+    // Nearly always there is none, and batches have thousands of fields: nothing is made to find that out.
+    match (plain, of.iter().find(|(key, _)| is_camel_case_of(key, name))) {
+        (Some(_), Some((camel, _))) => {
+            Err(format!("Request specifies both '{name}' and '{camel}'; provide only one of them."))
+        }
+        (plain, other) => Ok(plain.or(other.map(|(_, value)| value))),
     }
 }
 
-/// `run_id` as `runId`.
-fn camel_case(name: &str) -> String {
-    let mut words = name.split('_');
-    let mut out = words.next().unwrap_or_default().to_owned();
-    for word in words {
-        let mut letters = word.chars();
-        out.extend(letters.next().map(|first| first.to_ascii_uppercase()));
-        out.push_str(letters.as_str());
+/// Whether a key is `runId`, of `run_id`.
+fn is_camel_case_of(key: &str, name: &str) -> bool {
+    let (mut key, mut upper) = (key.bytes(), false);
+    for letter in name.bytes() {
+        if letter == b'_' {
+            upper = true;
+        } else if key.next() != Some(if std::mem::take(&mut upper) { letter.to_ascii_uppercase() } else { letter }) {
+            return false;
+        }
     }
-    out
+    key.next().is_none()
 }
 
 /// Checks the fields of a message in their order; `fits` says which of them protobuf took.
@@ -149,6 +152,9 @@ fn camel_case(name: &str) -> String {
 /// MLflow's text about the first that is wrong.
 pub(crate) fn check(of: &Map<String, Value>, fields: &[(Declared, bool)]) -> Result<(), String> {
     for (field, fits) in fields {
+        if *fits && !field.required {
+            continue;
+        }
         // Its schema knows snake_case alone, and the old name of a run's id.
         let found = match of.get(field.name) {
             None if field.name == "run_id" => of.get("run_uuid"),
@@ -199,6 +205,18 @@ macro_rules! inputs {
         }
 
         impl $name {
+            /// Reads a message that is JSON already.
+            ///
+            /// # Errors
+            /// MLflow's text about what is wrong with it.
+            #[allow(clippy::allow_attributes, dead_code, reason = "messages of lists, and of routes that are called seldom")]
+            $visible fn of_json(json: &serde_json::Value) -> Result<Self, serde_json::Error> {
+                match json.as_object() {
+                    Some(of) => $name::read_message(of).map_err(serde::de::Error::custom),
+                    None => serde::Deserialize::deserialize(json),
+                }
+            }
+
             /// Reads a message.
             #[allow(clippy::allow_attributes, unused_mut, reason = "a message may have no fields")]
             fn read_message(of: &serde_json::Map<String, serde_json::Value>) -> Result<Self, String> {

@@ -224,6 +224,10 @@ impl Endpoint for CreateRun {
     type Out = Json<OneRunOut>;
     const ROUTE: Route = route!(Post "runs/create", "Begin a run.");
 
+    fn read(input: &Value) -> std::result::Result<CreateRunIn, serde_json::Error> {
+        CreateRunIn::of_json(input)
+    }
+
     fn asks(&self, input: &CreateRunIn) -> Result<NameOf<experiments::Edit>> {
         by_id(&input.experiment_id)
     }
@@ -364,6 +368,10 @@ impl Endpoint for LogMetric {
     type Out = Empty;
     const ROUTE: Route = route!(Post "runs/log-metric", "Log a point of a metric.");
 
+    fn read(input: &Value) -> std::result::Result<LogMetricIn, serde_json::Error> {
+        LogMetricIn::of_json(input)
+    }
+
     fn asks(&self, input: &LogMetricIn) -> Result<NameOf<actions::Edit>> {
         Ok(run(&input.run_id, &input.run_uuid))
     }
@@ -467,6 +475,10 @@ impl Endpoint for LogBatch {
     type Out = Empty;
     const ROUTE: Route =
         route!(Post "runs/log-batch", "Log points, parameters and tags together.").body_limit(limits::BATCH_BYTES);
+
+    fn read(input: &Value) -> std::result::Result<LogBatchIn, serde_json::Error> {
+        LogBatchIn::of_json(input)
+    }
 
     fn asks(&self, input: &LogBatchIn) -> Result<NameOf<actions::Edit>> {
         limits::check_run_id(&input.run_id)?;
