@@ -23,4 +23,6 @@ mod tables;
 #[cfg(test)]
 mod tpch;
 #[cfg(test)]
+mod types;
+#[cfg(test)]
 mod zones;
