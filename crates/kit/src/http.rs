@@ -293,8 +293,8 @@ impl Server {
         if spec.route.body == Body::Stream { run().await } else { until_won(run).await }
     }
 
-    /// Where a browser goes that comes to a page without being signed in, and comes back from. Its address's fragment is lost:
-    /// browsers send none.
+    /// Where a browser goes that comes to a page without being signed in, and comes back from. Browsers do not send the fragment of
+    /// an address; they keep it over redirects, and the page of sign-in does not take it from them.
     fn sign_in(&self, parts: &Parts) -> Option<String> {
         let visits = parts.method.is_safe() && !parts.headers.contains_key(header::AUTHORIZATION);
         if !visits || !wants_a_page(text(&parts.headers, header::ACCEPT.as_str())) {
