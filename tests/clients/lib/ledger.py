@@ -357,20 +357,24 @@ def look_at_commits(door: Door, work: Work) -> list[str]:
     return wrong
 
 
+def entries(door: Door, folder: str) -> list[dict]:
+    """What a folder of a volume has."""
+    found, page = [], ""
+    while page is not None:
+        listed = door.json("GET", f"/api/2.0/fs/directories{folder}{page}")
+        found += listed.get("contents", [])
+        page = f"?page_token={quote(listed['next_page_token'])}" if listed.get("next_page_token") else None
+    return found
+
+
 def look_at_files(door: Door, work: Work) -> list[str]:
     """Every file byte for byte; then that COPY INTO brings each file once, however often it runs."""
     ledger, found = work.ledger, {}
-    for folder in ("in", "whole", "parts"):
-        if not any(name.startswith(f"{folder}/") for _, name in ledger.there("file")):
-            continue
-        page = ""
-        while page is not None:
-            listed = door.json("GET", f"/api/2.0/fs/directories{work.files}/{folder}{page}")
-            for entry in listed.get("contents", []):
-                content = door.ask("GET", f"/api/2.0/fs/files{entry['path']}")
-                assert len(content) == entry["file_size"], entry
-                found[(f"{folder}/{entry['name']}",)] = hashlib.sha256(content).hexdigest()
-            page = f"?page_token={quote(listed['next_page_token'])}" if listed.get("next_page_token") else None
+    for folder in entries(door, work.files):
+        for entry in entries(door, folder["path"]):
+            content = door.ask("GET", f"/api/2.0/fs/files{entry['path']}")
+            assert len(content) == entry["file_size"], entry
+            found[(f"{folder['name']}/{entry['name']}",)] = hashlib.sha256(content).hexdigest()
     wrong = ledger.settle("file", found)
 
     def copied() -> dict:
