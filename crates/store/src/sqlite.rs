@@ -73,6 +73,8 @@ pub(crate) struct SqliteTx {
 const BUSY: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(5);
 
+const GIVEN_UP: &str = "the database gave the group of transactions up";
+
 /// Texts whose plans are kept.
 const STATEMENTS: usize = 512;
 
@@ -199,7 +201,7 @@ impl State {
         }
         // SQLite rolls everything back by itself where it cannot go on: then nothing of the group is there.
         if self.open && self.connection.is_autocommit() {
-            self.end_group(Err("the database gave the group of transactions up".to_owned()));
+            self.end_group(Err(GIVEN_UP.to_owned()));
         }
     }
 
@@ -238,9 +240,18 @@ impl SqliteTx {
         self.state.as_deref_mut().ok_or_else(|| StoreError::NotCommitted("the transaction is over".to_owned()))
     }
 
+    /// The connection, as long as the transaction is there: after SQLite gave it up, each statement would be a change of its own.
+    fn connection(&mut self) -> Result<&Connection, StoreError> {
+        let connection = &self.state()?.connection;
+        if connection.is_autocommit() {
+            return Err(StoreError::NotCommitted(GIVEN_UP.to_owned()));
+        }
+        Ok(connection)
+    }
+
     /// Runs a statement; gives the number of rows that it changed.
     pub(crate) fn run(&mut self, sql: &'static str, params: Vec<Value>) -> Result<u64, StoreError> {
-        let connection = &self.state()?.connection;
+        let connection = self.connection()?;
         let mut statement = bound(connection, sql, params)?;
         let mut rows = statement.raw_query();
         while rows.next()?.is_some() {}
@@ -249,7 +260,7 @@ impl SqliteTx {
 
     /// Every row of an answer, as this transaction sees it.
     pub(crate) fn rows(&mut self, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>, StoreError> {
-        let mut statement = bound(&self.state()?.connection, sql, params)?;
+        let mut statement = bound(self.connection()?, sql, params)?;
         let columns = statement.column_count();
         let mut rows = statement.raw_query();
         let mut found = Vec::new();

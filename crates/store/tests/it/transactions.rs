@@ -178,6 +178,24 @@ fn commits(folder: &Path) -> usize {
     frames.filter(|at| (number(at + 8), number(at + 12)) == salts && number(at + 4) != 0).count()
 }
 
+/// Where SQLite cannot go on it rolls everything back by itself, as `OR ROLLBACK` has it do here.
+#[tokio::test]
+async fn nothing_follows_in_a_transaction_that_was_given_up() {
+    let (db, _folder) = database(Kind::Sqlite).await;
+    put(&db, "there").await;
+    let mut tx = db.write_unaudited(&system()).await.unwrap();
+    tx.run(INSERT, params!["before", ""]).await.unwrap();
+    let twice = "INSERT OR ROLLBACK INTO setting (name, value) VALUES ($1, $2)";
+    tx.run(twice, params!["there", ""]).await.unwrap_err();
+    let refused = tx.run(INSERT, params!["after", ""]).await.unwrap_err();
+    assert_eq!(Problem::from(refused).code(), Code::Unavailable);
+    tx.rows("SELECT name FROM setting", params![]).await.unwrap_err();
+    tx.commit().await.unwrap_err();
+    assert_eq!(names(&db).await, ["there"]);
+    put(&db, "next").await;
+    assert_eq!(names(&db).await.len(), 2);
+}
+
 #[tokio::test]
 async fn a_closed_database_refuses() {
     let (db, _folder) = database(Kind::Sqlite).await;
