@@ -40,7 +40,7 @@ impl Keeper {
     pub fn start(self, tasks: &Tasks) -> Self {
         let (keeper, stop) = (self.clone(), tasks.stopping());
         tasks.spawn("purge of deleted runs", async move {
-            let (mut look, mut failed) = (0, false);
+            let (mut look, mut failed, mut again) = (0, false, false);
             // What a server that stopped had begun is gone on with.
             keeper.asked.notify_one();
             loop {
@@ -52,7 +52,12 @@ impl Keeper {
                 // Stopping in the middle leaves nothing that the next round would not find.
                 let round = async {
                     let purged = if asked || keeper.kept.is_some() { keeper.purge().await? } else { Purged::default() };
-                    if look == 0 || purged != Purged::default() {
+                    let gone = purged != Purged::default();
+                    if again && !gone {
+                        keeper.reclaim().await?;
+                    }
+                    again = gone;
+                    if look == 0 || gone {
                         keeper.collect().await?;
                         look = LOOK;
                     }
@@ -99,10 +104,19 @@ impl Keeper {
         let purged = purge(&self.db, before, &self.steps).await?;
         if purged != Purged::default() {
             tracing::info!(runs = purged.runs, models = purged.models, experiments = purged.experiments, "purged");
-            #[expect(clippy::disallowed_methods, reason = "free space is nobody's")]
-            self.db.reclaim(&System::task(Task::Track)).await?;
+            self.reclaim().await?;
         }
         Ok(purged)
+    }
+
+    /// Gives the database's space back, but for what somebody reads at that moment, such as PostgreSQL itself for its statistics. So the
+    /// round after a purge does it once more.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn reclaim(&self) -> Result<()> {
+        #[expect(clippy::disallowed_methods, reason = "free space is nobody's")]
+        Ok(self.db.reclaim(&System::task(Task::Track)).await?)
     }
 
     /// Deletes contents that no file has any more.
