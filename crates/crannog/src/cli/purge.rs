@@ -1,8 +1,6 @@
 //! `crannog purge`: deletes runs for good, as `mlflow gc` does beside MLflow's server. The server decides who may, and does it; here is
 //! only which runs. One that nobody deleted is never purged unless that is said.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
 use super::{ConnectArgs, Environment, Failure};
@@ -39,28 +37,21 @@ pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Fai
         purge(&client, run).await?;
         purged += 1;
     }
-    let mut refused = BTreeSet::new();
+    let mut refused = false;
     for experiment in &args.experiment {
-        loop {
-            let mut some = deleted_in(&client, experiment).await?;
-            some.retain(|run| !refused.contains(run));
-            if some.is_empty() {
-                break;
-            }
-            for run in some {
-                // One that stays keeps no other.
-                match purge(&client, &run).await {
-                    Ok(()) => purged += 1,
-                    Err(failure) => {
-                        eprintln!("crannog: {run}: {failure}");
-                        refused.insert(run);
-                    }
+        for run in deleted_in(&client, experiment).await? {
+            // One that stays keeps no other.
+            match purge(&client, &run).await {
+                Ok(()) => purged += 1,
+                Err(failure) => {
+                    eprintln!("crannog: {run}: {failure}");
+                    refused = true;
                 }
             }
         }
     }
     println!("{purged} purged");
-    if refused.is_empty() { Ok(()) } else { Err(Failure::quiet(1)) }
+    if refused { Err(Failure::quiet(1)) } else { Ok(()) }
 }
 
 /// Fails for a run that nobody deleted.
@@ -74,12 +65,19 @@ async fn deleted(client: &Client, run: &str) -> Result<(), Failure> {
     }
 }
 
-/// Some deleted runs of an experiment; none when there are no more.
+/// All deleted runs of an experiment. Their pages are read before any goes, since a page begins behind a run of the one before.
 async fn deleted_in(client: &Client, experiment: &str) -> Result<Vec<String>, Failure> {
-    let asked = json!({ "experiment_ids": [experiment], "run_view_type": "DELETED_ONLY", "max_results": PAGE });
-    let found = client.post("/api/2.0/mlflow/runs/search", &asked).await?;
-    let runs = found.get("runs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    Ok(runs.iter().filter_map(|run| run.pointer("/info/run_id")?.as_str().map(str::to_owned)).collect())
+    let mut asked = json!({ "experiment_ids": [experiment], "run_view_type": "DELETED_ONLY", "max_results": PAGE });
+    let mut all = Vec::new();
+    loop {
+        let found = client.post("/api/2.0/mlflow/runs/search", &asked).await?;
+        let runs = found.get("runs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        all.extend(runs.iter().filter_map(|run| run.pointer("/info/run_id")?.as_str().map(str::to_owned)));
+        match found.get("next_page_token").and_then(Value::as_str) {
+            Some(token) if !token.is_empty() => asked["page_token"] = token.into(),
+            _ => return Ok(all),
+        }
+    }
 }
 
 async fn purge(client: &Client, run: &str) -> Result<(), Failure> {
