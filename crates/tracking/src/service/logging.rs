@@ -381,18 +381,12 @@ async fn put_run_tag(tx: &mut Tx, seq: i64, tag: &Tag) -> Result<()> {
 
 /// Puts tags in place; of one that is there twice, the last.
 async fn put_run_tags(tx: &mut Tx, seq: i64, tags: &[Tag]) -> Result<()> {
-    static PUT: Rows = Rows::new(
-        "INSERT INTO run_tag (run, key, value)",
-        3,
-        "ON CONFLICT (run, key) DO UPDATE SET value = excluded.value",
-    );
     for tag in tags.iter().filter(|tag| tag.key == NAME_TAG && !tag.value.is_empty()) {
         limits::check_length("run_name", limits::RUN_NAME, &tag.value)?;
         tx.run("UPDATE run SET name = $1 WHERE seq = $2", params![tag.value.as_str(), seq]).await?;
     }
     let last: BTreeMap<&str, &str> = tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())).collect();
-    PUT.run(tx, last, |(key, value)| params![seq, key, value]).await?;
-    Ok(())
+    run_verbs::put_tags(tx, seq, last).await
 }
 
 /// The last points of metrics, of several requests.

@@ -445,7 +445,7 @@ pub async fn update(db: &Db, permit: &Permit<runs::Edit>, change: &RunChange) ->
         return Err(not_active(db, permit, &run_id).await);
     };
     if let Some(name) = &change.name {
-        put_tag(&mut tx, row.int(0)?, NAME_TAG, name).await?;
+        put_tags(&mut tx, row.int(0)?, [(NAME_TAG, name.as_str())]).await?;
     }
     let row = tx.row(ONE, params![&*run_id]).await?.ok_or_else(|| no_run(&run_id))?;
     tx.commit().await?;
@@ -473,13 +473,17 @@ pub async fn move_to(db: &Db, permit: &Permit<runs::Edit>, to: Lifecycle) -> Res
     Ok(tx.commit().await?)
 }
 
-/// Puts a tag of a run in place.
-async fn put_tag(tx: &mut Tx, seq: i64, key: &str, value: &str) -> Result<()> {
-    tx.run(
-        "INSERT INTO run_tag (run, key, value) VALUES ($1, $2, $3) \
-         ON CONFLICT (run, key) DO UPDATE SET value = excluded.value",
-        params![seq, key, value],
-    )
-    .await?;
+/// Puts tags of a run in place.
+pub(crate) async fn put_tags<'t>(
+    tx: &mut Tx,
+    seq: i64,
+    tags: impl IntoIterator<Item = (&'t str, &'t str)>,
+) -> Result<()> {
+    static PUT: Rows = Rows::new(
+        "INSERT INTO run_tag (run, key, value)",
+        3,
+        "ON CONFLICT (run, key) DO UPDATE SET value = excluded.value",
+    );
+    PUT.run(tx, tags, |(key, value)| params![seq, key, value]).await?;
     Ok(())
 }
