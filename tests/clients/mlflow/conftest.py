@@ -135,6 +135,15 @@ else:
             mlflow.end_run()
 
     @pytest.fixture
+    def fresh(monkeypatch):
+        """A server that has nothing yet, for what would meet what other files made."""
+        from harness import Server
+
+        with Server("--log", "warn") as running:
+            monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", running.admin_token)
+            yield running
+
+    @pytest.fixture
     def client(server):
         return MlflowClient(tracking_uri=server.url)
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import mlflow
 import pytest
-from harness import Server, binary, unique, until
+from harness import binary, unique, until
 from imported import LEFT_OUT, crannog, plain, registered, tracked
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
@@ -18,14 +18,6 @@ from mlflow.exceptions import MlflowException
 
 THREE = mlflow.__version__.startswith("3.")
 T0 = 1_700_000_000_000
-
-
-@pytest.fixture
-def fresh(monkeypatch):
-    """A server that has nothing yet."""
-    with Server("--log", "warn") as running:
-        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", running.admin_token)
-        yield running
 
 
 def point(key, value, step=0, time=T0):

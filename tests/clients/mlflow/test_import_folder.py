@@ -2,7 +2,7 @@
 
 import mlflow
 import pytest
-from harness import Server
+
 from imported import LEFT_OUT, crannog, registered, tracked
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
@@ -10,14 +10,6 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 THREE = mlflow.__version__.startswith("3.")
 T0 = 1_700_000_000_000
 LONG = "a long name: with 'quotes', \"more\" and # signs, which is longer than a line of YAML is in a file, größer als das"
-
-
-@pytest.fixture
-def fresh(monkeypatch):
-    """A server that has nothing yet."""
-    with Server("--log", "warn") as running:
-        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", running.admin_token)
-        yield running
 
 
 @pytest.fixture

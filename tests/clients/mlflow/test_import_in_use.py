@@ -9,21 +9,13 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
-from harness import Server, until
+from harness import until
 from imported import crannog
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 from mlflows import MlflowServer
 
 MEANWHILE = 10
-
-
-@pytest.fixture
-def fresh(monkeypatch):
-    """A server that has nothing yet."""
-    with Server("--log", "warn") as running:
-        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", running.admin_token)
-        yield running
 
 
 class Writer(threading.Thread):

@@ -111,16 +111,22 @@ impl Logged {
         assert!(versions.iter().all(|version| !filter.is_empty() || names.contains(&version.model.to_string())));
         names
     }
+
+    /// A world in which `main.flights.late` has a version that is ready, the first.
+    async fn with_a_version(kind: Kind) -> Self {
+        let world = Logged::new(kind).await;
+        world.catalog().await;
+        world.register("flights", "late").await;
+        assert_eq!(world.ready("main.flights.late", MLMODEL).await, 1, "{kind:?}");
+        world
+    }
 }
 
 #[tokio::test]
 async fn a_version_is_written_until_it_is_ready_and_its_number_is_its_own() {
     for kind in Kind::ALL {
-        let world = Logged::new(kind).await;
-        world.catalog().await;
-        world.register("flights", "late").await;
+        let world = Logged::with_a_version(kind).await;
         let name = "main.flights.late";
-        assert_eq!(world.ready(name, MLMODEL).await, 1);
         let problem = world.send(name, 1, "more.txt", "x").await.unwrap_err();
         assert_eq!(problem.code(), Code::FailedPrecondition, "{kind:?}: {problem}");
         let permit: Permit<models::Execute> = world.on_model(name).await;
@@ -262,10 +268,7 @@ async fn searches_show_what_one_may_see_and_no_more() {
 async fn pages_of_versions_end_before_they_are_too_large() {
     const VERSIONS: i64 = 400;
     for kind in Kind::ALL {
-        let world = Logged::new(kind).await;
-        world.catalog().await;
-        world.register("flights", "late").await;
-        assert_eq!(world.ready("main.flights.late", MLMODEL).await, 1);
+        let world = Logged::with_a_version(kind).await;
         let mut tx = world.db.write_unaudited(&system()).await.unwrap();
         let large = "WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < $2) \
                      INSERT INTO model_version (model, version, status, stage, source, run_link, comment, created_at, created_by, \
@@ -302,10 +305,7 @@ async fn pages_of_versions_end_before_they_are_too_large() {
 #[tokio::test]
 async fn a_model_and_a_version_have_so_many_tags() {
     for kind in Kind::ALL {
-        let world = Logged::new(kind).await;
-        world.catalog().await;
-        world.register("flights", "late").await;
-        assert_eq!(world.ready("main.flights.late", MLMODEL).await, 1);
+        let world = Logged::with_a_version(kind).await;
         let mut tx = world.db.write_unaudited(&system()).await.unwrap();
         // The model has one already, of its maker's.
         let of_model = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999) \
