@@ -7,7 +7,7 @@ clients could not start theirs.
 import subprocess
 from contextlib import contextmanager
 
-from harness import REPOSITORY
+from harness import DONE_WITHIN_SECONDS, REPOSITORY
 from playwright.sync_api import sync_playwright
 
 PHONE = {"width": 360, "height": 740}
@@ -39,7 +39,7 @@ def visitor(running, size=DESK, scheme="light", **options):
     Content-Security-Policy fail the test when the block ends."""
     context = running.new_context(viewport=size, color_scheme=scheme, **options)
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(1000 * DONE_WITHIN_SECONDS)
     complaints = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
