@@ -27,6 +27,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("logged_models", include_str!("../migrations/0008_logged_models.sql")),
     ("registry", include_str!("../migrations/0009_registry.sql")),
     ("lineage", include_str!("../migrations/0010_lineage.sql")),
+    ("lineage_by_run", include_str!("../migrations/0011_lineage_by_run.sql")),
 ];
 
 /// The newest migration's number: what a database of this version is at.
