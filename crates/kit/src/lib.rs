@@ -3,6 +3,7 @@
 //! A component declares its routes as [`Endpoint`]s; from the [`Registry`] come the HTTP server, the OpenAPI document, the
 //! list of routes and the generated tests. Only this crate knows axum, and only this crate makes callers out of requests.
 
+pub mod addresses;
 pub mod authority;
 pub mod batches;
 mod bodies;
@@ -28,6 +29,7 @@ pub mod tasks;
 pub mod telemetry;
 pub mod tls;
 
+pub use addresses::Addresses;
 pub use authority::Authority;
 pub use axum::Router;
 pub use axum::http::StatusCode;

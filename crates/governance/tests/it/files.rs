@@ -245,6 +245,39 @@ async fn large_files_come_in_parts_without_a_token() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_very_many_addresses_of_parts_takes_none_from_others() {
+    for kind in Kind::ALL {
+        let world = World::flights(kind).await;
+        world.grant("catalog", "main", "ana", &["USE_CATALOG"]).await;
+        world.grant("schema", "main.flights", "ana", &["USE_SCHEMA"]).await;
+        world.grant("volume", "main.flights.raw", "ana", &["READ_VOLUME", "WRITE_VOLUME"]).await;
+        let (session, begin) = (begin(&world, "").await, format!("{RAW}/hers.bin?action=initiate-upload"));
+        let begun = world.post("ana", &begin, json!({})).await.ok();
+        let hers = world
+            .post(
+                "ana",
+                "/api/2.0/fs/create-upload-part-urls",
+                json!({
+            "path": "/Volumes/main/flights/raw/hers.bin", "session_token": begun["multipart_upload"]["session_token"],
+            "start_part_number": 1, "count": 1 }),
+            )
+            .await
+            .ok();
+        let hers = hers["upload_part_urls"][0]["url"].as_str().unwrap().strip_prefix(&world.base()).unwrap().to_owned();
+        let mut his = Vec::new();
+        for _ in 0..11 {
+            his.extend(addresses(&world, &session, 1, 1_000).await);
+        }
+        let put = async |url: &str| world.send("", "PUT", url, &[], b"x").await.status;
+        // Of his own the first thousand are gone.
+        assert_eq!((put(&his[0]).await, put(&his[999]).await), (403, 403), "{kind:?}");
+        assert_eq!((put(&his[1_000]).await, put(&his[10_999]).await), (200, 200), "{kind:?}");
+        assert_eq!(put(&hers).await, 200, "{kind:?}");
+        world.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn every_change_of_a_file_is_in_the_audit() {
     for kind in Kind::ALL {

@@ -1,23 +1,23 @@
 //! Files in parts, as databricks-sdk sends what is larger than 50 MiB: begin, ask for an address for each part, put the
 //! parts there without a token, complete.
 //!
-//! The address of a part is a secret that this process made for whoever may write the volume: it is good once, for one
-//! part of one upload, for an hour at most, and while its maker may write the volume. What is put there is invisible before the upload is completed, and completing
-//! asks for the permission again. After a restart addresses are gone; the client is told so in words that it takes for an
-//! expired address, and asks for a new one.
+//! The address of a part is a secret that this process made for whoever may write the volume ([`Addresses`]): it is good once, for
+//! one part of one upload, for an hour at most, and while its maker may write the volume. What is put there is invisible before
+//! the upload is completed, and completing asks for the permission again. After a restart addresses are gone; the client is told
+//! so in words that it takes for an expired address, and asks for a new one.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use crannog_kit::{Answer, Body, Cx, Dialect, Endpoint, Fixture, Json, Method, Reply, ReplyBody, Route, StatusCode};
+use crannog_kit::{
+    Addresses, Answer, Body, Cx, Dialect, Endpoint, Fixture, Json, Method, Reply, ReplyBody, Route, StatusCode,
+};
 use crannog_security::actions::volumes as actions;
 use crannog_security::{Lease, NameOf, Permit, Public};
 use crannog_storage::{Folder, UploadId};
-use crannog_types::{Code, Micros, Problem, Result};
+use crannog_types::{Problem, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::objects::{exists, failed, volume_of};
 use super::paths::VolumePath;
@@ -25,12 +25,6 @@ use super::serving::received;
 use crate::Governance;
 use crate::service::files::FileChange;
 use crate::service::volumes;
-
-/// How long an address is good, in seconds.
-const LIFETIME: i64 = 3_600;
-
-/// Addresses that are out at a time.
-const MOST: usize = 100_000;
 
 /// Addresses in one answer.
 const BATCH: i64 = 1_000;
@@ -40,50 +34,16 @@ const EXPIRED: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>
      <Message>Request has expired</Message></Error>";
 
 /// Where one part goes.
-struct Place {
+pub(super) struct Place {
     folder: Folder,
     upload: UploadId,
     number: u32,
-    expires_at: Micros,
     /// What it was made by.
     lease: Lease,
 }
 
 /// The addresses that are out.
-#[derive(Default)]
-pub(super) struct Places(Mutex<HashMap<String, Arc<Place>>>);
-
-impl Places {
-    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Place>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Makes an address; `None` when too many are out.
-    fn add(&self, place: Place, now: Micros) -> Option<String> {
-        let mut places = self.locked();
-        if places.len() >= MOST {
-            places.retain(|_, place| place.expires_at > now);
-        }
-        if places.len() >= MOST {
-            return None;
-        }
-        let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        places.insert(secret.clone(), Arc::new(place));
-        Some(secret)
-    }
-
-    fn find(&self, secret: &str, now: Micros) -> Option<Arc<Place>> {
-        self.locked().get(secret).filter(|place| place.expires_at > now).cloned()
-    }
-
-    fn remove(&self, secret: &str) {
-        self.locked().remove(secret);
-    }
-
-    fn forget(&self, upload: UploadId) {
-        self.locked().retain(|_, place| place.upload != upload);
-    }
-}
+pub(super) type Places = Addresses<Place>;
 
 /// What a client keeps of an upload: its id, and whether it may replace a file.
 struct Session {
@@ -210,13 +170,13 @@ impl Endpoint for ChangeUpload {
                 change.record(None).await?;
                 let completed = folder.complete_upload(session.upload, &parts, session.overwrite).await;
                 completed.map_err(|error| change.failed(wrong(error)))?;
-                self.1.forget(session.upload);
+                self.1.remove_all(|place| place.upload == session.upload);
             }
             "abort-upload" => {
                 let session = session()?;
                 upload_of(&folder, &at, &session).await?;
                 FileChange::new(&self.0, permit, "filesAbortUpload", at.of(file)).record(None).await?;
-                self.1.forget(session.upload);
+                self.1.remove_all(|place| place.upload == session.upload);
                 folder.abort_upload(session.upload).await?;
             }
             other => {
@@ -305,17 +265,9 @@ impl Endpoint for CreateUploadPartUrls {
                 u32::try_from(number).ok().filter(|number| (1..=10_000).contains(number)).ok_or_else(|| {
                     Problem::invalid(format!("there is no part {number}")).hint("parts are numbered 1 to 10000")
                 })?;
-            let place = Place {
-                folder: folder.clone(),
-                upload: session.upload,
-                number,
-                expires_at: now.plus_seconds(LIFETIME),
-                lease: Lease::of(cx.caller()?, &permit),
-            };
-            let secret = self.1.add(place, now).ok_or_else(|| {
-                Problem::new(Code::ResourceExhausted, "too many parts are being uploaded")
-                    .retry_after(std::time::Duration::from_secs(5))
-            })?;
+            let lease = Lease::of(cx.caller()?, &permit);
+            let place = Place { folder: folder.clone(), upload: session.upload, number, lease };
+            let secret = self.1.add(permit.who().id, place, now)?;
             let url = format!("{}/api/2.0/fs/upload-parts/{secret}", cx.base_url());
             upload_part_urls.push(UploadPartUrl { url, part_number: number, headers: Vec::new() });
         }

@@ -3,29 +3,24 @@
 //!
 //! An address is a secret of this process. After a restart it is gone, and the client asks for another.
 
-mod kept;
-
 use std::sync::Arc;
 
 use crannog_governance::api::files::serving::{RANGED, SERVED, received};
 use crannog_kit::{
-    Answer, Body, Cx, Dialect, Endpoint, Fixture, Json, Method, Registry, Reply, ReplyBody, Route, StatusCode,
+    Addresses, Answer, Body, Cx, Dialect, Endpoint, Fixture, Json, Method, Registry, Reply, ReplyBody, Route,
+    StatusCode,
 };
 use crannog_security::actions::models as actions;
 use crannog_security::{Lease, NameOf, Permit, Public};
-use crannog_types::{Code, Micros, PrincipalId, Problem, Result};
+use crannog_types::{Code, Micros, Problem, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use self::kept::Kept;
 use super::paths::ModelPath;
 use super::serving::{give, version_path};
 use crate::Tracking;
 use crate::service::registry::{files, versions};
-
-/// How long an address is good, in seconds.
-const LIFETIME: i64 = 3_600;
 
 /// What an address is for.
 enum Use {
@@ -34,7 +29,7 @@ enum Use {
 }
 
 /// What an address leads to.
-struct Place {
+pub(super) struct Place {
     at: ModelPath,
     to: Use,
     /// What it was made by.
@@ -42,30 +37,17 @@ struct Place {
 }
 
 /// The addresses that are out.
-#[derive(Default)]
-pub(super) struct Addresses(Kept<Place>);
+pub(super) type Out = Addresses<Place>;
 
-impl Addresses {
-    /// # Errors
-    /// When too many are out.
-    fn add(&self, owner: PrincipalId, place: Place, now: Micros) -> Result<String> {
-        self.0.add(owner, place, now.plus_seconds(LIFETIME), now).ok_or_else(|| {
-            Problem::new(Code::ResourceExhausted, "too many files are being sent and fetched")
-                .retry_after(std::time::Duration::from_secs(5))
-        })
-    }
-
-    /// # Errors
-    /// When it is none of ours, or too old.
-    fn find(&self, secret: &str, now: Micros) -> Result<Arc<Place>> {
-        self.0.find(secret, now).ok_or_else(|| {
-            Problem::new(Code::PermissionDenied, "the address is none of ours, or has expired")
-                .hint("ask for another one")
-        })
-    }
+/// # Errors
+/// When the address is none of ours, or too old.
+fn find(addresses: &Out, secret: &str, now: Micros) -> Result<Arc<Place>> {
+    addresses.find(secret, now).ok_or_else(|| {
+        Problem::new(Code::PermissionDenied, "the address is none of ours, or has expired").hint("ask for another one")
+    })
 }
 
-pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking, addresses: &Arc<Addresses>) {
+pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking, addresses: &Arc<Out>) {
     registry.add(CreateUploadUrl(tracking.clone(), Arc::clone(addresses)));
     registry.add(CreateDownloadUrl(tracking.clone(), Arc::clone(addresses)));
     registry.add(PutAtAddress(tracking.clone(), Arc::clone(addresses)));
@@ -107,7 +89,7 @@ impl AddressOut {
     }
 }
 
-struct CreateUploadUrl(Tracking, Arc<Addresses>);
+struct CreateUploadUrl(Tracking, Arc<Out>);
 
 impl Endpoint for CreateUploadUrl {
     type Asks = actions::CreateVersion;
@@ -137,7 +119,7 @@ impl Endpoint for CreateUploadUrl {
     }
 }
 
-struct CreateDownloadUrl(Tracking, Arc<Addresses>);
+struct CreateDownloadUrl(Tracking, Arc<Out>);
 
 impl Endpoint for CreateDownloadUrl {
     type Asks = actions::Execute;
@@ -168,7 +150,7 @@ impl Endpoint for CreateDownloadUrl {
     }
 }
 
-struct PutAtAddress(Tracking, Arc<Addresses>);
+struct PutAtAddress(Tracking, Arc<Out>);
 
 impl Endpoint for PutAtAddress {
     type Asks = Public;
@@ -188,7 +170,7 @@ impl Endpoint for PutAtAddress {
     }
 
     async fn run(&self, cx: &Cx, (): (), input: SecretIn) -> Result<Reply> {
-        let place = self.1.find(&input.secret, self.0.db.now())?;
+        let place = find(&self.1, &input.secret, self.0.db.now())?;
         let Use::Send(permit) = &place.to else {
             return Err(Problem::new(Code::PermissionDenied, "files are fetched from this address, not sent to it"));
         };
@@ -205,7 +187,7 @@ impl Endpoint for PutAtAddress {
     }
 }
 
-struct GetAtAddress(Tracking, Arc<Addresses>);
+struct GetAtAddress(Tracking, Arc<Out>);
 
 impl Endpoint for GetAtAddress {
     type Asks = Public;
@@ -225,7 +207,7 @@ impl Endpoint for GetAtAddress {
     }
 
     async fn run(&self, cx: &Cx, (): (), input: SecretIn) -> Result<Reply> {
-        let place = self.1.find(&input.secret, self.0.db.now())?;
+        let place = find(&self.1, &input.secret, self.0.db.now())?;
         let Use::Fetch(permit) = &place.to else {
             return Err(Problem::new(Code::PermissionDenied, "files are sent to this address, not fetched from it"));
         };
