@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from disks import codes, told
+from disks import codes, failing, fails_in_time, told
 from harness import REPOSITORY, Server, unique, until
 from ledger import UC, Door, Unanswered
 
@@ -33,21 +33,6 @@ def test_a_stuck_writer_fails_livez_within_ten_seconds(monkeypatch):
             held()
         until(lambda: told(server, "/livez")[0] == 200, "livez recovers")
         Door(server).json("POST", f"{UC}/catalogs", {"name": "after"})
-
-
-def fails_in_time(server: Server, what: str):
-    """`/livez` names what is stuck within 10 s. That is no measure of speed: a probe has 5 s, a step of background work 7 s, and an
-    answer is kept for 1 s, which is what the promise is made of."""
-    began = time.monotonic()
-    until(lambda: what in failing(server), f"livez fails by the {what}", within=30)
-    assert time.monotonic() - began < 10
-
-
-def failing(server: Server) -> set[str]:
-    status, found = told(server, "/livez")
-    names = {check["name"] for check in found["checks"] if check["status"] != "ok"}
-    assert (status == 503) == bool(names)
-    return names
 
 
 def hold(server: Server):

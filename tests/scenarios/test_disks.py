@@ -11,7 +11,16 @@ import threading
 import warnings
 
 import pytest
-from disks import ROOT, OnADiskThatCanLosePower, OnADiskThatHangs, OnASmallDisk, codes, told
+from disks import (
+    ROOT,
+    OnADiskThatCanLosePower,
+    OnADiskThatHangs,
+    OnASmallDisk,
+    codes,
+    failing,
+    fails_in_time,
+    told,
+)
 from harness import until
 from ledger import UC, Door
 
@@ -200,7 +209,7 @@ def test_files_on_a_disk_that_hangs():
     if not ROOT:
         warnings.warn("this is not root, so no disk was frozen: nothing was tested here", stacklevel=1)
         return
-    with OnADiskThatHangs() as server:
+    with OnADiskThatHangs("storage") as server:
         work = Work(Door(server))
         work.change()
         assert told(server, "/livez")[0] == 200
@@ -219,6 +228,38 @@ def test_files_on_a_disk_that_hangs():
         until(lambda: not codes(server, "/livez") and not codes(server), "it recovers without a restart")
         until(lambda: door.json("GET", f"/api/2.0/sql/statements/{statement}")["status"]["state"] == "SUCCEEDED", "the commit ends")
         work.rows.append(1)
+        work.look()
+
+
+def test_a_database_on_a_disk_that_hangs():
+    """SQLite's file on a disk that takes no write and refuses none, and many who change something: whoever runs a statement there
+    hangs, and takes a thread along; health tells of it all the same."""
+    if not ROOT:
+        warnings.warn("this is not root, so no disk was frozen: nothing was tested here", stacklevel=1)
+        return
+    with OnADiskThatHangs("", "--disk-warn-below", "0", "--disk-refuse-below", "0", "--database-url", "") as server:
+        work = Work(Door(server))
+        work.change()
+        assert told(server, "/livez")[0] == 200
+        # As when nothing happens for a while: one thread of the server waits for all connections.
+        doors = [Door(server) for _ in range(40)]
+        server.freeze()
+        try:
+            for number, door in enumerate(doors):
+                body = json.dumps({"name": f"hung{number}", "catalog_name": "work"})
+                door.connection.request("POST", f"{UC}/schemas", body, {"Authorization": f"Bearer {door.token}"})
+            fails_in_time(server, "database writer")
+            # It goes on saying so.
+            for _ in range(3):
+                assert "database writer" in failing(server)
+            assert told(server, "/readyz")[0] == 503
+        finally:
+            server.thaw()
+        answers = [door.connection.getresponse() for door in doors]
+        made = {f"hung{number}" for number, answer in enumerate(answers) if answer.status == 200}
+        until(lambda: not failing(server) and not codes(server), "it recovers without a restart")
+        assert made <= {schema["name"] for schema in work.door.listed("schemas", catalog_name="work")}
+        work.change()
         work.look()
 
 

@@ -12,6 +12,8 @@ mod server;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use crannog_kit::EventLoop;
+
 /// What threads get for their stacks: expressions and plans are trees, and walking one takes a frame a level.
 const STACK: usize = 8 << 20;
 
@@ -21,19 +23,12 @@ fn main() -> ExitCode {
     let environment: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    // Also where there is one processor: a statement of SQLite's that waits for the disk must not keep all requests waiting.
-    let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .enable_all()
-        .thread_stack_size(STACK)
-        .build();
-    let outcome = match runtime {
-        // The runtime's own threads have the larger stack; the main thread only waits.
-        Ok(runtime) => {
-            let outcome = runtime.block_on(cli::run(environment));
+    let outcome = match EventLoop::start(STACK) {
+        // Its own threads have the larger stack; the main thread only waits.
+        Ok(threads) => {
+            let outcome = threads.block_on(cli::run(environment));
             // What still reads or writes a disk that hangs must not keep a program that was told to stop.
-            runtime.shutdown_background();
+            threads.shutdown();
             outcome
         }
         Err(error) => Err(cli::Failure::new(format!("the program could not start its threads: {error}"))),

@@ -16,6 +16,7 @@ use crannog_store::{Db, params};
 use crannog_types::{Problem, Result};
 use futures::future::join_all;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::disk::Disk;
@@ -212,13 +213,17 @@ impl Health {
 
 async fn check(probe: &Probe, patience: Duration) -> Check {
     let fine = Check { name: probe.name, state: State::Fine, code: "", message: String::new(), next_step: "" };
-    match tokio::time::timeout(patience, (probe.run)()).await {
-        Ok(Ok(())) => fine,
-        Ok(Err(failure)) => {
+    // By itself: a probe whose thread hangs with it must not hang whoever waits for it.
+    let mut probing = JoinSet::new();
+    probing.spawn((probe.run)());
+    match tokio::time::timeout(patience, probing.join_next()).await {
+        Ok(Some(Ok(Ok(())))) => fine,
+        Ok(Some(Ok(Err(failure)))) => {
             let Failure { code, message, next_step } = failure;
             Check { state: State::Failing, code, message, next_step, ..fine }
         }
-        Err(_) => Check {
+        // A probe that panicked gave no answer either; the panic is in the log.
+        Err(_) | Ok(None | Some(Err(_))) => Check {
             state: State::Failing,
             code: "STUCK",
             message: format!("no answer within {} s", patience.as_secs()),
@@ -458,6 +463,41 @@ mod tests {
         assert_eq!((code, &body["checks"][0]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("STUCK")));
         drop(held);
         assert_eq!(asked(&health, Matters::Live).await.0, StatusCode::OK);
+    }
+
+    /// Whoever runs a statement hangs with its thread, be it a request or a probe; all others wait.
+    #[test]
+    fn a_statement_that_hangs_is_told_however_many_wait_for_it() {
+        let threads = crate::EventLoop::start(1 << 20).unwrap();
+        for requests in [0, 1, 100] {
+            let (folder, db) = threads.block_on(database());
+            let health = Health::with_patience(Disk::of(folder.path(), no_limits()), SOON);
+            health.watch_database(&db);
+            assert_eq!(threads.block_on(asked(&health, Matters::Live)).0, StatusCode::OK);
+            let file = folder.path().join("meta.db");
+            let hung = threads.block_on(crannog_store::testing::hang(&db, &file)).unwrap();
+            let mut waiting = JoinSet::new();
+            threads.block_on(async {
+                for _ in 0..requests {
+                    let db = db.clone();
+                    waiting.spawn(async move { try_write(&db).await });
+                }
+            });
+            for matters in [Matters::Live, Matters::Ready, Matters::Live] {
+                let (code, body) = threads.block_on(asked(&health, matters));
+                assert_eq!((code, &body["checks"][0]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("STUCK")));
+            }
+            drop(hung);
+            for written in threads.block_on(waiting.join_all()) {
+                written.unwrap();
+            }
+            let goes_on = threads.block_on(async {
+                while asked(&health, Matters::Live).await.0 != StatusCode::OK {}
+                asked(&health, Matters::Ready).await.0
+            });
+            assert_eq!(goes_on, StatusCode::OK);
+        }
+        threads.shutdown();
     }
 
     #[tokio::test]

@@ -231,6 +231,14 @@ impl Db {
         }
     }
 
+    /// As [`Writer::keep_threads`].
+    pub(crate) async fn keep_threads(&self) -> Result<(), StoreError> {
+        match &self.0.pools {
+            Pools::Sqlite { writer, .. } => writer.keep_threads().await,
+            Pools::Postgres(_) => Ok(()),
+        }
+    }
+
     async fn begin(&self, beside: Beside) -> Result<Tx, StoreError> {
         let beside = if is_again() { Beside::Nobody } else { beside };
         let inner = match &self.0.pools {

@@ -8,7 +8,8 @@
 //! Statements run where they are asked for, on the thread of the request: one takes some microseconds, less than it takes to wake
 //! another thread and be woken by it, and with a thread's turn for each statement a change took most of its time in those. What
 //! waits for the disk, the commit, is the committer's. Statements of changes are therefore short: what changes very many rows does
-//! it in parts. The program has a second thread for requests on any machine.
+//! it in parts. Where the disk hangs, one of them hangs, and one thread with it: whoever else wants the connection waits for it without a
+//! thread. The program has a second thread for requests on any machine, which goes on (kit's `EventLoop`).
 //!
 //! Only the committer commits, and only it moves the version: a request that is cancelled half-way cannot leave the connection in a
 //! state that nobody knows, nor a committed change under an old version. What it began is rolled back by whoever comes next
@@ -139,6 +140,11 @@ impl Writer {
         execute(&state.connection, "SAVEPOINT request")?;
         state.dirty = true;
         Ok(tx)
+    }
+
+    /// For [`crate::testing::hang`]: who begins a change waits for the lock of another process with its thread, and for long.
+    pub(crate) async fn keep_threads(&self) -> Result<(), StoreError> {
+        Ok(self.state.lock().await.connection.busy_timeout(Duration::from_secs(600))?)
     }
 
     /// Writes what the log holds into the file, which then ends behind its last page, as far as no reader is in the way. Nobody

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use crannog_types::Micros;
+use rusqlite::Connection as Raw;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
@@ -52,4 +53,20 @@ pub async fn new_postgres() -> Result<String, StoreError> {
     sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await?;
     connection.close().await?;
     Ok(format!("{before}/{name}"))
+}
+
+/// Keeps whoever begins a change on SQLite, with the thread that it runs on, until this is dropped.
+pub struct Hung {
+    _lock: Raw,
+}
+
+/// Hangs a SQLite database: a disk that takes nothing and refuses nothing keeps whoever runs a statement in the same way.
+///
+/// # Errors
+/// What the database says.
+pub async fn hang(db: &Db, file: &Path) -> Result<Hung, StoreError> {
+    db.keep_threads().await?;
+    let lock = Raw::open(file)?;
+    lock.execute_batch("BEGIN IMMEDIATE")?;
+    Ok(Hung { _lock: lock })
 }

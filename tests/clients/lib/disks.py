@@ -12,12 +12,13 @@ import os
 import signal
 import struct
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from json import loads
 from pathlib import Path
 
-from harness import Server
+from harness import Server, until
 
 ROOT = os.geteuid() == 0
 NEW_NAMESPACE = ["unshare", "--mount"] if ROOT else ["unshare", "--user", "--map-root-user", "--mount"]
@@ -38,6 +39,22 @@ def told(server: Server, path: str) -> tuple[int, dict]:
 def codes(server: Server, path: str = "/readyz") -> set[str]:
     """What a route of health complains of."""
     return {check["code"] for check in told(server, path)[1]["checks"] if check["status"] != "ok"}
+
+
+def failing(server: Server) -> set[str]:
+    """What `/livez` says is stuck."""
+    status, found = told(server, "/livez")
+    names = {check["name"] for check in found["checks"] if check["status"] != "ok"}
+    assert (status == 503) == bool(names)
+    return names
+
+
+def fails_in_time(server: Server, what: str):
+    """`/livez` names what is stuck within 10 s. That is no measure of speed: a probe has 5 s, a step of background work 7 s, and an
+    answer is kept for 1 s, which is what the promise is made of."""
+    began = time.monotonic()
+    until(lambda: what in failing(server), f"livez fails by the {what}", within=30)
+    assert time.monotonic() - began < 10
 
 
 class OnItsOwnDisk(Server):
@@ -138,26 +155,35 @@ class OnADiskThatCanLosePower(OnItsOwnDisk):
 
 
 class OnADiskThatHangs(OnItsOwnDisk):
-    """Tables and volumes on an ext4 of their own that can be frozen: a write to it waits until it is thawed, and cannot even be
-    killed. That is why the keeper thaws it, too."""
+    """A part of the data folder, or all of it (`""`), on an ext4 of its own that can be frozen: a write to it waits until it is
+    thawed, and cannot even be killed. That is why the keeper thaws it, too."""
+
+    def __init__(self, part: str, *arguments: str):
+        self.part = part
+        super().__init__(*arguments)
 
     def prepare(self):
         self.inside("mount", "-t", "tmpfs", "-o", "size=2g", "crannog-test", str(self.mountpoint))
-        image, self.ext4 = self.mountpoint / "image", self.where() / "storage"
-        self.inside("mkdir", "--parents", "--mode", "700", str(self.ext4))
+        image, ext4 = self.mountpoint / "image", str(self.frozen())
+        self.inside("mkdir", "--parents", "--mode", "700", ext4)
         self.inside("truncate", "--size", "1G", str(image))
         self.inside("/sbin/mkfs.ext4", "-q", str(image))
-        self.inside("mount", "-o", "loop", str(image), str(self.ext4))
-        self.inside("chmod", "700", str(self.ext4))
+        self.inside("mount", "-o", "loop", str(image), ext4)
+        # What every new ext4 has; a data folder has nothing that is not the server's.
+        self.inside("rmdir", f"{ext4}/lost+found")
+        self.inside("chmod", "700", ext4)
 
     def where(self) -> Path:
         return self.folder / "data"
 
+    def frozen(self) -> Path:
+        return self.where() / self.part
+
     def at_the_end(self) -> str:
-        return f"/sbin/fsfreeze --unfreeze {self.folder}/data/storage 2>/dev/null"
+        return f"/sbin/fsfreeze --unfreeze {self.frozen()} 2>/dev/null"
 
     def freeze(self):
-        self.inside("/sbin/fsfreeze", "--freeze", str(self.ext4))
+        self.inside("/sbin/fsfreeze", "--freeze", str(self.frozen()))
 
     def thaw(self):
-        self.inside("/sbin/fsfreeze", "--unfreeze", str(self.ext4))
+        self.inside("/sbin/fsfreeze", "--unfreeze", str(self.frozen()))
