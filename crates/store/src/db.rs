@@ -138,7 +138,7 @@ impl Db {
             Pools::Postgres(changers) => {
                 // That the pool gave up is no answer of the database's. It does so when the database hangs, too.
                 let answer = async {
-                    if let Err(StoreError::Sql(sqlx::Error::PoolTimedOut)) = change.await {
+                    if let Err(StoreError::NoTurn(_) | StoreError::Sql(sqlx::Error::PoolTimedOut)) = change.await {
                         std::future::pending::<()>().await;
                     }
                 };
@@ -272,7 +272,7 @@ impl Reader<'_> {
     /// after a minute it is ended.
     pub async fn select(&self, select: &SelectStatement) -> Result<Vec<Row>, StoreError> {
         let turn = tokio::time::timeout(TURN, self.inner.selects.acquire()).await;
-        let _turn = turn.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
+        let _turn = turn.map_err(|_| StoreError::NoTurn(TURN.as_secs()))?.map_err(|_| sqlx::Error::PoolClosed)?;
         match &self.inner.pools {
             Pools::Sqlite { readers, .. } => {
                 let mut reader = Bounded::on(readers, Arc::clone(&self.inner.clock)).await?;

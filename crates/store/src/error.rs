@@ -70,6 +70,9 @@ pub enum StoreError {
     /// The group of transactions that this one was committed with failed.
     #[error("the transaction was not committed: {0}")]
     NotCommitted(String),
+    /// Others were before it for too long.
+    #[error("it did not have its turn within {0} s; others are before it")]
+    NoTurn(u64),
     /// Tests that need PostgreSQL were run without one.
     #[error("CRANNOG_TEST_POSTGRES_URL is not set; run the tests under `scripts/postgres run`")]
     NoTestServer,
@@ -162,7 +165,8 @@ enum Kind {
 fn kind(error: &StoreError) -> Kind {
     match error {
         StoreError::Sql(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
-        | StoreError::NotCommitted(_) => return Kind::Unavailable,
+        | StoreError::NotCommitted(_)
+        | StoreError::NoTurn(_) => return Kind::Unavailable,
         StoreError::Unstorable(_) | StoreError::TooManyParameters { .. } => return Kind::Caller,
         _ => {}
     }

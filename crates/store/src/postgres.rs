@@ -163,7 +163,8 @@ impl Changers {
     }
 
     async fn begin_in_turn(&self, beside: Beside) -> Result<PostgresTx, StoreError> {
-        let turn = tokio::time::timeout(TURN, self.turn(beside)).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        let turn =
+            tokio::time::timeout(TURN, self.turn(beside)).await.map_err(|_| StoreError::NoTurn(TURN.as_secs()))??;
         let mut tx = PostgresTx { connection: None, turn: Some(turn) };
         match beside {
             Beside::Others => tx.open(&self.pool, BESIDE_OTHERS).await?,
