@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Certificate, Method, RequestBuilder, Url};
+use reqwest::{Certificate, Method, RequestBuilder, Response, Url};
 use serde_json::Value;
+use tokio::io::AsyncWriteExt;
 
 use crate::cli::Failure;
 
@@ -176,6 +177,21 @@ impl Client {
         self.answered(status, body).map(|_| ())
     }
 
+    /// Writes a file that is there into one here, in pieces.
+    pub(crate) async fn get_file(&self, path: &str, into: &mut tokio::fs::File) -> Result<(), Asked> {
+        let request = self.request(Method::GET, path).timeout(UPLOAD);
+        let mut response = request.send().await.map_err(|error| Asked::Failed(self.unreachable(error)))?;
+        if !response.status().is_success() {
+            let (status, body) = self.read(response).await.map_err(Asked::Failed)?;
+            return self.answered(status, body).map(|_| ());
+        }
+        let broken = |error: std::io::Error| Asked::Failed(error.into());
+        while let Some(piece) = response.chunk().await.map_err(|error| Asked::Failed(self.unreachable(error)))? {
+            into.write_all(&piece).await.map_err(broken)?;
+        }
+        into.flush().await.map_err(broken)
+    }
+
     /// Status and body, whatever the status is.
     pub(crate) async fn look(&self, path: &str) -> Result<(u16, Value), Failure> {
         self.send(Method::GET, path, None).await
@@ -233,25 +249,30 @@ impl Client {
         }
     }
 
-    async fn sent(&self, request: RequestBuilder) -> Result<(u16, Value), Failure> {
-        let unreachable = |error: reqwest::Error| {
-            let cause = root_cause(&error.without_url());
-            let hint = if cause.contains("UnknownIssuer") {
-                "`crannog trust` on the server's machine gives the file for --ca-file or CRANNOG_CA_FILE"
-            } else if cause.contains("certificate") {
-                "is it this server's name? its certificate is for this machine's names and `allowed_hosts`"
-            } else if cause.contains("InvalidContentType") {
-                "this port does not speak TLS: write http:// for it, or give the address of HTTPS that `crannog up` printed"
-            } else if cause.contains("invalid HTTP version") {
-                "does this port speak TLS? write https:// then"
-            } else {
-                "is `crannog up` running there? --host or CRANNOG_HOST names another address"
-            };
-            Failure::new(format!("{} was not reached: {cause}; {hint}", self.address()))
+    fn unreachable(&self, error: reqwest::Error) -> Failure {
+        let cause = root_cause(&error.without_url());
+        let hint = if cause.contains("UnknownIssuer") {
+            "`crannog trust` on the server's machine gives the file for --ca-file or CRANNOG_CA_FILE"
+        } else if cause.contains("certificate") {
+            "is it this server's name? its certificate is for this machine's names and `allowed_hosts`"
+        } else if cause.contains("InvalidContentType") {
+            "this port does not speak TLS: write http:// for it, or give the address of HTTPS that `crannog up` printed"
+        } else if cause.contains("invalid HTTP version") {
+            "does this port speak TLS? write https:// then"
+        } else {
+            "is `crannog up` running there? --host or CRANNOG_HOST names another address"
         };
-        let response = request.send().await.map_err(unreachable)?;
+        Failure::new(format!("{} was not reached: {cause}; {hint}", self.address()))
+    }
+
+    async fn sent(&self, request: RequestBuilder) -> Result<(u16, Value), Failure> {
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        self.read(response).await
+    }
+
+    async fn read(&self, response: Response) -> Result<(u16, Value), Failure> {
         let status = response.status().as_u16();
-        let bytes = response.bytes().await.map_err(unreachable)?;
+        let bytes = response.bytes().await.map_err(|error| self.unreachable(error))?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok((status, Value::Null));
         }

@@ -163,7 +163,12 @@ pub const OPTIONS: &[Opt] = &[
         "info",
         "What is logged: error, warn, info, debug, or a list such as warn,crannog_lake=debug.",
     ),
-    opt("log_format", Kind::Word(&["json", "text"]), "json", "How log lines on standard error are written."),
+    opt(
+        "log_format",
+        Kind::Word(&["auto", "json", "text"]),
+        "auto",
+        "How log lines on standard error are written; auto: text on a terminal, JSON elsewhere.",
+    ),
 ];
 
 /// A server's configuration, checked.
@@ -205,8 +210,8 @@ pub struct Config {
     pub disk: Limits,
     /// The log's filter.
     pub log: String,
-    /// Whether log lines are JSON.
-    pub log_json: bool,
+    /// Whether log lines are JSON; `None`: unless a person looks at them.
+    pub log_json: Option<bool>,
 }
 
 /// What is wrong with a configuration.
@@ -335,7 +340,11 @@ impl Config {
                 refuse_below: bytes(&text("disk.refuse_below")).unwrap_or_default(),
             },
             log: text("log"),
-            log_json: text("log_format") == "json",
+            log_json: match text("log_format").as_str() {
+                "json" => Some(true),
+                "text" => Some(false),
+                _ => None,
+            },
         };
         match config.listen {
             Some(address) if !address.ip().is_loopback() && !config.allow_plain_http => {

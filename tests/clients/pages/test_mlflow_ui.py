@@ -172,6 +172,22 @@ def test_an_address_with_a_place_leads_there_over_sign_in(logged, chromium):
         assert page.url == f"{logged.server.url}/mlflow/#{place}"
 
 
+def test_the_address_that_a_client_prints_leads_to_its_run(logged, chromium):
+    """mlflow takes the server's root for MLflow's pages: `View run depth-4 at: http://host/#/experiments/1/runs/…`."""
+    place = f"/experiments/{logged.experiment}/runs/{logged.runs[0]}"
+    with visitor(chromium, size=DESK) as page:
+        page.goto(f"{logged.server.url}/#{place}")
+        sign_in(page, logged.name)
+        for again in (False, True):
+            if again:
+                page.goto("about:blank")
+                page.goto(f"{logged.server.url}/#{place}")
+            page.get_by_text("depth-4").first.wait_for()
+            assert page.url == f"{logged.server.url}/mlflow/#{place}"
+        page.goto(f"{logged.server.url}/")
+        page.get_by_text(f"Signed in as {logged.name}").wait_for()
+
+
 def test_somebody_else_sees_nothing_of_it(logged, chromium):
     name, link = invited(logged.server)
     with visitor(chromium, size=DESK) as page:

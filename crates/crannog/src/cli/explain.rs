@@ -15,7 +15,7 @@ pub(super) struct Args {
     principal: Option<String>,
     /// A privilege (SELECT, USE_CATALOG) or an action (tables.select).
     action: String,
-    /// metastore, catalog, schema, table, volume, warehouse, secret_scope or experiment.
+    /// metastore, catalog, schema, table, view, volume, model, warehouse, secret_scope or experiment.
     kind: String,
     /// The object's full name; none for the metastore.
     name: Option<String>,

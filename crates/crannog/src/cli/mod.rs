@@ -5,6 +5,7 @@
 
 mod endpoints;
 mod explain;
+mod files;
 mod group;
 mod import;
 mod purge;
@@ -97,6 +98,8 @@ enum Command {
     User(user::Args),
     /// Creates, lists and deletes groups, and changes their members.
     Group(group::Args),
+    /// Uploads, downloads, lists and deletes files of volumes.
+    Files(files::Args),
     /// Brings what another tracker has to a running server, with its ids.
     Import(import::Args),
     /// Deletes runs of experiments for good, with all that they logged.
@@ -130,6 +133,7 @@ pub(crate) async fn run(environment: Environment) -> Result<(), Failure> {
         Command::Token(args) => token::run(args, &environment).await,
         Command::User(args) => user::run(args, &environment).await,
         Command::Group(args) => group::run(args, &environment).await,
+        Command::Files(args) => files::run(args, &environment).await,
         Command::Import(args) => import::run(args, &environment).await,
         Command::Purge(args) => purge::run(args, &environment).await,
         Command::Explain(args) => explain::run(args, &environment).await,

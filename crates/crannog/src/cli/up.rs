@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 use crannog_kit::config::{Config, File, Kind, OPTIONS};
 
 use super::{Environment, Failure};
+use crate::output::watched;
 use crate::server::{self, Manager};
 
 /// The flags that were given, by option.
@@ -82,6 +83,6 @@ pub(crate) fn configuration(
 
 pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Failure> {
     let config = configuration(args.config, &args.given, environment)?;
-    crannog_kit::telemetry::start(&config.log, config.log_json).map_err(Failure::new)?;
+    crannog_kit::telemetry::start(&config.log, config.log_json.unwrap_or(!watched())).map_err(Failure::new)?;
     server::up(config, &Manager::at(environment.get("NOTIFY_SOCKET"))).await
 }

@@ -1,4 +1,4 @@
-//! `crannog user`: create, list, delete, over SCIM.
+//! `crannog user`: create, list, delete, over SCIM; and the link with which somebody sets their password.
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -19,13 +19,18 @@ pub(super) struct Args {
 
 #[derive(Subcommand)]
 enum What {
-    /// Creates a user; `crannog token create --user NAME` gives them a token.
+    /// Creates a user; `crannog user setup-link NAME` lets them sign in, `crannog token create --user NAME` gives them a token.
     Create {
         /// Their user name: an e-mail address.
         name: String,
         /// The name that people read.
         #[arg(long, value_name = "TEXT")]
         display_name: Option<String>,
+    },
+    /// Prints a one-time link with which a user sets their password, within a week, and gets a first token (administrators only).
+    SetupLink {
+        /// Their user name.
+        name: String,
     },
     /// Lists users.
     List {
@@ -50,6 +55,13 @@ pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Fai
             }
             client.post(USERS, &body).await?;
             Ok(())
+        }
+        What::SetupLink { name } => {
+            let made = client.post("/api/2.0/crannog/setup-links", &json!({ "user_name": name })).await?;
+            match made.get("setup_url").and_then(Value::as_str) {
+                Some(link) => output::say(link),
+                None => Err(Failure::new("the server answered without a link")),
+            }
         }
         What::List { output } => {
             let rows: Rows = all(&client, USERS, None).await?.iter().map(|user| cells(user, &USER)).collect();

@@ -61,6 +61,110 @@ fn a_person_is_made_and_put_out_again() {
 }
 
 #[test]
+fn somebody_gets_a_link_to_set_a_password_with() {
+    let scratch = tempfile::tempdir().unwrap();
+    let server = Running::up(scratch.path());
+    let admin = admin_token(scratch.path());
+    server.ok(&admin, &["user", "create", "ana@example.com"]);
+    let link = server.ok(&admin, &["user", "setup-link", "ana@example.com"]);
+    assert!(link.starts_with(&format!("{}/setup?code=", server.url)) && link.lines().count() == 1, "{link}");
+    let refused = server.cli(Some(&admin), &["user", "setup-link", "nobody@example.com"]);
+    assert!(
+        !refused.status.success() && text(&refused.stderr).contains("nobody@example.com"),
+        "{}",
+        text(&refused.stderr)
+    );
+}
+
+#[test]
+fn files_go_into_a_volume_and_come_back() {
+    let scratch = tempfile::tempdir().unwrap();
+    let server = Running::up(&scratch.path().join("data"));
+    let admin = admin_token(&scratch.path().join("data"));
+    server.ok(&admin, &["sql", "-e", "CREATE SCHEMA main.people; CREATE VOLUME main.people.raw"]);
+    let at = |name: &str| scratch.path().join(name).display().to_string();
+    let (here, back) = (at("ada & bo.csv"), at("back.csv"));
+    std::fs::write(&here, "id,name\n1,Ada\n").unwrap();
+    let refused = |arguments: &[&str], why: &str| {
+        let done = server.cli(Some(&admin), arguments);
+        assert!(
+            done.status.code() == Some(1) && text(&done.stderr).contains(why),
+            "{arguments:?}: {}",
+            text(&done.stderr)
+        );
+    };
+    let volume = "/Volumes/main/people/raw";
+    // The volume itself, a folder that is made by its slash, a name.
+    let there = format!("{volume}/ada & bo.csv");
+    assert_eq!(server.ok(&admin, &["files", "put", &here, volume]).trim(), there);
+    let in_folder = format!("{volume}/new/er/");
+    assert_eq!(server.ok(&admin, &["files", "put", &here, &in_folder]).trim(), format!("{in_folder}ada & bo.csv"));
+    let named = format!("{volume}/other.csv");
+    assert_eq!(server.ok(&admin, &["files", "put", &here, &named]).trim(), named);
+    refused(&["files", "put", &here, &named], "--overwrite");
+    std::fs::write(&here, "id,name\n2,Bo\n").unwrap();
+    server.ok(&admin, &["files", "put", &here, &named, "--overwrite"]);
+    let listed = server.ok(&admin, &["files", "list", volume, "--output", "json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let names: Vec<_> = listed.as_array().unwrap().iter().map(|file| file["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["ada & bo.csv", "new/", "other.csv"]);
+    assert_eq!((&listed[0]["size"], &listed[1]["size"]), (&14.into(), &serde_json::Value::Null));
+    assert_eq!(server.ok(&admin, &["files", "get", &named, &back]).trim(), back);
+    assert_eq!(std::fs::read_to_string(&back).unwrap(), "id,name\n2,Bo\n");
+    refused(&["files", "get", &there, &back], "--overwrite");
+    server.ok(&admin, &["files", "get", &there, &back, "--overwrite"]);
+    assert_eq!(std::fs::read_to_string(&back).unwrap(), "id,name\n1,Ada\n");
+    server.ok(&admin, &["files", "delete", &there]);
+    refused(&["files", "get", &there, &at("none.csv")], "ada & bo.csv");
+    refused(&["files", "put", &at("nothing.csv"), volume], "cannot be read");
+    refused(&["files", "put", &at(""), volume], "is not a file");
+    refused(&["files", "list", "people.csv"], "not a path of a volume");
+    let left: Vec<_> = std::fs::read_dir(scratch.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(
+        left.iter().all(|name| !name.to_string_lossy().ends_with(".part"))
+            && !left.iter().any(|name| name == "none.csv"),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn what_is_no_source_of_an_import_is_told_what_would_be() {
+    let scratch = tempfile::tempdir().unwrap();
+    let server = Running::up(&scratch.path().join("data"));
+    let admin = admin_token(&scratch.path().join("data"));
+    let at = |name: &str| scratch.path().join(name).display().to_string();
+    std::fs::write(at("people.csv"), "id,name\n1,Ada\n").unwrap();
+    std::fs::create_dir(at("folder")).unwrap();
+    std::fs::write(at("folder/mlflow.db"), "").unwrap();
+    for (source, why) in [
+        (at("people.csv"), "no database of SQLite"),
+        (at("folder"), "folder/mlflow.db?"),
+        (at("folder/mlflow.db"), "no tables of MLflow"),
+        ("http://127.0.0.1:5000".to_owned(), "--backend-store-uri"),
+    ] {
+        let refused = server.cli(Some(&admin), &["import", "mlflow", &source]);
+        assert!(
+            refused.status.code() == Some(1) && text(&refused.stderr).contains(why),
+            "{source}: {}",
+            text(&refused.stderr)
+        );
+    }
+}
+
+#[test]
+fn a_statement_in_the_place_of_a_file_is_told_where_statements_go() {
+    let scratch = tempfile::tempdir().unwrap();
+    let server = Running::up(scratch.path());
+    let admin = admin_token(scratch.path());
+    let refused = server.cli(Some(&admin), &["sql", "SELECT 1"]);
+    assert!(
+        refused.status.code() == Some(1) && text(&refused.stderr).contains("crannog sql -e"),
+        "{}",
+        text(&refused.stderr)
+    );
+}
+
+#[test]
 fn a_second_server_on_a_folder_is_refused_with_the_pid_of_the_first() {
     let scratch = tempfile::tempdir().unwrap();
     let server = Running::up(scratch.path());

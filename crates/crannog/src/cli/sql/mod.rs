@@ -6,7 +6,7 @@ mod prompt;
 mod statement;
 
 use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crannog_lake::grammar;
 use serde_json::Value;
@@ -53,8 +53,9 @@ pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Fai
             _ => "standard input".to_owned(),
         });
         match args.file.as_deref() {
-            Some(file) if file.as_os_str() != "-" => std::fs::read_to_string(file)
-                .map_err(|error| Failure::new(format!("{} cannot be read: {error}", file.display())))?,
+            Some(file) if file.as_os_str() != "-" => {
+                std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?
+            }
             None if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() => {
                 return prompt::run(&mut session, args.output, environment).await;
             }
@@ -78,6 +79,17 @@ pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Fai
         })?;
     }
     Ok(())
+}
+
+/// A file that cannot be read; what looks like a statement is no name of a file.
+fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
+    let name = file.to_string_lossy();
+    let step = if name.contains(char::is_whitespace) {
+        "; a statement goes behind -e: crannog sql -e \"SELECT 1\""
+    } else {
+        ""
+    };
+    Failure::new(format!("{name} cannot be read: {error}{step}"))
 }
 
 /// A failure with the place of its statement in a script of several: the server counts lines from the statement's start.

@@ -11,13 +11,18 @@ use crannog_security::Public;
 use crannog_types::{Problem, Result};
 use serde_json::{Value, json};
 
-use super::pages::{clients, escape, page};
+use super::pages::{clients, escape, page_with};
 use super::{here, session_cookie};
 use crate::Identity;
 
 pub(super) fn endpoints(registry: &mut Registry, identity: &Arc<Identity>) {
     registry.add(Home(Arc::clone(identity)));
 }
+
+/// MLflow's clients print a run's address as if MLflow's pages were at the server's root, with the place behind `#`, which no browser
+/// sends. So this page passes it on.
+const TO_MLFLOW: &str = "if (location.hash.startsWith(\"#/\")) location.replace(document.getElementById(\"mlflow\").href + \
+                         location.hash)";
 
 struct Home(Arc<Identity>);
 
@@ -60,7 +65,7 @@ impl Endpoint for Home {
                      w = WorkspaceClient(host=\"{}\", auth_type=\"external-browser\")</pre>\n\
                      <p>Elsewhere a token stands in for you. <code>crannog token create</code> makes one, and so does \
                      <code>w.tokens.create()</code>.</p>\n{}\n\
-                     <p class=\"note\"><a href=\"{}\">MLflow\'s own pages</a> are here, too, once whoever runs this server \
+                     <p class=\"note\"><a id=\"mlflow\" href=\"{}\">MLflow\'s own pages</a> are here, too, once whoever runs this server \
                      has added them with <code>crannog ui add mlflow</code>.</p>",
                     here(cx, "/logout"),
                     escape(&who.name),
@@ -70,7 +75,7 @@ impl Endpoint for Home {
                     clients(cx.base_url(), None),
                     here(cx, "/mlflow/"),
                 );
-                page("Your lakehouse", &body)
+                page_with("Your lakehouse", &body, TO_MLFLOW)
             }
         };
         Ok(reply.header("vary", "accept, cookie"))

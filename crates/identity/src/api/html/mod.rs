@@ -1,6 +1,6 @@
-//! Pages for people: start, sign in, set up, sign out. Rendered here, without any script.
+//! Pages for people: start, sign in, set up, sign out. Rendered here; the start page has one script of a line, no other has any.
 //!
-//! The Content-Security-Policy allows the one style sheet by its hash and nothing else. What a person or a client sent is
+//! The Content-Security-Policy allows the one style sheet, and that script, by their hashes and nothing else. What a person or a client sent is
 //! escaped wherever it is shown. Forms are taken from our own pages alone.
 
 mod home;

@@ -14,17 +14,28 @@ const MARK: &str = "<svg viewBox=\"0 0 24 24\" width=\"26\" height=\"26\" aria-h
 
 /// A whole page. `body` is HTML, whose parts from outside were escaped.
 pub(crate) fn page(title: &str, body: &str) -> Reply {
+    page_with(title, body, "")
+}
+
+/// A whole page with a script at its end, which is always the same text, so that the policy can name it by its hash.
+pub(super) fn page_with(title: &str, body: &str, script: &'static str) -> Reply {
     let hash = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
+    let (script, allowed) = if script.is_empty() {
+        (String::new(), String::new())
+    } else {
+        let hash = STANDARD.encode(Sha256::digest(script.as_bytes()));
+        (format!("<script>{script}</script>\n"), format!("script-src 'sha256-{hash}'; "))
+    };
     // A sign-in may go on to a client on the same machine; browsers hold redirects of forms to form-action.
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self' http://localhost:* http://127.0.0.1:*; \
+        "default-src 'none'; {allowed}style-src 'sha256-{hash}'; form-action 'self' http://localhost:* http://127.0.0.1:*; \
          frame-ancestors 'none'; base-uri 'none'"
     );
     let text = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><meta name=\"viewport\" \
          content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\">\
          <title>{title} · Crannog</title>\n<style>{STYLE}</style></head>\n\
-         <body>\n<header>{MARK}<span>Crannog</span></header>\n<main>\n<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>\n"
+         <body>\n<header>{MARK}<span>Crannog</span></header>\n<main>\n<h1>{title}</h1>\n{body}\n</main>\n{script}</body>\n</html>\n"
     );
     Reply::html(text)
         .header("content-security-policy", policy)

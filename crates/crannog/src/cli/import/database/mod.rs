@@ -4,6 +4,7 @@
 mod models;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crannog_store::query::{Expr, ExprTrait, Func, Order, Query, SelectStatement};
@@ -63,6 +64,16 @@ pub(in crate::cli::import) struct Database {
     tables: HashMap<&'static str, BTreeSet<String>>,
 }
 
+/// Whether a file begins as SQLite's do; an empty one is a database without tables.
+fn is_sqlite(path: &Path) -> Result<bool, Failure> {
+    const MAGIC: &[u8] = b"SQLite format 3\0";
+    let mut head = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut head))
+        .map_err(|error| Failure::new(format!("{} cannot be read: {error}", path.display())))?;
+    Ok(head.is_empty() || head == MAGIC)
+}
+
 impl Database {
     pub(in crate::cli::import) async fn open(source: &str) -> Result<Self, Failure> {
         let scheme = source.split_once("://").map(|(scheme, _)| scheme);
@@ -80,8 +91,19 @@ impl Database {
                         "{file} is no file and no folder; the source is what MLflow keeps its runs in"
                     )));
                 }
+                if !is_sqlite(path)? {
+                    return Err(Failure::new(format!(
+                        "{file} is no database of SQLite; MLflow's is the file of its --backend-store-uri, mlflow.db by default"
+                    )));
+                }
                 let folder = path.canonicalize()?.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
                 (Foreign::sqlite(path).await?, folder)
+            }
+            Some("http" | "https") => {
+                return Err(Failure::new(
+                    "an MLflow server is not read over HTTP, but where it keeps its runs; the source is what it was started \
+                     with as --backend-store-uri",
+                ));
             }
             Some(other) => {
                 return Err(Failure::new(format!(

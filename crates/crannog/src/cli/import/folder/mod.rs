@@ -69,7 +69,9 @@ impl Folder {
             }
         }
         if folder.experiments.is_empty() && !root.join("models").is_dir() {
-            return Err(Failure::new(format!("{} holds no experiments of MLflow", root.display())));
+            let database = root.join("mlflow.db");
+            let step = if database.is_file() { format!("; is it {}?", database.display()) } else { String::new() };
+            return Err(Failure::new(format!("{} holds no experiments of MLflow{step}", root.display())));
         }
         folder.experiments.sort_by_key(|one| one.id);
         Ok(folder)
