@@ -1,22 +1,25 @@
 //! What runs log: points of metrics, parameters, tags.
 //!
-//! Points of several requests are written together: what comes while one group is being written is the next group. A lone
-//! request is a group of its own, at once. An answer is given when its points are durable; one that is refused (its run is
-//! deleted) costs the others of its group nothing.
+//! Points alone, which are most of what is logged, go to the [`writer`], which writes those of several requests together; what
+//! comes with parameters or tags is a transaction of its own.
+
+mod latest;
+mod writer;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crannog_kit::{Steps, Tasks};
 use crannog_security::actions::runs;
-use crannog_security::{Evidence, Origin, Permit, System, Task, Who};
-use crannog_store::{Audit, AuditEvent, Db, Tx, params, until_won};
+use crannog_security::{Evidence, Permit};
+use crannog_store::{Audit, Db, Tx, params};
 use crannog_types::{Code, Problem, Result};
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use self::latest::Latest;
+use self::writer::{Entry, Refused};
 use super::logged_models::{OfModel, put_metrics};
-use super::together::Rowed;
 use super::touched::Touched;
 use super::{no_run, not_active, run_of, runs as run_verbs};
 use crate::model::experiments::{Lifecycle, Tag};
@@ -25,17 +28,8 @@ use crate::model::points;
 use crate::model::runs::{Metric, NAME_TAG, stored};
 use crate::sql::Rows;
 
-/// How many requests are written together, at most.
-const GROUP: usize = 256;
-
-/// How many points are written together: a few thousand statements' worth, while everybody else waits.
-const GROUP_POINTS: usize = 20_000;
-
 /// The largest tag in which old clients keep their models, in bytes.
 const OLD_MODELS: usize = 1_000_000;
-
-/// How many runs' keys are kept.
-const KEPT: usize = 100_000;
 
 /// Writes what runs log. Cheap to clone.
 #[derive(Clone)]
@@ -44,23 +38,6 @@ pub struct Logger {
     queue: mpsc::Sender<Entry>,
     touched: Arc<Touched>,
     writes: Steps,
-}
-
-/// Points of one request.
-struct Entry {
-    run_id: Arc<str>,
-    points: Vec<Metric>,
-    first: Option<(Who, Option<Arc<Origin>>)>,
-    done: oneshot::Sender<Result<(), Refused>>,
-}
-
-/// Why points of a request were not written.
-#[derive(Debug, Clone)]
-enum Refused {
-    /// The run is deleted, or not there.
-    NotActive,
-    /// The whole group was not.
-    Group(String),
 }
 
 /// Everything of one batch.
@@ -77,32 +54,7 @@ pub struct Batch {
 impl Logger {
     /// Starts writing; it ends with the tasks, after what is waiting then.
     pub fn start(db: Db, tasks: &Tasks) -> Self {
-        let (queue, mut waiting) = mpsc::channel::<Entry>(GROUP * 4);
-        let stop = tasks.stopping();
-        let writes = Steps::default();
-        let mut writer =
-            Writer { db: db.clone(), known: Mutex::default(), writes: writes.clone(), rows: Rowed::default() };
-        tasks.spawn("what runs log", async move {
-            loop {
-                let first = tokio::select! {
-                    biased;
-                    entry = waiting.recv() => entry,
-                    () = stop.cancelled() => return,
-                };
-                let Some(first) = first else { return };
-                let mut points = first.points.len();
-                let mut group = vec![first];
-                while group.len() < GROUP
-                    && points < GROUP_POINTS
-                    && let Ok(entry) = waiting.try_recv()
-                {
-                    points += entry.points.len();
-                    group.push(entry);
-                }
-                writer.write(group).await;
-                writer.rows.put_together(&writer.db).await;
-            }
-        });
+        let (queue, writes) = writer::start(db.clone(), tasks);
         Logger { db, queue, touched: Arc::default(), writes }
     }
 
@@ -387,127 +339,4 @@ async fn put_run_tags(tx: &mut Tx, seq: i64, tags: &[Tag]) -> Result<()> {
     }
     let last: BTreeMap<&str, &str> = tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())).collect();
     run_verbs::put_tags(tx, seq, last).await
-}
-
-/// The last points of metrics, of several requests.
-#[derive(Default)]
-pub(crate) struct Latest<'a>(BTreeMap<(i64, &'a str), (i64, &'a Metric)>);
-
-impl<'a> Latest<'a> {
-    pub(crate) fn add(&mut self, seq: i64, experiment: i64, points: &'a [Metric]) {
-        for point in points {
-            match self.0.entry((seq, point.key.as_str())) {
-                std::collections::btree_map::Entry::Vacant(place) => _ = place.insert((experiment, point)),
-                std::collections::btree_map::Entry::Occupied(mut place) => {
-                    if later(point) > later(place.get().1) {
-                        place.get_mut().1 = point;
-                    }
-                }
-            }
-        }
-    }
-
-    pub(crate) async fn put(self, tx: &mut Tx) -> Result<()> {
-        static PUT: Rows = Rows::new(
-            "INSERT INTO metric_latest (run, key, experiment, value, nan, step, time_ms)",
-            7,
-            "ON CONFLICT (run, key) DO UPDATE SET value = excluded.value, nan = excluded.nan, step = excluded.step, \
-             time_ms = excluded.time_ms WHERE (excluded.step, excluded.time_ms, excluded.value) > \
-             (metric_latest.step, metric_latest.time_ms, metric_latest.value)",
-        );
-        let values = |((seq, key), (experiment, point)): ((i64, &str), (i64, &Metric))| {
-            let (nan, value) = (point.value.is_nan(), later(point).2);
-            params![seq, key, experiment, value, nan, point.step, point.time_ms]
-        };
-        PUT.run(tx, self.0, values).await?;
-        Ok(())
-    }
-}
-
-/// What makes a point the last one: its step, then its time, then its value, with NaN as 0.
-fn later(point: &Metric) -> (i64, i64, f64) {
-    (point.step, point.time_ms, if point.value.is_nan() { 0.0 } else { point.value })
-}
-
-/// Writes groups.
-struct Writer {
-    db: Db,
-    /// Runs' keys and experiments, which never change.
-    known: Mutex<HashMap<Arc<str>, (i64, i64)>>,
-    /// Groups on their way to the database.
-    writes: Steps,
-    /// Of runs that log.
-    rows: Rowed,
-}
-
-impl Writer {
-    /// Writes a group.
-    async fn write(&mut self, group: Vec<Entry>) {
-        match until_won(|| self.try_write(&group)).await {
-            Ok(keys) => {
-                for (entry, key) in group.into_iter().zip(keys) {
-                    if let Some(key) = key {
-                        self.rows.note(key);
-                    }
-                    // Whoever no longer waits was cancelled; the points stand all the same.
-                    let _ = entry.done.send(key.map(|_| ()).ok_or(Refused::NotActive));
-                }
-            }
-            Err(problem) => {
-                tracing::error!(cause = problem.chain(), "what runs logged could not be written");
-                for entry in group {
-                    let _ = entry.done.send(Err(Refused::Group(problem.chain())));
-                }
-            }
-        }
-    }
-
-    /// Gives of each the key of its run, if it is there.
-    async fn try_write(&self, group: &[Entry]) -> Result<Vec<Option<i64>>> {
-        let _step = self.writes.begin();
-        #[expect(clippy::disallowed_methods, reason = "a group is of several people; each has shown a permit")]
-        let system = System::task(Task::Track);
-        let mut tx = self.db.write_unaudited(&system).await?;
-        let mut latest = Latest::default();
-        let mut keys = Vec::with_capacity(group.len());
-        for entry in group {
-            let Some((seq, experiment)) = self.key(&mut tx, &entry.run_id).await? else {
-                keys.push(None);
-                continue;
-            };
-            // The id too: a key of before a purge may be another run's now.
-            let log = "INSERT INTO metric_log (run, points) SELECT seq, $2 FROM run \
-                       WHERE seq = $1 AND run_id = $3 AND lifecycle = 'active'";
-            let there = tx.run(log, params![seq, points::encode(&entry.points), &*entry.run_id]).await? == 1;
-            keys.push(there.then_some(seq));
-            if !there {
-                continue;
-            }
-            latest.add(seq, experiment, &entry.points);
-            if let Some((who, origin)) = &entry.first {
-                let (at, what) = (tx.now(), audit(&entry.run_id));
-                let (who, origin) = (Some(who.clone()), origin.clone());
-                tx.record(&AuditEvent { at, who, origin, what, status: 200, error: None }).await?;
-            }
-        }
-        latest.put(&mut tx).await?;
-        tx.commit().await?;
-        Ok(keys)
-    }
-
-    async fn key(&self, tx: &mut Tx, run_id: &Arc<str>) -> Result<Option<(i64, i64)>> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(run_id).copied();
-        if known.is_some() {
-            return Ok(known);
-        }
-        let row = tx.row("SELECT seq, experiment FROM run WHERE run_id = $1", params![&**run_id]).await?;
-        let Some(row) = row else { return Ok(None) };
-        let key = (row.int(0)?, row.int(1)?);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= KEPT {
-            known.clear();
-        }
-        known.insert(Arc::clone(run_id), key);
-        Ok(Some(key))
-    }
 }

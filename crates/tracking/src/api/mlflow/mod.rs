@@ -6,6 +6,7 @@ mod graphql;
 pub(crate) mod inputs;
 mod links;
 mod logged_models;
+mod logging;
 mod metrics;
 mod model_inputs;
 mod pages;
@@ -36,6 +37,7 @@ pub(crate) use route;
 pub(crate) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
     experiments::endpoints(registry, tracking);
     runs::endpoints(registry, tracking);
+    logging::endpoints(registry, tracking);
     links::endpoints(registry, tracking);
     metrics::endpoints(registry, tracking);
     logged_models::endpoints(registry, tracking);
