@@ -303,6 +303,57 @@ async fn pages_of_versions_end_before_they_are_too_large() {
 }
 
 #[tokio::test]
+async fn pages_of_models_with_their_last_versions_end_before_they_are_too_large() {
+    const MODELS: usize = 6;
+    for kind in Kind::ALL {
+        let world = Logged::with_a_version(kind).await;
+        for number in 1..MODELS {
+            world.register("flights", &format!("late{number:02}")).await;
+        }
+        // Of each two versions in two stages, with tags of 4 MiB each; one more in a stage that has a later one does not count.
+        let mut tx = world.db.write_unaudited(&system()).await.unwrap();
+        let versions = "INSERT INTO model_version (model, version, status, stage, source, created_at, created_by, updated_at, \
+                        updated_by) SELECT s.id, $1, 'READY', $2, 'here', 0, 'ana', 0, 'ana' FROM securable s \
+                        WHERE s.kind = 'registered_model'";
+        for (number, stage) in [(2, "Staging"), (3, "None"), (4, "Staging")] {
+            tx.run(versions, params![number, stage]).await.unwrap();
+        }
+        let tags = "INSERT INTO model_version_tag (model, version, key, value) \
+                    SELECT model, version, $1, $2 FROM model_version WHERE version > 1";
+        let text = "x".repeat(1 << 20);
+        for key in ["a", "b", "c", "d"] {
+            tx.run(tags, params![key, text.as_str()]).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+
+        let permit: Permit<metastore::Read> = world.ana.ask(NameOf::root()).await.unwrap();
+        let seen = search::schemas(&world.db, &world.ana, &permit).await.unwrap();
+        let (mut found, mut pages, mut token) = (Vec::new(), Vec::new(), String::new());
+        loop {
+            let asked = Asked { filter: "", order_by: &[], max_results: 1000, page_token: &token };
+            let (page, next) = search::find_models_with_latest(&world.db, &seen, &asked).await.unwrap();
+            pages.push(page.len());
+            for (model, latest) in page {
+                found.push(model.object.name.to_string());
+                let latest: Vec<_> = latest.iter().map(|version| (version.number, version.stage.as_str())).collect();
+                assert_eq!(latest, [(3, "None"), (4, "Staging")], "{kind:?}");
+            }
+            match next {
+                Some(next) => token = next,
+                None => break,
+            }
+        }
+        assert_eq!(pages, [4, 2], "{kind:?}");
+        assert_eq!(found.len(), MODELS, "{kind:?}");
+        assert!(found.is_sorted(), "{kind:?} {found:?}");
+        let asked = Asked { filter: "", order_by: &[], max_results: 1000, page_token: "" };
+        let (page, next) = search::find_models(&world.db, &seen, &asked).await.unwrap();
+        assert_eq!((page.len(), next), (MODELS, None), "{kind:?}: without versions it is one page");
+        world.end().await;
+    }
+}
+
+#[tokio::test]
 async fn a_model_and_a_version_have_so_many_tags() {
     for kind in Kind::ALL {
         let world = Logged::with_a_version(kind).await;

@@ -1,10 +1,12 @@
 //! Searches over models and versions: of all schemas, as far as the caller may see, cut inside the query.
 
+use std::collections::HashMap;
+
 use crannog_governance::model::objects::{Model as Governed, Object};
 use crannog_security::actions::{metastore, models};
-use crannog_security::{Caller, Decision, Kind, Permit, Reference, Rule, ScopeOf, Visible};
+use crannog_security::{Caller, Decision, Evidence, Kind, Permit, Reference, Rule, ScopeOf, Visible};
 use crannog_store::{Db, Row, params};
-use crannog_types::{FullName, Result, SecurableId};
+use crannog_types::{FullName, Result};
 
 use super::versions::{latest_of, read};
 use super::{models as verbs, versions};
@@ -134,14 +136,45 @@ pub async fn find_models(
     schemas: &[Visible<models::ReadMetadata>],
     asked: &Asked<'_>,
 ) -> Result<(Vec<Model>, Option<String>)> {
+    let (found, next) = page_of_models(db, schemas, asked, false).await?;
+    Ok((found.into_iter().map(|(model, _)| model).collect(), next))
+}
+
+/// [`find_models`], each with its last version in each stage, by the stages' names. The versions count for the page's size, too.
+///
+/// # Errors
+/// The same.
+pub async fn find_models_with_latest(
+    db: &Db,
+    schemas: &[Visible<models::ReadMetadata>],
+    asked: &Asked<'_>,
+) -> Result<(Vec<(Model, Vec<Version>)>, Option<String>)> {
+    page_of_models(db, schemas, asked, true).await
+}
+
+async fn page_of_models(
+    db: &Db,
+    schemas: &[Visible<models::ReadMetadata>],
+    asked: &Asked<'_>,
+    with_latest: bool,
+) -> Result<(Vec<(Model, Vec<Version>)>, Option<String>)> {
     let mut wanted = wanted(schemas, Entity::RegisteredModels, registered_models_order, asked)?;
     let Some(evidence) = schemas.first() else { return Ok((Vec::new(), None)) };
     let (mut found, mut filled) = (Vec::new(), Filled::of(asked.max_results));
     loop {
         wanted.max_results = filled.next_read();
         let mut page = search_models(db, &wanted, |row| Ok(Governed { object: object(row)? })).await?;
-        let mut part = verbs::with_data(db, evidence, std::mem::take(&mut page.found)).await?;
-        part.truncate(filled.take(part.iter().map(size_of_model)));
+        let part = verbs::with_data(db, evidence, std::mem::take(&mut page.found)).await?;
+        let mut latest = if with_latest { latest(db, evidence, &part).await? } else { HashMap::new() };
+        let with_its_own = |model: Model| {
+            let versions = latest.remove(&model.object.name).unwrap_or_default();
+            (model, versions)
+        };
+        let mut part: Vec<(Model, Vec<Version>)> = part.into_iter().map(with_its_own).collect();
+        let size = |(model, latest): &(Model, Vec<Version>)| {
+            size_of_model(model) + latest.iter().map(size_of_version).sum::<usize>()
+        };
+        part.truncate(filled.take(part.iter().map(size)));
         wanted.page = page.cut(part.len())?;
         found.append(&mut part);
         if filled.is_full() || wanted.page.is_none() {
@@ -181,10 +214,13 @@ pub async fn find_versions(
     }
 }
 
-/// The last version of each of some models in each stage.
-pub async fn latest(db: &Db, schemas: &[Visible<models::ReadMetadata>], found: &[Model]) -> Result<Vec<Version>> {
-    let Some(evidence) = schemas.first() else { return Ok(Vec::new()) };
-    let of: Vec<(SecurableId, FullName)> =
-        found.iter().map(|model| (model.object.id, model.object.name.clone())).collect();
-    latest_of(db, evidence, of).await
+/// The last version of each of some models in each stage, by the stages' names.
+async fn latest(db: &Db, evidence: &dyn Evidence, found: &[Model]) -> Result<HashMap<FullName, Vec<Version>>> {
+    let of = found.iter().map(|model| (model.object.id, model.object.name.clone())).collect();
+    let mut latest: HashMap<FullName, Vec<Version>> = HashMap::new();
+    for version in latest_of(db, evidence, of).await? {
+        latest.entry(version.model.clone()).or_default().push(version);
+    }
+    latest.values_mut().for_each(|versions| versions.sort_by(|a, b| a.stage.cmp(&b.stage)));
+    Ok(latest)
 }

@@ -196,16 +196,8 @@ endpoint! {
             max_results: at_most(input.max_results.unwrap_or(100), 1000)?,
             page_token: &input.page_token,
         };
-        let (found, next_page_token) = search::find_models(&tracking.db, &seen, &asked).await?;
-        let mut latest = search::latest(&tracking.db, &seen, &found).await?;
-        let mut registered_models = Vec::with_capacity(found.len());
-        for model in found {
-            let (mut of, rest): (Vec<_>, _) =
-                latest.into_iter().partition(|version| version.model == model.object.name);
-            of.sort_by(|a, b| a.stage.cmp(&b.stage));
-            latest = rest;
-            registered_models.push(PlainModelOut::of(model, of));
-        }
+        let (found, next_page_token) = search::find_models_with_latest(&tracking.db, &seen, &asked).await?;
+        let registered_models = found.into_iter().map(|(model, latest)| PlainModelOut::of(model, latest)).collect();
         Ok(Json(SearchRegisteredModelsOut { registered_models, next_page_token }))
     };
     example |_| json!({ "max_results": 1000 });
