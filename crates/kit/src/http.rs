@@ -32,7 +32,7 @@ use crate::connections::{Connections, Limits, Peer};
 use crate::dialects;
 use crate::disk::Disk;
 use crate::endpoint::{Authenticate, Credentials, Cx};
-use crate::input;
+use crate::input::{self, Unfit};
 use crate::lease::Credential;
 use crate::metrics::Metrics;
 use crate::registry::{AnyEndpoint, Registry};
@@ -255,8 +255,10 @@ impl Server {
         }
 
         let mut found = Map::new();
+        // MLflow's messages say themselves what is wrong with a field.
+        let unfit = if spec.route.dialect == Dialect::Mlflow { Unfit::Left } else { Unfit::Refused };
         if let Some(query) = parts.uri.query() {
-            input::read_pairs(query, &spec.input, &mut found)?;
+            input::read_pairs(query, &spec.input, unfit, &mut found)?;
         }
         let path = self.config.without_base(parts.uri.path()).to_owned();
         let params = RawPathParams::from_request_parts(&mut parts, &())
@@ -273,11 +275,11 @@ impl Server {
             Body::Form => {
                 let bytes = read_all(body, spec, &self.config.limits).await?;
                 let form = std::str::from_utf8(&bytes).map_err(|_| Problem::invalid("the form is not UTF-8"))?;
-                input::read_pairs(form, &spec.input, &mut found)?;
+                input::read_pairs(form, &spec.input, unfit, &mut found)?;
             }
         }
         for (name, value) in &params {
-            input::put_text(name.to_owned(), value, &spec.input, &mut found)?;
+            input::put_text(name.to_owned(), value, &spec.input, unfit, &mut found)?;
         }
         let secure = connection.is_some_and(|peer| peer.secure);
         let scheme = text(&parts.headers, "x-forwarded-proto").filter(|_| self.trusts(peer));
