@@ -13,6 +13,9 @@ pub const ENTITIES: usize = 1000;
 /// The largest body of a batch, in bytes. MLflow's clients count entries, not bytes: 100 parameters and 100 tags of the largest
 /// values, every character of them written as `\u1234`, are 8.4 MB.
 pub const BATCH_BYTES: usize = 10_000_000;
+/// The largest body that names datasets, in bytes: the longest profile (16,777,215 characters) and schema (1,048,575) of one are
+/// texts of JSON, whose quotes are escaped on their way.
+pub const INPUTS_BYTES: usize = 32 << 20;
 /// Names of metrics, parameters, tags, in characters.
 pub const KEY: usize = 250;
 /// A parameter's value.

@@ -278,9 +278,8 @@ pub async fn rename(db: &Db, permit: &Permit<experiments::Manage>, name: &str) -
         .await?;
     let row = tx.row(COLUMNS, params![target.id]).await?.ok_or_else(|| gone(&target.name))?;
     if read(&row)?.lifecycle == Lifecycle::Deleted {
-        return Err(
-            Problem::internal("Cannot rename a non-active experiment.", "it is deleted").reason("INVALID_STATE")
-        );
+        let problem = Problem::new(Code::FailedPrecondition, "Cannot rename a non-active experiment.");
+        return Err(problem.hint("restore it first"));
     }
     let held = tx.row("SELECT 1 FROM experiment WHERE name = $1 AND securable <> $2", params![name, target.id]).await?;
     if held.is_some() {

@@ -172,6 +172,18 @@ fn attribute(name: &str) -> Expr {
     }
 }
 
+/// The run of a version. To what may match it, that of a version without one is the empty text, as in MLflow; ids are looked up as
+/// they stand.
+fn run_id(operator: Operator, value: &Value) -> Expr {
+    let looked_up = match (operator, value) {
+        (Operator::Equal, Value::Text(id)) => !id.is_empty(),
+        (Operator::In, Value::List(ids)) => ids.iter().all(|id| !id.is_empty()),
+        _ => false,
+    };
+    let column = attribute("run_id");
+    if looked_up { column } else { Func::coalesce([column, Expr::val("")]).into() }
+}
+
 fn model_tag(key: &str) -> SelectStatement {
     tagged("registered_model_tag", key).and_where(Expr::col(("t", "model")).equals(("m", "id"))).to_owned()
 }
@@ -204,6 +216,7 @@ fn condition(filter: &Filter, attribute: &dyn Fn(&str) -> Expr, tag: &dyn Fn(&st
         Filter::Compare(Compare { key, operator, value }) => match key {
             // A name may be said in full where it is shown in short.
             Key::Attribute("name") => compare(attribute("name"), *operator, &as_shown(*operator, value)),
+            Key::Attribute("run_id") => compare(run_id(*operator, value), *operator, value),
             Key::Attribute(name) => compare(attribute(name), *operator, value),
             Key::Tag(key) => match operator {
                 Operator::IsNull => Expr::not_exists(tag(key)),

@@ -2,7 +2,7 @@
 
 A call is (method, path, body). Paths without a leading slash are below `/api/2.0/mlflow/`; the body of a GET is its query. `keep`
 gives names to parts of the answer (`keep={"run": "run.info.run_id"}`), and `<run>` in a later path or body is what the server
-at hand gave for it. A body that is text goes out as it is, for JSON that no client would write; so do bytes.
+at hand gave for it; `page_or_first` is a page's token, or that of the first page after the last one. A body that is text goes out as it is, for JSON that no client would write; so do bytes.
 
 Normalising takes out of an answer only what must differ between two servers: ids that they made, the times of their clocks, run
 names that they invented, page tokens. Everything else is compared, down to the messages.
@@ -109,11 +109,8 @@ class Side:
             body = (body if isinstance(body, str) else json.dumps(body)).encode("utf-8", "surrogatepass")
         headers.update(call.headers)
         try:
-            self.connection.request(call.method, path, body, headers)
-            response = self.connection.getresponse()
-            raw = response.read()
+            response, raw = self._ask(call.method, path, body, headers)
         except (http.client.HTTPException, OSError) as error:
-            self.connection.close()
             return Answer(0, f"{type(error).__name__}", False)
         text = raw.decode("utf-8", "replace")
         try:
@@ -121,8 +118,24 @@ class Side:
         except ValueError:
             answer = Answer(response.status, text, False)
         for name, where in call.keep.items():
-            self.names[name] = _at(answer.body, where) or f"nothing-was-kept-as-{name}"
+            self.names[name] = _at(answer.body, where) or ("" if name == "page_or_first" else f"nothing-was-kept-as-{name}")
         return answer
+
+    def _ask(self, *request):
+        """Servers close a connection that was idle for some seconds, which happens to this one on a busy machine: then once more,
+        over a new one. A server that breaks on the request does so again."""
+        for last in (False, True):
+            try:
+                self.connection.request(*request)
+                response = self.connection.getresponse()
+                return response, response.read()
+            except (http.client.RemoteDisconnected, ConnectionError):
+                self.connection.close()
+                if last:
+                    raise
+            except (http.client.HTTPException, OSError):
+                self.connection.close()
+                raise
 
     def _fill(self, value):
         if isinstance(value, str):

@@ -26,10 +26,10 @@ LIST = HERE / "differences.toml"
 # In this order: those below `search` and `filters` look through `world`.
 SCRIPTS = [
     "server", "experiments", "runs", "metrics", "inputs", "artifacts", "models", "registry",
-    "world", "search", "filters", "experiment_filters", "odd",
+    "world", "search", "filters", "experiment_filters", "model_filters", "registry_filters", "client", "odd",
 ]  # fmt: skip
-FEWEST_CALLS = 3950
-MOST_DIFFERENCES = 60  # entries of differences.toml; may only be lowered
+FEWEST_CALLS = 5021
+MOST_DIFFERENCES = 53  # entries of differences.toml; may only be lowered
 
 
 @dataclass(frozen=True)

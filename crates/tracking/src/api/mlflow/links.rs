@@ -148,7 +148,8 @@ impl Endpoint for LogInputs {
     type Asks = actions::Edit;
     type In = LogInputsIn;
     type Out = Empty;
-    const ROUTE: Route = route!(Post "runs/log-inputs", "Note datasets and models that a run uses.");
+    const ROUTE: Route =
+        route!(Post "runs/log-inputs", "Note datasets and models that a run uses.").body_limit(limits::INPUTS_BYTES);
 
     fn asks(&self, input: &LogInputsIn) -> Result<NameOf<actions::Edit>> {
         limits::check_run_id(&input.run_id)?;

@@ -18,6 +18,7 @@ use super::route;
 use super::wire::{LoggedModelOut, TagIn, all, tags};
 use crate::Tracking;
 use crate::model::artifacts::plain;
+use crate::model::limits;
 use crate::model::logged_models::{DatasetFilter, LoggedModel, ModelMetric, ModelsAsked, OrderBy, Status};
 use crate::model::search::tracking_max_results;
 use crate::service::logged_models::{self as verbs, NewModel, OF_MODEL, OfModel};
@@ -208,7 +209,8 @@ impl Endpoint for CreateLoggedModel {
     type Asks = experiments::Edit;
     type In = CreateLoggedModelIn;
     type Out = Json<OneModelOut>;
-    const ROUTE: Route = route!(Post "logged-models", "Create a logged model, whose files are to come.");
+    const ROUTE: Route =
+        route!(Post "logged-models", "Create a logged model, whose files are to come.").body_limit(limits::BATCH_BYTES);
 
     fn asks(&self, input: &CreateLoggedModelIn) -> Result<NameOf<experiments::Edit>> {
         by_id(&input.experiment_id)
@@ -307,7 +309,8 @@ impl Endpoint for LogLoggedModelParams {
     type In = ModelParamsIn;
     type Out = Empty;
     const ROUTE: Route =
-        route!(Post "logged-models/{model_id}/params", "Add parameters to a logged model; they never change.");
+        route!(Post "logged-models/{model_id}/params", "Add parameters to a logged model; they never change.")
+            .body_limit(limits::BATCH_BYTES);
 
     fn asks(&self, input: &ModelParamsIn) -> Result<NameOf<actions::Edit>> {
         Ok(model(&input.model_id))

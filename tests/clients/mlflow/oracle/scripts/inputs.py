@@ -42,6 +42,8 @@ CALLS = [
     given({"dataset": dataset(digest="tags3"), "tags": [{"key": "k"}]}),
     given({"dataset": dataset(digest="tags4"), "tags": [{"value": "k"}]}),
     READ,
+    POST("runs/create", {"experiment_id": "<exp_inputs>", "start_time": 2, "run_name": "wide", "user_id": "ana"}, wide_run="run.info.run_id"),
+    given({"dataset": dataset(digest="wide", schema="s" * 1_048_575, profile="p" * 2_000_000)}, run="<wide_run>"),
     POST("/ajax-api/2.0/mlflow/experiments/search-datasets", {"experiment_ids": ["<exp_inputs>"]}),
     POST("runs/search", {"experiment_ids": ["<exp_inputs>"], "filter": "datasets.name = 'planes' AND datasets.context = 'eval'"}),
 ]

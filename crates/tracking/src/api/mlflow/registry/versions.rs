@@ -143,6 +143,10 @@ async fn wanted(tracking: &Tracking, cx: &Cx, input: CreateModelVersionIn) -> Re
         }
         Source::Version(name) => return of_version(tracking, cx, name, new, (run_id, model_id)).await,
         Source::Elsewhere => {
+            if let (None, Some(id)) = (&new.run_id, &new.model_id) {
+                let permit = caller.ask(NameOf::<logged_models::Read>::found(&OF_MODEL, id.as_str())).await?;
+                new.run_id = some(logged::get(&tracking.db, &permit, false).await?.info.source_run_id);
+            }
             new.elsewhere = true;
             return Ok(new);
         }
