@@ -356,6 +356,10 @@ FROM l SELECT v ORDER BY v;
 FROM nums |> WHERE n > 1 |> AGGREGATE sum(n) AS s GROUP BY g |> ORDER BY g;
 SELECT /*+ BROADCAST(r) */ v FROM l JOIN r ON l.k = r.k ORDER BY v;
 SELECT v, /* a remark */ k FROM l ORDER BY v;
+-- section: time windows
+SELECT window(order_ts, '30 days') AS w, count(*) FROM orders GROUP BY window(order_ts, '30 days') ORDER BY 1;
+SELECT window.start, window.end, count(*) FROM orders GROUP BY window(order_ts, '30 days', '15 days') ORDER BY 1;
+SELECT window.start, count(*) FROM orders GROUP BY window(order_ts, '30 days', '30 days', '1 day') ORDER BY 1;
 -- timezone: America/New_York
 -- section: queries in America/New_York
 SELECT EventName, Ts, CAST(Ts AS STRING), CAST(Ts AS DATE), hour(Ts) FROM events ORDER BY Ts, EventName;

@@ -202,7 +202,13 @@ fn output(rel: &Rel) -> SchemaRef {
         .columns
         .iter()
         .filter(|column| !column.hidden)
-        .map(|column| Field::new(&column.name, column.ty.clone(), true))
+        .map(|column| {
+            let field = Field::new(&column.name, column.ty.clone(), true);
+            match column.span {
+                Some(span) => span.mark(field),
+                None => field,
+            }
+        })
         .collect();
     Arc::new(Schema::new(fields))
 }

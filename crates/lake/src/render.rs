@@ -4,15 +4,16 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Decimal128Type, DurationMicrosecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, IntervalYearMonthType, TimestampMicrosecondType,
+    Int64Type, IntervalMonthDayNanoType, IntervalYearMonthType, TimestampMicrosecondType,
 };
-use arrow_array::{Array, RecordBatch};
-use arrow_schema::{DataType, IntervalUnit, TimeUnit};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use crannog_types::Micros;
 use serde_json::{Map, Number, Value};
 
+use crate::model::interval::{Span, calendar_text};
 use crate::model::schema::DataType as DeltaType;
 
 /// A type as clients of results see it.
@@ -29,14 +30,17 @@ pub struct ColumnType {
 }
 
 /// The type of a column of a result.
-pub fn column_type(arrow: &DataType) -> ColumnType {
+pub fn column_type(field: &Field) -> ColumnType {
+    let arrow = field.data_type();
     let (precision, scale) = match arrow {
         DataType::Decimal128(precision, scale) => (Some(*precision), Some(*scale)),
         _ => (None, None),
     };
     let (name, text) = match (arrow, DeltaType::from_arrow(arrow)) {
-        (DataType::Interval(IntervalUnit::YearMonth), _) => ("INTERVAL", "INTERVAL YEAR TO MONTH".to_owned()),
-        (DataType::Duration(_) | DataType::Interval(_), _) => ("INTERVAL", "INTERVAL DAY TO SECOND".to_owned()),
+        (DataType::Duration(_) | DataType::Interval(_), _) => {
+            let units = Span::of_field(field).map_or_else(String::new, |span| format!(" {span}"));
+            ("INTERVAL", format!("INTERVAL{units}").to_uppercase())
+        }
         (_, Ok(delta)) => (delta.type_name(), delta.to_type_text().to_uppercase()),
         (_, Err(_)) => ("STRING", "STRING".to_owned()),
     };
@@ -45,13 +49,30 @@ pub fn column_type(arrow: &DataType) -> ColumnType {
 
 /// The rows of a batch, each value a text or null.
 pub fn rows(batch: &RecordBatch) -> Vec<Value> {
+    let schema = batch.schema();
+    let columns: Vec<_> = batch.columns().iter().zip(schema.fields()).collect();
     (0..batch.num_rows())
         .map(|row| {
-            Value::Array(
-                batch.columns().iter().map(|column| text(column, row).map_or(Value::Null, Value::String)).collect(),
-            )
+            let cell = |(column, field): &(&ArrayRef, &FieldRef)| text_of(column, field, row);
+            Value::Array(columns.iter().map(cell).map(|text| text.map_or(Value::Null, Value::String)).collect())
         })
         .collect()
+}
+
+/// One value of a column as text; `None` for NULL.
+fn text_of(array: &dyn Array, field: &Field, row: usize) -> Option<String> {
+    match Span::of_field(field) {
+        Some(span) if array.is_valid(row) => Some(span.text(interval(array, row))),
+        _ => text(array, row),
+    }
+}
+
+/// Months or microseconds.
+fn interval(array: &dyn Array, row: usize) -> i64 {
+    match array.data_type() {
+        DataType::Interval(_) => i64::from(array.as_primitive::<IntervalYearMonthType>().value(row)),
+        _ => array.as_primitive::<DurationMicrosecondType>().value(row),
+    }
 }
 
 /// One value as text; `None` for NULL.
@@ -87,16 +108,17 @@ pub fn text(array: &dyn Array, row: usize) -> Option<String> {
             let text = timestamp(micros);
             if zone.is_some() { text } else { text.trim_end_matches('Z').to_owned() }
         }
-        DataType::Interval(IntervalUnit::YearMonth) => {
-            let months = array.as_primitive::<IntervalYearMonthType>().value(row);
-            let sign = if months < 0 { "-" } else { "" };
-            let months = months.unsigned_abs();
-            format!("INTERVAL '{sign}{}-{}' YEAR TO MONTH", months / 12, months % 12)
+        DataType::Interval(IntervalUnit::YearMonth) => Span::YEAR_TO_MONTH.text(interval(array, row)),
+        DataType::Duration(TimeUnit::Microsecond) => Span::DAY_TO_SECOND.text(interval(array, row)),
+        DataType::Interval(IntervalUnit::MonthDayNano) => {
+            let parts = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
+            calendar_text(parts.months, parts.days, parts.nanoseconds / 1_000)
         }
-        DataType::Duration(TimeUnit::Microsecond) => {
-            day_time(array.as_primitive::<DurationMicrosecondType>().value(row))
+        DataType::List(_) | DataType::LargeList(_) | DataType::Struct(_) | DataType::Map(..) => {
+            json(array, row).to_string()
         }
-        _ => json(array, row).to_string(),
+        // No result has another type.
+        other => other.to_string(),
     })
 }
 
@@ -183,20 +205,17 @@ fn timestamp(micros: i64) -> String {
     }
 }
 
-fn day_time(micros: i64) -> String {
-    let sign = if micros < 0 { "-" } else { "" };
-    let size = micros.unsigned_abs();
-    let (seconds, fraction) = (size / 1_000_000, size % 1_000_000);
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    let fraction =
-        if fraction == 0 { String::new() } else { format!(".{fraction:06}").trim_end_matches('0').to_owned() };
-    format!("INTERVAL '{sign}{days} {hours:02}:{minutes:02}:{:02}{fraction}' DAY TO SECOND", seconds % 60)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::{Decimal128Array, Float64Array, TimestampMicrosecondArray};
+    use std::sync::Arc;
+
+    use arrow_array::types::IntervalMonthDayNano;
+    use arrow_array::{
+        Decimal128Array, DurationMicrosecondArray, Float64Array, IntervalMonthDayNanoArray, TimestampMicrosecondArray,
+    };
+    use arrow_schema::Schema;
+    use serde_json::json;
 
     #[test]
     fn numbers_are_written_as_java_writes_them() {
@@ -228,6 +247,23 @@ mod tests {
         let plain = TimestampMicrosecondArray::from(vec![0]);
         assert_eq!(text(&plain, 0).unwrap(), "1970-01-01T00:00:00.000");
         assert_eq!(date(-1), "1969-12-31");
-        assert_eq!(day_time(-90_061_500_000), "INTERVAL '-1 01:01:01.5' DAY TO SECOND");
+    }
+
+    #[test]
+    fn intervals_have_the_units_of_their_column() {
+        let field = Field::new("a", DataType::Duration(TimeUnit::Microsecond), true);
+        let days = Span::DAY.mark(field.clone());
+        assert_eq!(column_type(&field).text, "INTERVAL DAY TO SECOND");
+        assert_eq!(column_type(&days).text, "INTERVAL DAY");
+        let column = Arc::new(DurationMicrosecondArray::from(vec![Some(172_800_000_000), None]));
+        let schema = Arc::new(Schema::new(vec![field, days]));
+        let batch = RecordBatch::try_new(schema, vec![column.clone(), column]).unwrap();
+        let two = json!(["INTERVAL '2 00:00:00' DAY TO SECOND", "INTERVAL '2' DAY"]);
+        assert_eq!(rows(&batch), [two, json!([null, null])]);
+
+        let months = IntervalMonthDayNanoArray::from(vec![IntervalMonthDayNano::new(1, 2, 3_000_000_000)]);
+        assert_eq!(text(&months, 0).unwrap(), "1 months 2 days 3 seconds");
+        let calendar = Field::new("a", DataType::Interval(IntervalUnit::MonthDayNano), true);
+        assert_eq!(column_type(&calendar).text, "INTERVAL");
     }
 }

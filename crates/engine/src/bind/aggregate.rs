@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
+use crannog_lake::model::interval::Span;
 use datafusion::common::ScalarValue;
 use datafusion::functions_aggregate as fa;
 use datafusion::logical_expr::expr::{AggregateFunction, NullTreatment};
@@ -14,10 +15,10 @@ use datafusion::logical_expr::{AggregateUDF, Case, Expr, Operator, SortExpr};
 use super::calls::arity;
 use super::expr::{Cx, binary};
 use super::window::Over;
-use super::{Binder, Bound, plain, unexpected_type};
+use super::{Binder, Bound, plain, span_of, unexpected_type};
 use crate::spark::casts::Mode;
 use crate::spark::error::{Result, spark, unsupported};
-use crate::spark::{arithmetic, gather, types};
+use crate::spark::{arithmetic, gather, interval, types};
 
 /// The calls of a SELECT, each with its column.
 #[derive(Default)]
@@ -103,7 +104,15 @@ impl Binder {
         }
     }
 
-    pub(super) fn aggregate(&self, mut call: Call<'_>, cx: &Cx<'_>) -> Result<Bound> {
+    pub(super) fn aggregate(&self, call: Call<'_>, cx: &Cx<'_>) -> Result<Bound> {
+        let intervals: Vec<Bound> = call.args.iter().filter(|arg| arg.span().is_some()).cloned().collect();
+        let bound = self.aggregated(call, cx)?;
+        // A sum, a least or a last one has the units of what it is of.
+        let span = span_of(&intervals, &bound.ty);
+        Ok(bound.or_spanned(span))
+    }
+
+    fn aggregated(&self, mut call: Call<'_>, cx: &Cx<'_>) -> Result<Bound> {
         let shown: Vec<String> = call.args.iter().map(|arg| arg.name.clone()).collect();
         let distinct = if call.distinct { "DISTINCT " } else { "" };
         let name = format!("{}({distinct}{})", call.name, shown.join(", "));
@@ -394,6 +403,11 @@ impl Binder {
             let sum =
                 arithmetic::checked_decimal(sum, sp, ss, if call.name == "try_avg" { Mode::Try } else { Mode::Ansi });
             return Ok(Bound::new(arithmetic::mean_decimal(sum, count, ss, p, s), DataType::Decimal128(p, s), name));
+        }
+        if let Some(span) = Span::of_type(&arg.ty) {
+            let sum = self.sum(call, name, cx)?;
+            let count = self.register(fa::count::count_udaf(), vec![arg.expr], Vec::new(), call, cx)?;
+            return Ok(interval::mean(sum, count).named(name).spanned(Some(span)));
         }
         let numeric = types::is_numeric(&arg.ty) || matches!(arg.ty, DataType::Utf8 | DataType::Null);
         if !numeric {

@@ -11,7 +11,7 @@ use super::aggregate::Call;
 use super::expr::Cx;
 use super::generate::GENERATORS;
 use super::query::direction;
-use super::{Binder, Bound};
+use super::{Binder, Bound, time_window};
 use crate::spark::error::{Result, spark, spark_hint, unsupported};
 
 const AGGREGATES: &[&str] = &[
@@ -105,6 +105,9 @@ impl Binder {
             ast::NullTreatment::IgnoreNulls => NullTreatment::IgnoreNulls,
             ast::NullTreatment::RespectNulls => NullTreatment::RespectNulls,
         });
+        if name == time_window::NAME && function.over.is_none() {
+            return self.time_window(function, cx);
+        }
         let windowed = WINDOW_ONLY.contains(&name.as_str());
         if windowed && function.over.is_none() {
             return Err(spark_hint(

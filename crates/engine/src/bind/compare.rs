@@ -301,8 +301,8 @@ pub(crate) fn unsigned_zero(value: Bound) -> Bound {
     }
     let zero =
         if value.ty == DataType::Float32 { ScalarValue::Float32(Some(0.0)) } else { ScalarValue::Float64(Some(0.0)) };
-    let Bound { expr, ty, name } = value;
-    Bound { expr: binary(expr, Operator::Plus, Expr::Literal(zero, None)), ty, name }
+    let Bound { expr, ty, name, span } = value;
+    Bound { expr: binary(expr, Operator::Plus, Expr::Literal(zero, None)), ty, name, span }
 }
 
 fn contains_map(ty: &DataType) -> bool {

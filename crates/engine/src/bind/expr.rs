@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use arrow::datatypes::DataType;
+use crannog_lake::model::interval::Span;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::Exists;
 use datafusion::logical_expr::{BinaryExpr, Case, Expr, Operator};
@@ -15,10 +16,10 @@ use super::generate::Generators;
 use super::literal::{number, suffixed};
 use super::sql_type::sql_type;
 use super::window::Windows;
-use super::{Binder, Bound, Env, Scope, unexpected_type};
+use super::{Binder, Bound, Env, Scope, span_of, unexpected_type};
 use crate::spark::casts::Mode;
 use crate::spark::error::{Result, spark, spark_hint, unsupported};
-use crate::spark::{arithmetic, types};
+use crate::spark::{arithmetic, interval, types};
 
 /// What stands around an expression.
 #[derive(Clone)]
@@ -140,7 +141,8 @@ impl Binder {
                         format!("a scalar subquery must return one column, but returned {}", columns.len()),
                     ));
                 };
-                Ok(Bound::new(Expr::ScalarSubquery(plan), column.ty.clone(), "scalarsubquery()"))
+                let bound = Bound::new(Expr::ScalarSubquery(plan), column.ty.clone(), "scalarsubquery()");
+                Ok(bound.spanned(column.span))
             }
             E::Between { expr, negated, low, high } => {
                 let (value, low, high) = (self.expr(expr, cx)?, self.expr(low, cx)?, self.expr(high, cx)?);
@@ -162,14 +164,18 @@ impl Binder {
                 Ok(if *negated { self.not(found) } else { found })
             }
             E::Cast { kind, expr, data_type, array: false, format: None } => {
-                let to = sql_type(data_type)?;
+                let (to, span) = sql_type(data_type)?;
                 if *kind == CastKind::Cast
                     && let Some(literal) = suffixed(expr, &to)?
                 {
                     return Ok(literal);
                 }
                 let inner = self.expr(expr, cx)?;
-                self.explicit_cast(inner, &to, matches!(kind, CastKind::TryCast | CastKind::SafeCast))
+                let safe = matches!(kind, CastKind::TryCast | CastKind::SafeCast);
+                match span {
+                    Some(span) => self.cast_to_interval(inner, span, safe),
+                    None => self.explicit_cast(inner, &to, safe),
+                }
             }
             E::Case { operand, conditions, else_result, .. } => {
                 self.case(operand.as_deref(), conditions, else_result.as_deref(), cx)
@@ -327,6 +333,12 @@ impl Binder {
         Ok(self.cast_mode(inner, to, mode)?.named(name))
     }
 
+    fn cast_to_interval(&self, inner: Bound, to: Span, safe: bool) -> Result<Bound> {
+        let word = if safe { "TRY_CAST" } else { "CAST" };
+        let name = format!("{word}({} AS INTERVAL {})", inner.name, to.to_string().to_uppercase());
+        Ok(interval::cast_to(self, inner, to, if safe { Mode::Try } else { Mode::Ansi })?.named(name))
+    }
+
     fn unary(&self, op: UnaryOperator, inner: &ast::Expr, cx: &Cx<'_>) -> Result<Bound> {
         if op == UnaryOperator::Minus
             && let ast::Expr::Value(value) = inner
@@ -456,10 +468,11 @@ impl Binder {
     /// `CASE` of bound parts: one more result than conditions when there is an ELSE.
     pub(crate) fn case_of(&self, whens: Vec<Bound>, thens: Vec<Bound>) -> Result<Bound> {
         let (mut thens, ty) = self.unify(thens, "CASE WHEN")?;
+        let span = span_of(&thens, &ty);
         let otherwise = if thens.len() > whens.len() { thens.pop().map(|last| Box::new(last.expr)) } else { None };
         let pairs =
             whens.into_iter().zip(thens).map(|(when, then)| (Box::new(when.expr), Box::new(then.expr))).collect();
-        Ok(Bound::new(Expr::Case(Case::new(None, pairs, otherwise)), ty, "CASE"))
+        Ok(Bound::new(Expr::Case(Case::new(None, pairs, otherwise)), ty, "CASE").spanned(span))
     }
 }
 

@@ -1,18 +1,18 @@
-//! FROM: tables, views, subqueries, joins, VALUES, table functions.
+//! FROM: tables, views, subqueries, VALUES, table functions.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::TableProvider;
-use datafusion::common::{Column, JoinType, ScalarValue, TableReference};
+use datafusion::common::{Column, ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
-use datafusion::logical_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, Operator};
-use datafusion::sql::sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor};
+use datafusion::logical_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::sql::sqlparser::ast::{self, TableFactor};
 
 use super::compare::subquery_of;
 use super::expr::Cx;
-use super::query::{conjunction, rename};
-use super::{Binder, Bound, Env, Rel, Scope, ScopeColumn, Source, plain};
+use super::query::rename;
+use super::{Binder, Bound, Env, Rel, Scope, ScopeColumn, Source, plain, span_of};
 use crate::files::metadata;
 use crate::spark::error::{Result, spark, spark_hint, unsupported};
 use crate::spark::types;
@@ -62,152 +62,6 @@ impl Binder {
             left = self.join(left, right, &join.join_operator, env, outer)?;
         }
         Ok(left)
-    }
-
-    fn join(
-        &self,
-        left: Rel,
-        right: Rel,
-        operator: &JoinOperator,
-        env: &Env<'_>,
-        outer: Option<&Scope<'_>>,
-    ) -> Result<Rel> {
-        use JoinOperator as J;
-        let (kind, constraint) = match operator {
-            J::Join(constraint) | J::Inner(constraint) | J::CrossJoin(constraint) => (JoinType::Inner, constraint),
-            J::Left(constraint) | J::LeftOuter(constraint) => (JoinType::Left, constraint),
-            J::Right(constraint) | J::RightOuter(constraint) => (JoinType::Right, constraint),
-            J::FullOuter(constraint) => (JoinType::Full, constraint),
-            J::Semi(constraint) | J::LeftSemi(constraint) => (JoinType::LeftSemi, constraint),
-            J::Anti(constraint) | J::LeftAnti(constraint) => (JoinType::LeftAnti, constraint),
-            other => return Err(unsupported(format!("the join {other:?}"))),
-        };
-        let mut filter: Option<Expr> = None;
-        let mut shared: Vec<(usize, usize)> = Vec::new();
-        match constraint {
-            JoinConstraint::On(condition) => {
-                let both = [left.columns.clone(), right.columns.clone()].concat();
-                let scope = Scope { columns: &both, outer };
-                let condition = self.expr(condition, &Cx::new(scope, env, "JOIN"))?;
-                if !matches!(condition.ty, DataType::Boolean | DataType::Null | DataType::Utf8) {
-                    return Err(spark_hint(
-                        "JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE",
-                        format!(
-                            "the join condition \"{}\" is \"{}\", not BOOLEAN",
-                            condition.name,
-                            types::sql(&condition.ty)
-                        ),
-                        "compare it with something",
-                    ));
-                }
-                filter = Some(self.cast(condition, &DataType::Boolean)?.expr);
-            }
-            JoinConstraint::Using(names) => {
-                for name in names {
-                    let name = name.to_string().trim_matches('`').to_owned();
-                    shared.push((self.using(&left, &name, "left")?, self.using(&right, &name, "right")?));
-                }
-            }
-            JoinConstraint::Natural => {
-                for (at, column) in left.columns.iter().enumerate().filter(|(_, column)| !column.hidden) {
-                    let found = right
-                        .columns
-                        .iter()
-                        .position(|other| !other.hidden && other.name.to_lowercase() == column.name.to_lowercase());
-                    if let Some(other) = found {
-                        shared.push((at, other));
-                    }
-                }
-            }
-            JoinConstraint::None => {}
-        }
-        for (a, b) in &shared {
-            let (a, b) = (&left.columns[*a], &right.columns[*b]);
-            let same = self.compare(Operator::Eq, column_of(a), column_of(b))?;
-            filter = Some(conjunction(filter, same.expr));
-        }
-        let plan = LogicalPlanBuilder::from(left.plan);
-        let plan = match (filter, kind) {
-            (None, JoinType::Inner) => plan.cross_join(right.plan)?,
-            (filter, kind) => {
-                let always = Expr::Literal(ScalarValue::Boolean(Some(true)), None);
-                plan.join_on(right.plan, kind, [filter.unwrap_or(always)])?
-            }
-        };
-        let mut rel = Rel { plan: plan.build()?, columns: left.columns };
-        if matches!(kind, JoinType::LeftSemi | JoinType::LeftAnti) {
-            return Ok(rel);
-        }
-        if shared.is_empty() {
-            rel.columns.extend(right.columns);
-            return Ok(rel);
-        }
-        // The shared columns come first, once; the other side's copies answer to their table's name only.
-        let mut columns = Vec::new();
-        let mut merged: Vec<Bound> = Vec::new();
-        for (a, b) in &shared {
-            let (a, b) = (&rel.columns[*a], &right.columns[*b]);
-            match kind {
-                JoinType::Right => {
-                    columns.push(b.clone());
-                }
-                JoinType::Full => {
-                    let (items, ty) = self.unify(vec![column_of(a), column_of(b)], "USING")?;
-                    let [a, b] = <[Bound; 2]>::try_from(items).map_err(|_| unsupported("this USING"))?;
-                    let name = a.name.clone();
-                    merged.push(Bound::new(coalesce(vec![a.expr, b.expr]), ty, name));
-                }
-                _ => columns.push(a.clone()),
-            }
-        }
-        if kind == JoinType::Full {
-            let mut exprs: Vec<Expr> =
-                rel.columns.iter().chain(&right.columns).map(|column| Expr::Column(column.column.clone())).collect();
-            for item in merged {
-                let name = self.column_name(&item.name);
-                exprs.push(item.expr.alias(&name));
-                columns.push(ScopeColumn {
-                    qualifier: Vec::new(),
-                    name: item.name,
-                    column: plain(name),
-                    ty: item.ty,
-                    hidden: false,
-                });
-            }
-            rel.plan = LogicalPlanBuilder::from(rel.plan).project(exprs)?.build()?;
-        }
-        let (mut hidden, mut others) = (Vec::new(), Vec::new());
-        for (at, column) in rel.columns.into_iter().enumerate() {
-            let taken = shared.iter().any(|(a, _)| *a == at);
-            match (taken, kind) {
-                (true, JoinType::Right | JoinType::Full) => hidden.push(ScopeColumn { hidden: true, ..column }),
-                (true, _) => {}
-                (false, _) => others.push(column),
-            }
-        }
-        for (at, column) in right.columns.into_iter().enumerate() {
-            let taken = shared.iter().any(|(_, b)| *b == at);
-            match (taken, kind) {
-                (true, JoinType::Right) => {}
-                (true, _) => hidden.push(ScopeColumn { hidden: true, ..column }),
-                (false, _) => others.push(column),
-            }
-        }
-        columns.extend(others);
-        columns.extend(hidden);
-        Ok(Rel { plan: rel.plan, columns })
-    }
-
-    fn using(&self, rel: &Rel, name: &str, side: &str) -> Result<usize> {
-        let lower = name.to_lowercase();
-        rel.columns.iter().position(|column| !column.hidden && column.name.to_lowercase() == lower).ok_or_else(|| {
-            let known: Vec<String> = rel.columns.iter().map(|column| format!("`{}`", column.name)).collect();
-            spark_hint(
-                "UNRESOLVED_USING_COLUMN_FOR_JOIN",
-                format!("USING column `{name}` cannot be resolved on the {side} side of the join"),
-                format!("the {side} side has {}", known.join(", ")),
-            )
-        })
     }
 
     fn factor(
@@ -337,13 +191,7 @@ impl Binder {
                 if let Some(names) = &view.columns {
                     rel = rename(rel, names)?;
                 }
-                let read = rel
-                    .columns
-                    .iter()
-                    .map(|column| {
-                        Bound::new(Expr::Column(column.column.clone()), column.ty.clone(), column.name.clone())
-                    })
-                    .collect();
+                let read = rel.columns.iter().map(Bound::column).collect();
                 let mut rel = self.project_to(rel, read)?;
                 for column in &mut rel.columns {
                     column.qualifier = key.to_vec();
@@ -380,6 +228,7 @@ impl Binder {
                 name: field.name().clone(),
                 column,
                 ty,
+                span: None,
                 hidden: metadata::is_hidden(field),
             });
         }
@@ -420,20 +269,26 @@ impl Binder {
                     format!("the values of column {} have no common type", at + 1),
                 )
             })?;
-            tys.push(ty);
+            tys.push((span_of(&column, &ty), ty));
             cells.push(column.into_iter().map(|cell| cell.expr).collect::<Vec<_>>());
         }
         let height = cells.first().map_or(0, Vec::len);
         let rows = (0..height).map(|row| cells.iter().map(|column| column[row].clone()).collect()).collect();
-        let fields: Vec<Field> =
-            tys.iter().enumerate().map(|(at, ty)| Field::new(format!("column{}", at + 1), ty.clone(), true)).collect();
+        let fields: Vec<Field> = tys
+            .iter()
+            .enumerate()
+            .map(|(at, (_, ty))| Field::new(format!("column{}", at + 1), ty.clone(), true))
+            .collect();
         let schema =
             datafusion::common::DFSchema::from_unqualified_fields(fields.into(), std::collections::HashMap::new())?;
         let plan = LogicalPlanBuilder::values_with_schema(rows, &Arc::new(schema))?.build()?;
         let columns: Vec<Bound> = tys
             .into_iter()
             .enumerate()
-            .map(|(at, ty)| Bound::new(Expr::Column(plain(format!("column{}", at + 1))), ty, format!("col{}", at + 1)))
+            .map(|(at, (span, ty))| {
+                let column = Expr::Column(plain(format!("column{}", at + 1)));
+                Bound::new(column, ty, format!("col{}", at + 1)).spanned(span)
+            })
             .collect();
         self.project_to(Rel { plan, columns: Vec::new() }, columns)
     }
@@ -525,7 +380,7 @@ pub(crate) fn coalesce(mut items: Vec<Expr>) -> Expr {
 }
 
 pub(crate) fn column_of(column: &ScopeColumn) -> Bound {
-    Bound::new(Expr::Column(column.column.clone()), column.ty.clone(), column.name.clone())
+    Bound::column(column)
 }
 
 fn without_qualifiers(mut rel: Rel) -> Rel {

@@ -154,7 +154,7 @@ impl Binder {
 
 /// The value, or an error where it is NULL.
 fn present(value: Bound, column: &str) -> Bound {
-    let Bound { expr, ty, name } = value;
+    let Bound { expr, ty, name, span } = value;
     let column = column.to_owned();
     let out = ty.clone();
     let expr: Expr = kernel::volatile("not_null", column.clone(), ty.clone(), vec![expr], move |columns, _| {
@@ -168,5 +168,5 @@ fn present(value: Bound, column: &str) -> Bound {
         debug_assert_eq!(*columns[0].data_type(), out);
         Ok(Arc::clone(&columns[0]))
     });
-    Bound { expr, ty, name }
+    Bound { expr, ty, name, span }
 }

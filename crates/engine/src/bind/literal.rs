@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{self, UnaryOperator, Value};
 use super::expr::Cx;
 use super::{Binder, Bound};
 use crate::spark::error::{Result, spark, spark_hint, unsupported};
-use crate::spark::{parse, text};
+use crate::spark::{interval, parse, text};
 
 impl Binder {
     pub(super) fn literal(&self, value: &Value) -> Result<Bound> {
@@ -63,31 +63,22 @@ impl Binder {
         }
     }
 
-    pub(super) fn interval(&self, interval: &ast::Interval, cx: &Cx<'_>) -> Result<Bound> {
-        let value = self.expr(&interval.value, cx)?;
+    pub(super) fn interval(&self, ast: &ast::Interval, cx: &Cx<'_>) -> Result<Bound> {
+        let value = self.expr(&ast.value, cx)?;
         let raw = match value.as_literal() {
             Some(ScalarValue::Utf8(Some(text))) => text.clone(),
             Some(_) => value.name.clone(),
             None => return Err(unsupported("an INTERVAL of an expression")),
         };
         let bad = || spark("INVALID_INTERVAL_FORMAT.UNIT_FORMAT", format!("'{raw}' is no interval"));
-        let parsed = match (&interval.leading_field, &interval.last_field) {
-            (Some(first), last) => {
-                let first = first.to_string().to_ascii_lowercase();
-                let last = last.as_ref().map_or_else(|| first.clone(), |last| last.to_string().to_ascii_lowercase());
-                parse::interval(&raw, &first, &last).ok_or_else(bad)?
-            }
-            (None, _) => interval_words(&raw).ok_or_else(bad)?,
+        let written = match (&ast.leading_field, &ast.last_field) {
+            (None, None) => raw.clone(),
+            (Some(unit), None) => format!("{raw} {unit}"),
+            // The grammar made single units of a range.
+            (_, Some(_)) => return Err(unsupported("an INTERVAL of a range of units here")),
         };
-        Ok(match parsed {
-            parse::Interval::YearMonth(months) => {
-                Bound::literal(ScalarValue::IntervalYearMonth(Some(months)), year_month_name(months, interval))
-            }
-            parse::Interval::DayTime(micros) => {
-                let (shown, unit) = day_time_name(micros, interval);
-                Bound::literal(ScalarValue::DurationMicrosecond(Some(micros)), format!("INTERVAL '{shown}' {unit}"))
-            }
-        })
+        let (value, span) = interval::words(&written).ok_or_else(bad)?;
+        Ok(interval::literal(value, span))
     }
 }
 
@@ -210,52 +201,4 @@ fn big_decimal(value: i128, scale: i8) -> String {
     let sign = if value < 0 { "-" } else { "" };
     let rest = if rest.is_empty() { String::new() } else { format!(".{rest}") };
     format!("{sign}{first}{rest}E{exponent}")
-}
-
-/// `1 year 2 months`, with or without `INTERVAL` before it.
-fn interval_words(raw: &str) -> Option<parse::Interval> {
-    let mut words = raw.split_whitespace().peekable();
-    if words.peek().is_some_and(|word| word.eq_ignore_ascii_case("interval")) {
-        words.next();
-    }
-    let (mut months, mut micros, mut year_month, mut day_time) = (0_i32, 0_i64, false, false);
-    while let Some(amount) = words.next() {
-        match parse::unit(words.next()?)? {
-            Err(factor) => {
-                year_month = true;
-                months = months.checked_add(amount.parse::<i32>().ok()?.checked_mul(factor)?)?;
-            }
-            Ok(factor) => {
-                day_time = true;
-                micros = micros.checked_add(parse::scaled_micros(amount, factor)?)?;
-            }
-        }
-    }
-    match (year_month, day_time) {
-        (true, false) => Some(parse::Interval::YearMonth(months)),
-        (false, true) => Some(parse::Interval::DayTime(micros)),
-        _ => None,
-    }
-}
-
-fn year_month_name(months: i32, interval: &ast::Interval) -> String {
-    match interval.leading_field.as_ref().map(|field| field.to_string().to_uppercase()) {
-        Some(unit) if unit.starts_with("YEAR") => format!("INTERVAL '{}' YEAR", months / 12),
-        Some(unit) if unit.starts_with("MONTH") => format!("INTERVAL '{months}' MONTH"),
-        _ => format!("INTERVAL '{}' YEAR TO MONTH", text::year_month(months)),
-    }
-}
-
-fn day_time_name(micros: i64, interval: &ast::Interval) -> (String, String) {
-    let unit = |field: &ast::DateTimeField| field.to_string().to_uppercase().trim_end_matches('S').to_owned();
-    let whole = |divisor: i64| (micros / divisor).to_string();
-    match (&interval.leading_field, &interval.last_field) {
-        (Some(first), None) => match unit(first).as_str() {
-            "DAY" | "WEEK" => (whole(86_400_000_000), "DAY".into()),
-            "HOUR" => (format!("{:0>2}", micros / 3_600_000_000), "HOUR".into()),
-            "MINUTE" => (format!("{:0>2}", micros / 60_000_000), "MINUTE".into()),
-            _ => (text::day_time(micros).split(':').next_back().unwrap_or("0").to_owned(), "SECOND".into()),
-        },
-        _ => (text::day_time(micros), "DAY TO SECOND".into()),
-    }
 }

@@ -17,6 +17,7 @@ pub(crate) mod generate;
 pub(crate) mod group;
 pub(crate) mod higher;
 pub(crate) mod insert;
+pub(crate) mod join;
 pub(crate) mod lambda;
 pub(crate) mod literal;
 pub(crate) mod names;
@@ -24,6 +25,7 @@ pub(crate) mod query;
 pub(crate) mod reshape;
 pub(crate) mod select;
 pub(crate) mod sql_type;
+pub(crate) mod time_window;
 pub(crate) mod window;
 
 use std::cell::{Cell, RefCell};
@@ -31,6 +33,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
+use crannog_lake::model::interval::Span;
 use datafusion::catalog::TableProvider;
 use datafusion::common::{Column, ScalarValue, TableReference};
 use datafusion::execution::SessionState;
@@ -39,9 +42,9 @@ use datafusion::sql::sqlparser::ast;
 
 use crate::spark::casts::{self, Mode};
 use crate::spark::error::{Result, spark_hint};
-use crate::spark::kernel;
 use crate::spark::types;
 use crate::spark::zone::Zone;
+use crate::spark::{interval, kernel};
 
 /// What a statement knows of its session.
 #[derive(Clone, Debug)]
@@ -79,16 +82,47 @@ pub(crate) struct Bound {
     pub(crate) expr: Expr,
     pub(crate) ty: DataType,
     pub(crate) name: String,
+    /// An interval's units, where they are not all of its kind.
+    span: Option<Span>,
 }
 
 impl Bound {
     pub(crate) fn new(expr: Expr, ty: DataType, name: impl Into<String>) -> Self {
-        Bound { expr, ty, name: name.into() }
+        Bound { expr, ty, name: name.into(), span: None }
     }
 
     pub(crate) fn literal(value: ScalarValue, name: impl Into<String>) -> Self {
         let ty = value.data_type();
-        Bound { expr: Expr::Literal(value, None), ty, name: name.into() }
+        Bound { expr: Expr::Literal(value, None), ty, name: name.into(), span: None }
+    }
+
+    /// A column that a name means.
+    pub(crate) fn column(column: &ScopeColumn) -> Self {
+        let expr = Expr::Column(column.column.clone());
+        Bound { expr, ty: column.ty.clone(), name: column.name.clone(), span: column.span }
+    }
+
+    /// With these units.
+    pub(crate) fn spanned(mut self, span: Option<Span>) -> Self {
+        self.span = span;
+        self
+    }
+
+    /// With these units, if it has none of its own.
+    pub(crate) fn or_spanned(mut self, span: Option<Span>) -> Self {
+        self.span = self.span.or(span);
+        self
+    }
+
+    /// An interval's units; `None` for all else.
+    pub(crate) fn span(&self) -> Option<Span> {
+        let all = Span::of_type(&self.ty)?;
+        Some(self.span.unwrap_or(all))
+    }
+
+    /// Spark's `simpleString` of its type.
+    pub(crate) fn type_text(&self) -> String {
+        self.span().map_or_else(|| types::text(&self.ty), |span| format!("interval {span}"))
     }
 
     pub(crate) fn named(mut self, name: impl Into<String>) -> Self {
@@ -131,6 +165,8 @@ pub(crate) struct ScopeColumn {
     pub(crate) name: String,
     pub(crate) column: Column,
     pub(crate) ty: DataType,
+    /// An interval's units, where they are not all of its kind.
+    pub(crate) span: Option<Span>,
     /// Not in `*`: the losing side of USING, which only its qualifier reaches, and `_metadata`.
     pub(crate) hidden: bool,
 }
@@ -209,6 +245,12 @@ impl Binder {
         {
             return Ok(Bound::literal(ScalarValue::try_from(to)?, name));
         }
+        if let Some(span) = Span::of_type(to) {
+            return interval::cast_to(self, bound, span, mode);
+        }
+        if let Some(span) = bound.span() {
+            return interval::cast_from(self, bound, span, to, mode);
+        }
         if !casts::allowed(&bound.ty, to) {
             return Err(casts::refusal(&bound.ty, to));
         }
@@ -220,11 +262,15 @@ impl Binder {
             return Ok(Bound::new(expr, to.clone(), name));
         }
         let (zone, target) = (self.zone(), to.clone());
+        // A time of day alone is one of today.
+        let timed = bound.ty == DataType::Utf8 && *to == types::timestamp();
+        let today = timed.then(|| zone.to_local(self.facts.now).div_euclid(86_400_000_000));
         let label = if mode == Mode::Try { "try_cast" } else { "cast" };
-        let key = format!("{mode:?} {:?} {zone:?}", bound.ty);
+        let key = format!("{mode:?} {:?} {zone:?} {today:?}", bound.ty);
         let total = mode == Mode::Try || casts::is_total(&bound.ty, to);
-        let expr = kernel::cast(total, label, key, to.clone(), bound.expr, move |column| {
-            casts::cast(column, &target, &zone, mode)
+        let expr = kernel::cast(total, label, key, to.clone(), bound.expr, move |column| match today {
+            Some(today) => casts::cast(&casts::dated(column, today), &target, &zone, mode),
+            None => casts::cast(column, &target, &zone, mode),
         });
         Ok(Bound::new(expr, to.clone(), name))
     }
@@ -253,6 +299,11 @@ impl Binder {
         let items = items.into_iter().map(|item| self.cast(item, &ty)).collect::<Result<Vec<_>>>()?;
         Ok((items, ty))
     }
+}
+
+/// The units of the intervals among these, if it is they that make a value of this type.
+pub(crate) fn span_of<'b>(items: impl IntoIterator<Item = &'b Bound>, ty: &DataType) -> Option<Span> {
+    items.into_iter().filter(|item| item.ty == *ty).filter_map(Bound::span).reduce(Span::union)
 }
 
 /// `DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE`.

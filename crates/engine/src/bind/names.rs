@@ -79,7 +79,8 @@ impl Binder {
                     } else {
                         Expr::Column(column.column.clone())
                     };
-                    let mut value = Bound::new(expr, column.ty.clone(), parts[used - 1]);
+                    let value = Bound::new(expr, column.ty.clone(), parts[used - 1]);
+                    let mut value = value.spanned(column.span);
                     for part in &parts[used..] {
                         value = self.struct_field(value, part)?;
                     }

@@ -10,7 +10,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, 
 use datafusion::sql::sqlparser::ast::{self, LimitClause, OrderByKind, SetExpr, SetOperator, SetQuantifier};
 
 use super::expr::{Cx, binary};
-use super::{Binder, Bound, Env, Rel, Scope, ScopeColumn, plain};
+use super::{Binder, Bound, Env, Rel, Scope, ScopeColumn, plain, span_of};
 use crate::spark::error::{Result, spark, spark_hint, unsupported};
 use crate::spark::types;
 
@@ -172,6 +172,8 @@ impl Binder {
                 )
             })?);
         }
+        let sides = left.columns.iter().zip(&right.columns).zip(&tys);
+        let spans: Vec<_> = sides.map(|((a, b), ty)| span_of([&Bound::column(a), &Bound::column(b)], ty)).collect();
         let names: Vec<String> = left.columns.iter().map(|column| self.column_name(&column.name)).collect();
         let side = |rel: Rel| -> Result<LogicalPlan> {
             let exprs = rel
@@ -179,10 +181,7 @@ impl Binder {
                 .iter()
                 .zip(&tys)
                 .zip(&names)
-                .map(|((column, ty), name)| {
-                    let bound = Bound::new(Expr::Column(column.column.clone()), column.ty.clone(), column.name.clone());
-                    Ok(self.cast(bound, ty)?.expr.alias(name))
-                })
+                .map(|((column, ty), name)| Ok(self.cast(Bound::column(column), ty)?.expr.alias(name)))
                 .collect::<Result<Vec<_>>>()?;
             LogicalPlanBuilder::from(rel.plan).project(exprs)?.build()
         };
@@ -213,7 +212,7 @@ impl Binder {
             .map(|(at, ((name, _), ty))| {
                 let (qualifier, field) = plan.schema().qualified_field(at);
                 let column = Column::new(qualifier.cloned(), field.name());
-                ScopeColumn { qualifier: Vec::new(), name, column, ty, hidden: false }
+                ScopeColumn { qualifier: Vec::new(), name, column, ty, span: spans[at], hidden: false }
             })
             .collect();
         Ok(Rel { plan, columns })
@@ -259,9 +258,10 @@ impl Binder {
         let mut columns = Vec::new();
         for item in items {
             let name = self.column_name(&item.name);
-            exprs.push(item.expr.alias(&name));
+            exprs.push(item.expr.clone().alias(&name));
             columns.push(ScopeColumn {
                 qualifier: Vec::new(),
+                span: item.span(),
                 name: item.name,
                 column: plain(name),
                 ty: item.ty,
@@ -297,15 +297,13 @@ impl Binder {
                 .iter()
                 .zip(tys)
                 .zip(&names)
-                .map(|((column, ty), name)| {
-                    let bound = Bound::new(Expr::Column(column.column.clone()), column.ty.clone(), "");
-                    Ok(self.cast(bound, ty)?.expr.alias(name))
-                })
+                .map(|((column, ty), name)| Ok(self.cast(Bound::column(column), ty)?.expr.alias(name)))
                 .collect::<Result<Vec<_>>>()?;
             exprs.extend(step.map(|step| step.alias(&level)));
             LogicalPlanBuilder::from(rel.plan).project(exprs)?.build()
         };
         let tys: Vec<DataType> = start.columns.iter().map(|column| column.ty.clone()).collect();
+        let spans: Vec<_> = start.columns.iter().map(|column| column.span).collect();
         let shown: Vec<String> = start.columns.iter().map(|column| column.name.clone()).collect();
         let first = (!distinct).then(|| Expr::Literal(ScalarValue::Int32(Some(0)), None));
         let start = aliased(start, &tys, first)?;
@@ -321,12 +319,13 @@ impl Binder {
             shown
                 .iter()
                 .zip(&names)
-                .zip(&tys)
-                .map(|((shown, name), ty)| ScopeColumn {
+                .zip(tys.iter().zip(&spans))
+                .map(|((shown, name), (ty, span))| ScopeColumn {
                     qualifier: Vec::new(),
                     name: shown.clone(),
                     column: Column::new(relation.clone(), name),
                     ty: ty.clone(),
+                    span: *span,
                     hidden: false,
                 })
                 .collect()
@@ -340,6 +339,7 @@ impl Binder {
                 name: hidden_name.clone(),
                 column: Column::new(Some(reference), &level),
                 ty: DataType::Int32,
+                span: None,
                 hidden: true,
             });
         }

@@ -20,6 +20,7 @@ use super::from::column_of;
 use super::generate::Generators;
 use super::group::Groups;
 use super::query::{direction, ordinal};
+use super::time_window::is_made;
 use super::window::Windows;
 use super::{Binder, Bound, Env, Rel, Scope, ScopeColumn, plain};
 use crate::spark::error::{Result, spark, spark_hint, unsupported};
@@ -46,6 +47,9 @@ impl Binder {
             let condition = self.three_valued(condition.expr, true, &cx)?;
             rel.plan = LogicalPlanBuilder::from(rel.plan).filter(condition)?.build()?;
         }
+        let mut rel = self.time_windows(rel, select, env, outer)?;
+        let columns = rel.columns.clone();
+        let scope = Scope { columns: &columns, outer };
 
         let aggregates = RefCell::new(Aggregates::default());
         let windows = RefCell::new(Windows::default());
@@ -233,6 +237,7 @@ impl Binder {
                 name: item.name.clone(),
                 column: plain(name),
                 ty: item.ty.clone(),
+                span: item.span(),
                 hidden: false,
             });
         }
@@ -312,7 +317,8 @@ impl Binder {
             SelectItem::ExprWithAlias { expr, alias } => Ok(vec![self.expr(expr, cx)?.named(alias.value.clone())]),
             SelectItem::ExprWithAliases { expr, .. } => Ok(vec![self.expr(expr, cx)?]),
             SelectItem::Wildcard(options) => {
-                let visible: Vec<&ScopeColumn> = columns.iter().filter(|column| !column.hidden).collect();
+                let visible: Vec<&ScopeColumn> =
+                    columns.iter().filter(|column| !column.hidden && !is_made(column)).collect();
                 if visible.is_empty() {
                     return Err(spark(
                         "INVALID_USAGE_OF_STAR_OR_REGEX",
@@ -379,7 +385,7 @@ fn source_of(expr: &Expr, columns: &[ScopeColumn]) -> Vec<String> {
     match expr {
         Expr::Column(column) => columns
             .iter()
-            .find(|known| known.column == *column)
+            .find(|known| known.column == *column && !is_made(known))
             .map(|known| known.qualifier.clone())
             .unwrap_or_default(),
         _ => Vec::new(),

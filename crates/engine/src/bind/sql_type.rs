@@ -1,23 +1,27 @@
 //! SQL types as Arrow's.
 
-use arrow::datatypes::{DataType, IntervalUnit};
+use arrow::datatypes::DataType;
 use crannog_lake::grammar::DataType as SqlType;
+use crannog_lake::model::interval::Span;
 use datafusion::sql::sqlparser::ast;
 
 use crate::spark::error::{Result, spark, unsupported};
-use crate::spark::types;
+use crate::spark::{interval, types};
 
-/// The Arrow type of a type that the user wrote.
-pub(crate) fn sql_type(data_type: &ast::DataType) -> Result<DataType> {
+/// The Arrow type of a type that the user wrote, and its units if it is an interval.
+pub(crate) fn sql_type(data_type: &ast::DataType) -> Result<(DataType, Option<Span>)> {
     let parsed = SqlType::from_ast(data_type).map_err(|error| {
         spark("UNSUPPORTED_DATATYPE", format!("the type {data_type} is not known: {}", error.message))
     })?;
-    arrow_type(&parsed)
+    let span = match parsed {
+        SqlType::Interval(span) => Some(span),
+        _ => None,
+    };
+    Ok((arrow_type(&parsed)?, span))
 }
 
 /// The Arrow type of a type of the grammar.
 pub(crate) fn arrow_type(data_type: &SqlType) -> Result<DataType> {
-    use crannog_lake::grammar::IntervalUnit as Unit;
     Ok(match data_type {
         SqlType::Boolean => DataType::Boolean,
         SqlType::TinyInt => DataType::Int8,
@@ -32,8 +36,7 @@ pub(crate) fn arrow_type(data_type: &SqlType) -> Result<DataType> {
         SqlType::Date => DataType::Date32,
         SqlType::Timestamp => types::timestamp(),
         SqlType::TimestampNtz => types::timestamp_ntz(),
-        SqlType::Interval(Unit::Year | Unit::Month, _) => DataType::Interval(IntervalUnit::YearMonth),
-        SqlType::Interval(..) => types::day_time(),
+        SqlType::Interval(span) => interval::arrow_type(*span),
         SqlType::Array(element) => types::list_of(arrow_type(element)?),
         SqlType::Map(key, value) => types::map_of(arrow_type(key)?, arrow_type(value)?),
         SqlType::Struct(fields) => {

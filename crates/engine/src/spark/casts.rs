@@ -6,18 +6,19 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DurationMicrosecondArray,
-    Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array, IntervalYearMonthArray, ListArray,
-    MapArray, StringArray, StructArray, TimestampMicrosecondArray, new_null_array,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array,
+    Int8Array, Int16Array, Int32Array, Int64Array, ListArray, MapArray, StringArray, StructArray,
+    TimestampMicrosecondArray, new_null_array,
 };
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, DurationMicrosecondType, Float32Type, Float64Type, Int8Type, Int16Type,
-    Int32Type, Int64Type, IntervalUnit, IntervalYearMonthType, TimestampMicrosecondType,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimestampMicrosecondType,
 };
+use crannog_lake::model::interval::Span;
 
 use super::error::{Result, cast_invalid, cast_overflow, spark, spark_hint};
 use super::zone::Zone;
-use super::{parse, text, types};
+use super::{interval, parse, text, types};
 
 /// How a cast goes on when a value does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,8 +46,6 @@ pub(crate) fn allowed(from: &DataType, to: &DataType) -> bool {
         (from, T::Timestamp(_, Some(_))) if types::is_numeric(from) => true,
         (T::Timestamp(_, Some(_)), to) if types::is_numeric(to) => true,
         (from, to) if types::is_datetime(from) && types::is_datetime(to) => true,
-        (from, to) if types::is_interval(to) => types::is_integral(from) || types::is_decimal(from),
-        (from, to) if types::is_interval(from) => types::is_integral(to) || types::is_decimal(to),
         (T::List(a), T::List(b)) => allowed(a.data_type(), b.data_type()),
         (T::Map(a, _), T::Map(b, _)) => match (types::map_fields(a), types::map_fields(b)) {
             (Some((ak, av)), Some((bk, bv))) => {
@@ -245,22 +244,10 @@ impl Caster<'_> {
                     }
                     value.trunc() as i128
                 }
-                None => return self.interval_as_whole(row),
+                None => return Err(refusal(self.array.data_type(), self.to)),
             }
         };
         if value < low || value > high { Err(self.overflow(row)) } else { Ok(Some(value)) }
-    }
-
-    fn interval_as_whole(&self, row: usize) -> Result<Option<i128>> {
-        match self.array.data_type() {
-            DataType::Duration(_) => {
-                Ok(Some(i128::from(self.array.as_primitive::<DurationMicrosecondType>().value(row) / 1_000_000)))
-            }
-            DataType::Interval(IntervalUnit::YearMonth) => {
-                Ok(Some(i128::from(self.array.as_primitive::<IntervalYearMonthType>().value(row))))
-            }
-            other => Err(refusal(other, self.to)),
-        }
     }
 
     fn real(&self, row: usize) -> Result<Option<f64>> {
@@ -294,7 +281,7 @@ impl Caster<'_> {
                     };
                     parse::digits(&text).and_then(|digits| digits.at_scale(precision, scale))
                 }
-                None => rescale(self.interval_as_whole(row)?.unwrap_or(0), 0, scale),
+                None => return Err(refusal(self.array.data_type(), self.to)),
             }
         };
         match value.filter(|value| parse::fits(*value, precision)) {
@@ -386,27 +373,21 @@ impl Caster<'_> {
     }
 }
 
-/// An interval's text with or without its frame.
-fn interval_text(text: &str, day_time: bool) -> Option<parse::Interval> {
-    let trimmed = parse::trim(text);
-    let lower = trimmed.to_ascii_lowercase();
-    if let Some(rest) = lower.strip_prefix("interval") {
-        let rest = rest.trim();
-        let (quoted, units) = rest.strip_prefix('\'').and_then(|rest| rest.split_once('\''))?;
-        let mut words = units.split_whitespace();
-        let first = words.next()?;
-        let last = match words.next() {
-            Some("to") => words.next()?,
-            None => first,
-            Some(_) => return None,
-        };
-        return parse::interval(quoted, first, last);
+/// Texts of which those that are a time of day alone (`12:30`, `T12:30:00Z`) are one of that day, in days since 1970.
+pub(crate) fn dated(texts: &ArrayRef, day: i64) -> ArrayRef {
+    fn time(text: &str) -> Option<&str> {
+        let text = parse::trim(text);
+        let hour = text.split(':').next().unwrap_or_default();
+        let bare = hour.len() < text.len() && hour.len() <= 2 && hour.bytes().all(|byte| byte.is_ascii_digit());
+        text.strip_prefix('T').or(bare.then_some(text))
     }
-    if day_time {
-        parse::interval(&lower, "day", "second").or_else(|| parse::interval(&lower, "day", "day"))
-    } else {
-        parse::interval(&lower, "year", "month")
+    let strings = texts.as_string::<i32>();
+    if !strings.iter().flatten().any(|text| time(text).is_some()) {
+        return Arc::clone(texts);
     }
+    let day = text::date(i32::try_from(day).unwrap_or(0));
+    let dated = |text: &str| time(text).map_or_else(|| text.to_owned(), |time| format!("{day}T{time}"));
+    Arc::new(strings.iter().map(|text| text.map(dated)).collect::<StringArray>())
 }
 
 /// Casts a whole array.
@@ -430,6 +411,9 @@ pub(crate) fn cast(array: &ArrayRef, to: &DataType, zone: &Zone, mode: Mode) -> 
     }
     if is_widening(from, to) {
         return Ok(arrow::compute::cast(array, to)?);
+    }
+    if let Some(span) = Span::of_type(to) {
+        return interval::read(array, span, mode);
     }
     let caster = Caster { array, to, zone };
     let whole = |low: i128, high: i128| move |row: usize, caster: &Caster<'_>| caster.whole(row, low, high);
@@ -473,38 +457,6 @@ pub(crate) fn cast(array: &ArrayRef, to: &DataType, zone: &Zone, mode: Mode) -> 
         DataType::Timestamp(_, None) => {
             collect::<i64, TimestampMicrosecondArray>(array, mode, Box::new(|row| caster.wall_clock(row)))
         }
-        DataType::Duration(_) => collect::<i64, DurationMicrosecondArray>(
-            array,
-            mode,
-            Box::new(|row| {
-                if caster.is_text() {
-                    let text = caster.text(row);
-                    return match interval_text(text, true) {
-                        Some(parse::Interval::DayTime(micros)) => Ok(Some(micros)),
-                        _ => Err(malformed(text, to)),
-                    };
-                }
-                Ok(caster
-                    .whole(row, i128::from(i64::MIN), i128::from(i64::MAX))?
-                    .and_then(|days| i64::try_from(days * 86_400_000_000).ok()))
-            }),
-        ),
-        DataType::Interval(IntervalUnit::YearMonth) => collect::<i32, IntervalYearMonthArray>(
-            array,
-            mode,
-            Box::new(|row| {
-                if caster.is_text() {
-                    let text = caster.text(row);
-                    return match interval_text(text, false) {
-                        Some(parse::Interval::YearMonth(months)) => Ok(Some(months)),
-                        _ => Err(malformed(text, to)),
-                    };
-                }
-                Ok(caster
-                    .whole(row, i128::from(i32::MIN), i128::from(i32::MAX))?
-                    .and_then(|months| i32::try_from(months).ok()))
-            }),
-        ),
         DataType::List(field) => {
             let list = array.as_list::<i32>();
             let values = cast(list.values(), field.data_type(), zone, mode)?;

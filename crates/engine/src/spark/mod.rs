@@ -7,6 +7,7 @@ pub(crate) mod casts;
 pub(crate) mod error;
 pub(crate) mod functions;
 pub(crate) mod gather;
+pub(crate) mod interval;
 pub(crate) mod json;
 pub(crate) mod kernel;
 pub(crate) mod parse;

@@ -10,6 +10,7 @@ use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, DurationMicrosecondType, Float32Type, Float64Type, Int8Type, Int16Type,
     Int32Type, Int64Type, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType, TimestampMicrosecondType,
 };
+use crannog_lake::model::interval::{Span, calendar_text};
 
 use super::error::{Result, unsupported};
 use super::zone::Zone;
@@ -104,54 +105,6 @@ pub(crate) fn local_time(micros: i64) -> String {
     text
 }
 
-/// A year-month interval's ANSI form without the frame: `1-2`.
-pub(crate) fn year_month(months: i32) -> String {
-    let sign = if months < 0 { "-" } else { "" };
-    let months = months.unsigned_abs();
-    format!("{sign}{}-{}", months / 12, months % 12)
-}
-
-/// A day-time interval's ANSI form without the frame: `1 02:03:04.5`.
-pub(crate) fn day_time(micros: i64) -> String {
-    let sign = if micros < 0 { "-" } else { "" };
-    let micros = micros.unsigned_abs();
-    let (days, of_day) = (micros / 86_400_000_000, micros % 86_400_000_000);
-    let seconds = of_day / 1_000_000;
-    let fraction = of_day % 1_000_000;
-    let mut text = format!("{sign}{days} {:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if fraction != 0 {
-        let digits = format!("{fraction:06}");
-        let _ = write!(text, ".{}", digits.trim_end_matches('0'));
-    }
-    text
-}
-
-fn calendar(months: i32, days: i32, nanos: i64) -> String {
-    let mut parts = Vec::new();
-    let mut unit = |value: i64, name: &str| {
-        if value != 0 {
-            parts.push(format!("{value} {name}"));
-        }
-    };
-    unit(i64::from(months / 12), "years");
-    unit(i64::from(months % 12), "months");
-    unit(i64::from(days), "days");
-    let micros = nanos / 1000;
-    unit(micros / 3_600_000_000, "hours");
-    unit(micros / 60_000_000 % 60, "minutes");
-    let rest = micros % 60_000_000;
-    if rest != 0 {
-        let sign = if rest < 0 { "-" } else { "" };
-        let rest = rest.unsigned_abs();
-        let mut seconds = format!("{sign}{}", rest / 1_000_000);
-        if !rest.is_multiple_of(1_000_000) {
-            let _ = write!(seconds, ".{}", format!("{:06}", rest % 1_000_000).trim_end_matches('0'));
-        }
-        parts.push(format!("{seconds} seconds"));
-    }
-    if parts.is_empty() { "0 seconds".into() } else { parts.join(" ") }
-}
-
 /// One value as `CAST(… AS STRING)` gives it; `None` for NULL.
 ///
 /// # Errors
@@ -180,15 +133,13 @@ pub(crate) fn value(array: &ArrayRef, row: usize, zone: &Zone) -> Result<Option<
             let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
             local_time(if with_zone.is_some() { zone.to_local(micros) } else { micros })
         }
-        DataType::Duration(_) => {
-            format!("INTERVAL '{}' DAY TO SECOND", day_time(array.as_primitive::<DurationMicrosecondType>().value(row)))
-        }
+        DataType::Duration(_) => Span::DAY_TO_SECOND.text(array.as_primitive::<DurationMicrosecondType>().value(row)),
         DataType::Interval(IntervalUnit::YearMonth) => {
-            format!("INTERVAL '{}' YEAR TO MONTH", year_month(array.as_primitive::<IntervalYearMonthType>().value(row)))
+            Span::YEAR_TO_MONTH.text(i64::from(array.as_primitive::<IntervalYearMonthType>().value(row)))
         }
         DataType::Interval(IntervalUnit::MonthDayNano) => {
             let parts = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
-            calendar(parts.months, parts.days, parts.nanoseconds)
+            calendar_text(parts.months, parts.days, parts.nanoseconds / 1_000)
         }
         DataType::List(_) => {
             let items = array.as_list::<i32>().value(row);

@@ -267,7 +267,7 @@ fn beside_string(other: &DataType) -> Option<DataType> {
         return Some(DataType::Float64);
     }
     match other {
-        DataType::Binary => None,
+        DataType::Binary | DataType::Duration(_) | DataType::Interval(_) => None,
         other if is_atomic(other) => Some(other.clone()),
         _ => None,
     }

@@ -87,21 +87,27 @@ async fn run(
     let bound = BoundQuery { query, relations, session: session(zone), into: None };
     let prepared = planner.prepare(bound).await.map_err(failed)?;
     let schema = prepared.schema();
-    let shown =
-        schema.fields().iter().map(|field| (field.name().clone(), render::type_text(field.data_type()))).collect();
+    let shown = schema.fields().iter().map(|field| (field.name().clone(), render::type_text(field))).collect();
     let mut stream = prepared.run().await.map_err(failed)?;
     let mut rows = Vec::new();
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(failed)?;
         for row in 0..batch.num_rows() {
-            rows.push(batch.columns().iter().map(|column| text(column, row, zone)).collect());
+            rows.push(
+                batch
+                    .columns()
+                    .iter()
+                    .zip(schema.fields())
+                    .map(|(column, field)| text(column, field, row, zone))
+                    .collect(),
+            );
         }
     }
     Ok((shown, rows))
 }
 
 /// As the answers' README says.
-fn text(column: &ArrayRef, row: usize, zone: &str) -> Option<String> {
+fn text(column: &ArrayRef, field: &Field, row: usize, zone: &str) -> Option<String> {
     if column.is_null(row) {
         return None;
     }
@@ -119,7 +125,7 @@ fn text(column: &ArrayRef, row: usize, zone: &str) -> Option<String> {
             let json = render::json_text(column, row, zone).expect("renders")?;
             Some(if matches!(column.data_type(), DataType::Binary) { json.trim_matches('"').to_owned() } else { json })
         }
-        _ => render::value_text(column, row, zone).expect("renders"),
+        _ => render::value_text(column, field, row, zone).expect("renders"),
     }
 }
 

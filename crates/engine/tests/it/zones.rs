@@ -25,7 +25,7 @@ async fn ask(zone: &str, expression: &str) -> Result<Option<String>, Problem> {
     let bound = BoundQuery { query: *query, relations: HashMap::new(), session, into: None };
     let mut stream = planner.prepare(bound).await?.run().await?;
     let batch = stream.next().await.unwrap()?;
-    render::value_text(batch.column(0), 0, zone)
+    render::value_text(batch.column(0), batch.schema().field(0), 0, zone)
 }
 
 async fn check(zone: &str, answers: &[(&str, &str)]) {

@@ -39,7 +39,7 @@ pub use parameters::{Marker, Parameter, Parameters, bind, parameters};
 pub use relations::{Relation, name_of, relations, statement_relations};
 pub use statement::{Name, Statement, quote_if_needed};
 pub use tokens::split;
-pub use types::{DataType, IntervalUnit, StructField};
+pub use types::{DataType, StructField};
 
 use sqlparser::ast::{Expr, Query};
 

@@ -18,6 +18,7 @@ use super::{
     statement::quote_if_needed,
     tokens::{Tokens, tokenize, too_complex},
 };
+use crate::model::interval::{IntervalUnit, Span};
 
 /// A Spark SQL type. `Display` is Spark's short spelling (`array<int>`, `decimal(10,2)`), which [`DataType::parse`]
 /// reads back to the same value.
@@ -44,8 +45,8 @@ pub enum DataType {
     Timestamp,
     /// A wall-clock time without zone.
     TimestampNtz,
-    /// From the first unit to the last; both are Year or Month, or both Day to Second. INTERVAL alone is not a type.
-    Interval(IntervalUnit, IntervalUnit),
+    /// Of these units. INTERVAL alone is not a type.
+    Interval(Span),
     Array(Box<DataType>),
     Map(Box<DataType>, Box<DataType>),
     Struct(Vec<StructField>),
@@ -61,41 +62,6 @@ pub struct StructField {
     pub data_type: DataType,
     pub not_null: bool,
     pub comment: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum IntervalUnit {
-    Year,
-    Month,
-    Day,
-    Hour,
-    Minute,
-    Second,
-}
-
-impl IntervalUnit {
-    fn parse(word: &str) -> Option<Self> {
-        Some(match word.to_ascii_uppercase().as_str() {
-            "YEAR" => Self::Year,
-            "MONTH" => Self::Month,
-            "DAY" => Self::Day,
-            "HOUR" => Self::Hour,
-            "MINUTE" => Self::Minute,
-            "SECOND" => Self::Second,
-            _ => return None,
-        })
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Year => "year",
-            Self::Month => "month",
-            Self::Day => "day",
-            Self::Hour => "hour",
-            Self::Minute => "minute",
-            Self::Second => "second",
-        }
-    }
 }
 
 const DEFAULT_DECIMAL: DataType = DataType::Decimal { precision: 10, scale: 0 };
@@ -391,12 +357,10 @@ impl TypeReader<'_> {
         };
         let first = unit(self)?;
         let last = if self.eat_word("TO") { unit(self)? } else { first };
-        let same_family = (first <= IntervalUnit::Month) == (last <= IntervalUnit::Month);
-        if last < first || !same_family {
+        Span::new(first, last).map(DataType::Interval).ok_or_else(|| {
             let (first, last) = (first.name(), last.name());
-            return Err(SyntaxError::syntax(format!("INTERVAL {first} TO {last} is not a range of units")));
-        }
-        Ok(DataType::Interval(first, last))
+            SyntaxError::syntax(format!("INTERVAL {first} TO {last} is not a range of units"))
+        })
     }
 
     fn fields(&mut self) -> Result<Vec<StructField>, SyntaxError> {
@@ -456,8 +420,7 @@ impl fmt::Display for DataType {
             Self::Date => f.write_str("date"),
             Self::Timestamp => f.write_str("timestamp"),
             Self::TimestampNtz => f.write_str("timestamp_ntz"),
-            Self::Interval(first, last) if first == last => write!(f, "interval {}", first.name()),
-            Self::Interval(first, last) => write!(f, "interval {} to {}", first.name(), last.name()),
+            Self::Interval(span) => write!(f, "interval {span}"),
             Self::Array(element) => write!(f, "array<{element}>"),
             Self::Map(key, value) => write!(f, "map<{key},{value}>"),
             Self::Struct(fields) => {

@@ -16,6 +16,7 @@ pub mod commit_file;
 pub mod conflicts;
 pub mod features;
 pub mod files;
+pub mod interval;
 pub mod partitions;
 pub mod schema;
 pub mod seal;

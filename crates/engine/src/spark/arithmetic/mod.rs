@@ -94,7 +94,7 @@ pub(crate) fn operate(binder: &Binder, op: Op, left: Bound, right: Bound, mode: 
         let interval = |ty: &DataType| types::is_interval(ty);
         let days = |ty: &DataType| types::is_integral(ty) || *ty == DataType::Null;
         let name = match (&left.ty, &right.ty) {
-            (DataType::Date32, r) if days(r) => {
+            (DataType::Date32, r) if days(r) && bound.ty == DataType::Date32 => {
                 format!("date_{}({}, {})", if op == Op::Add { "add" } else { "sub" }, left.name, right.name)
             }
             (l, DataType::Date32) if days(l) => format!("date_add({}, {})", right.name, left.name),
@@ -369,7 +369,7 @@ pub(crate) fn negate(binder: &Binder, value: Bound) -> Result<Bound> {
         DataType::Utf8 | DataType::Null => binder.cast(value, &DataType::Float64)?,
         _ => value,
     };
-    let ty = value.ty.clone();
+    let (ty, span) = (value.ty.clone(), value.span());
     if types::is_float(&ty) {
         return Ok(Bound::new(Expr::Negative(Box::new(value.expr)), ty, name));
     }
@@ -382,7 +382,7 @@ pub(crate) fn negate(binder: &Binder, value: Bound) -> Result<Bound> {
             other => other.into(),
         })
     });
-    Ok(Bound::new(expr, ty, name))
+    Ok(Bound::new(expr, ty, name).spanned(span))
 }
 
 /// `~x`.

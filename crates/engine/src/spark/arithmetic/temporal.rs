@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, DurationMicrosecondArray, Float64Array, IntervalYearMonthArray};
 use arrow::datatypes::{
-    DataType, Date32Type, DurationMicrosecondType, Float64Type, Int32Type, IntervalUnit, IntervalYearMonthType,
-    TimestampMicrosecondType,
+    DataType, Date32Type, DurationMicrosecondType, Float64Type, Int32Type, IntervalMonthDayNanoType, IntervalUnit,
+    IntervalYearMonthType, TimestampMicrosecondType,
 };
+use crannog_lake::model::interval::Span;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
 
 use super::{Op, each, mismatch, operate, wrong_type};
-use crate::bind::{Binder, Bound, unexpected_type};
+use crate::bind::{Binder, Bound, span_of, unexpected_type};
 use crate::spark::casts::{self, Mode};
-use crate::spark::error::{Result, overflow, spark, spark_hint, unsupported};
+use crate::spark::error::{Result, overflow, spark, spark_hint};
 use crate::spark::zone::{Zone, add_months};
 use crate::spark::{kernel, types};
 
@@ -56,6 +57,8 @@ pub(super) fn temporal(
         return Ok(None);
     }
     let interval = |ty: &T| types::is_interval(ty);
+    let days = |bound: Option<Bound>| bound.map(|bound| bound.spanned(Some(Span::DAY)));
+    let both = |bound: Option<Bound>| bound.map(|bound| bound.spanned(span_of([left, right], l)));
     let call = |ty: T, args: Vec<Expr>, f: Compute| {
         let key = format!("{op:?} {l} {r} {zone:?} {mode:?}");
         Ok(Some(Bound::new(kernel::pure(op.sign(), key, ty.clone(), args, move |columns, _| f(columns)), ty, name)))
@@ -92,7 +95,7 @@ pub(super) fn temporal(
                     })?;
                 Ok(Arc::new(out))
             };
-            call(types::day_time(), vec![left.expr.clone(), right.expr.clone()], Box::new(f))
+            call(types::day_time(), vec![left.expr.clone(), right.expr.clone()], Box::new(f)).map(days)
         }
         (Op::Subtract, T::Timestamp(..) | T::Date32 | T::Utf8, T::Timestamp(..) | T::Date32)
         | (Op::Subtract, T::Timestamp(..), T::Utf8) => {
@@ -137,7 +140,7 @@ pub(super) fn temporal(
                 )?;
                 Ok(Arc::new(out))
             };
-            call(l.clone(), vec![left.expr.clone(), right.expr.clone()], Box::new(f))
+            call(l.clone(), vec![left.expr.clone(), right.expr.clone()], Box::new(f)).map(both)
         }
         (Op::Add | Op::Subtract, T::Interval(IntervalUnit::YearMonth), T::Interval(IntervalUnit::YearMonth)) => {
             let sign = if op == Op::Subtract { -1 } else { 1 };
@@ -150,7 +153,7 @@ pub(super) fn temporal(
                 )?;
                 Ok(Arc::new(out))
             };
-            call(l.clone(), vec![left.expr.clone(), right.expr.clone()], Box::new(f))
+            call(l.clone(), vec![left.expr.clone(), right.expr.clone()], Box::new(f)).map(both)
         }
         (Op::Multiply | Op::Divide, l, r)
             if interval(l) && (types::is_numeric(r) || matches!(r, T::Utf8 | T::Null)) =>
@@ -161,7 +164,11 @@ pub(super) fn temporal(
             scale_interval(binder, op, right.clone(), left.clone(), name, mode).map(Some)
         }
         (_, T::Null, _) | (_, _, T::Null) => {
-            Ok(Some(Bound::literal(ScalarValue::try_from(if *l == T::Null { r } else { l })?, name)))
+            if op == Op::Subtract && (*l == T::Date32 || *r == T::Date32) {
+                return Ok(days(Some(Bound::literal(ScalarValue::try_from(&types::day_time())?, name))));
+            }
+            let given = if *l == T::Null { right } else { left };
+            Ok(Some(Bound::literal(ScalarValue::try_from(&given.ty)?, name).spanned(given.span())))
         }
         (Op::Add | Op::Subtract, T::Date32, ty) if types::is_numeric(ty) => Err(spark_hint(
             "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
@@ -199,7 +206,7 @@ fn moment_and_interval(
     let key = format!("{op:?} {} {} {zone:?} {mode:?}", moment.ty, interval.ty);
     let months = matches!(interval.ty, DataType::Interval(IntervalUnit::YearMonth));
     if matches!(interval.ty, DataType::Interval(IntervalUnit::MonthDayNano)) {
-        return Err(unsupported("a calendar interval beside a date"));
+        return calendar(binder, op, moment, interval, name, mode);
     }
     if moment.ty == DataType::Date32 {
         if months {
@@ -218,11 +225,9 @@ fn moment_and_interval(
                 });
             return Ok(Bound::new(expr, DataType::Date32, name));
         }
-        // A literal of whole days keeps a date a date.
-        if let Some(ScalarValue::DurationMicrosecond(Some(micros))) = interval.as_literal()
-            && interval.name.ends_with("DAY")
-        {
-            let days = Bound::literal(ScalarValue::Int32(i32::try_from(micros / DAY).ok()), "");
+        // Whole days keep a date a date.
+        if interval.span() == Some(Span::DAY) {
+            let days = binder.cast(interval, &DataType::Int32)?;
             return operate(binder, op, moment, days, mode).map(|bound| bound.named(name));
         }
     }
@@ -252,8 +257,48 @@ fn moment_and_interval(
     Ok(Bound::new(expr, ty, name))
 }
 
+/// A moment, or a date, and a calendar interval: first the months, then the days, then the rest.
+fn calendar(binder: &Binder, op: Op, moment: Bound, interval: Bound, name: &str, mode: Mode) -> Result<Bound> {
+    let zone = binder.zone();
+    let sign: i64 = if op == Op::Subtract { -1 } else { 1 };
+    let (date, ty) = (moment.ty == DataType::Date32, moment.ty.clone());
+    let zoned = matches!(ty, DataType::Timestamp(_, Some(_)));
+    let key = format!("{op:?} {ty} calendar {zone:?} {mode:?}");
+    // A date is a wall clock's midnight.
+    let clock = if date { binder.cast(moment, &types::timestamp_ntz())? } else { moment };
+    let out_ty = ty.clone();
+    let expr = kernel::pure(op.sign(), key, ty.clone(), vec![clock.expr, interval.expr], move |columns, _| {
+        let zone = zoned.then_some(&zone);
+        let out = each::<TimestampMicrosecondType, IntervalMonthDayNanoType, TimestampMicrosecondType>(
+            &columns[0],
+            &columns[1],
+            mode,
+            |micros, parts| {
+                if date && parts.nanoseconds != 0 {
+                    return Err(spark(
+                        "INVALID_INTERVAL_WITH_MICROSECONDS_ADDITION",
+                        "an interval with hours or less cannot be added to a DATE",
+                    ));
+                }
+                plus_months(micros, sign * i64::from(parts.months), zone)
+                    .and_then(|moved| plus_day_time(moved, sign * i64::from(parts.days) * DAY, zone))
+                    .and_then(|moved| moved.checked_add(sign * (parts.nanoseconds / 1_000)))
+                    .ok_or_else(datetime_overflow)
+            },
+        )?;
+        let out: ArrayRef = Arc::new(out);
+        if date {
+            return casts::cast(&out, &DataType::Date32, &Zone::Fixed(0), mode);
+        }
+        Ok(arrow::compute::cast(&out, &out_ty)?)
+    });
+    Ok(Bound::new(expr, ty, name))
+}
+
 fn scale_interval(binder: &Binder, op: Op, interval: Bound, number: Bound, name: &str, mode: Mode) -> Result<Bound> {
     let ty = interval.ty.clone();
+    // A product may have smaller units than its factor.
+    let span = Span::of_type(&ty);
     let zero = || spark_hint("INTERVAL_DIVIDED_BY_ZERO", "division by zero", "use try_divide to get NULL instead");
     let decimal = types::is_decimal(&number.ty);
     let number = binder.cast(number, &if decimal { DataType::Decimal128(38, 18) } else { DataType::Float64 })?;
@@ -298,5 +343,5 @@ fn scale_interval(binder: &Binder, op: Op, interval: Bound, number: Bound, name:
             }
         }
     });
-    Ok(Bound::new(expr, ty, name))
+    Ok(Bound::new(expr, ty, name).spanned(span))
 }

@@ -27,7 +27,7 @@ fn invalid(condition: &'static str, message: String) -> datafusion::error::DataF
 
 /// The number of elements or entries.
 fn size(arg: Bound, name: &'static str, text: &str) -> Result<Bound> {
-    let Bound { expr, ty, name: shown } = arg;
+    let Bound { expr, ty, name: shown, .. } = arg;
     let lists = match &ty {
         DataType::List(_) | DataType::Null => true,
         DataType::Map(..) if name != "array_size" => false,

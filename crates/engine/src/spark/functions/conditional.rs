@@ -137,7 +137,7 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
         }
         "typeof" => {
             let [a] = take(call)?;
-            Bound::literal(ScalarValue::Utf8(Some(types::text(&a.ty))), "")
+            Bound::literal(ScalarValue::Utf8(Some(a.type_text())), "")
         }
         "assert_true" => {
             call.arity(1, 2)?;

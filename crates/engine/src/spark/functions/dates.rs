@@ -1,13 +1,11 @@
 //! Dates and times. Fields of a TIMESTAMP are those of the wall clock in the session's zone.
 
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, AsArray};
-use arrow::datatypes::{DataType, DurationMicrosecondType, Int64Type, IntervalUnit, IntervalYearMonthType};
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
 use super::Call;
 use super::calendar::{DAY, field, months_between, truncated};
+use super::intervals;
 use super::pattern::{Pattern, day_name, month_name, weekday};
 use super::rows::{Clock, Day, Instant, call as row, coerce};
 use super::units::{timestamp_add, timestamp_diff, too_far};
@@ -15,7 +13,7 @@ use crate::bind::{Binder, Bound, unexpected_type};
 use crate::spark::casts::Mode;
 use crate::spark::error::{Result, spark, spark_hint};
 use crate::spark::zone::{Zone, add_months, civil, days_from_civil, days_in_month};
-use crate::spark::{kernel, parse, types};
+use crate::spark::{parse, types};
 
 const D: DataType = DataType::Date32;
 const I: DataType = DataType::Int32;
@@ -74,40 +72,8 @@ fn with_pattern(binder: &Binder, call: &mut Call<'_>, text: String) -> Result<Bo
 
 fn part(binder: &Binder, unit: &str, value: Bound, text: &str) -> Result<Bound> {
     let unit = unit.to_ascii_uppercase();
-    if let DataType::Duration(_) = value.ty {
-        let (divisor, modulus) = match unit.trim_end_matches('S') {
-            "DAY" | "D" => (DAY, i64::MAX),
-            "HOUR" | "H" | "HR" => (3_600_000_000, 24),
-            "MINUTE" | "M" | "MIN" => (60_000_000, 60),
-            "SECOND" | "SEC" => (1_000_000, 60),
-            _ => return Err(spark("INVALID_EXTRACT_FIELD", format!("cannot extract {unit} from an interval"))),
-        };
-        let micros = arrow_micros(value);
-        let long =
-            row("date_part", format!("{unit} i"), vec![micros], move |r| Ok(Some(r.long(0) / divisor % modulus)));
-        return binder.cast(
-            long,
-            &match divisor {
-                1_000_000 => DataType::Decimal128(8, 6),
-                DAY => I,
-                _ => DataType::Int8,
-            },
-        );
-    }
-    if let DataType::Interval(_) = value.ty {
-        let (divisor, modulus, ty) = match unit.trim_end_matches('S') {
-            "YEAR" | "Y" | "YR" => (12, i64::MAX, I),
-            "MONTH" | "MON" => (1, 12, DataType::Int8),
-            _ => return Err(spark("INVALID_EXTRACT_FIELD", format!("cannot extract {unit} from an interval"))),
-        };
-        let expr = kernel::pure("months", "", L, vec![value.expr], |columns, _| {
-            let months = columns[0].as_primitive::<IntervalYearMonthType>();
-            Ok(Arc::new(months.unary::<_, Int64Type>(i64::from)))
-        });
-        let months = Bound::new(expr, L, value.name);
-        let long =
-            row("date_part", format!("{unit} ym"), vec![months], move |r| Ok(Some(r.long(0) / divisor % modulus)));
-        return binder.cast(long, &ty);
+    if types::is_interval(&value.ty) {
+        return intervals::part(binder, &unit, value);
     }
     let local = clock(binder, value, text)?;
     let name = match unit.as_str() {
@@ -140,11 +106,6 @@ fn part(binder: &Binder, unit: &str, value: Bound, text: &str) -> Result<Bound> 
     Ok(row("date_part", name, vec![local], move |r| {
         Ok(field(name, r.micros(0)).and_then(|value| i32::try_from(value).ok()))
     }))
-}
-
-fn arrow_micros(value: Bound) -> Bound {
-    let expr = datafusion::logical_expr::Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(value.expr), L));
-    Bound::new(expr, L, value.name)
 }
 
 /// Binds the call if it is one of these functions.
@@ -344,7 +305,16 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
                 .named(shown),
             ));
         }
-        "make_dt_interval" | "make_ym_interval" => make_interval(binder, call, &text)?,
+        "make_dt_interval" | "make_ym_interval" => return Ok(Some(intervals::make_ansi(binder, call)?)),
+        "make_interval" | "try_make_interval" => return Ok(Some(intervals::make_calendar(binder, call)?)),
+        "window_time" => {
+            call.arity(1, 1)?;
+            let end = binder.struct_field(call.args.remove(0), "end")?;
+            match end.ty {
+                DataType::Timestamp(_, None) => row(name, "", vec![end], |r| Ok(Some(Clock(r.micros(0) - 1)))),
+                _ => row(name, "", vec![binder.implicit(end, &moment, &text)?], |r| Ok(Some(Instant(r.micros(0) - 1)))),
+            }
+        }
         "unix_date" => row(name, "", coerce(binder, call, 1, &[D])?, |r| Ok(i32::try_from(r.day(0)).ok())),
         "unix_seconds" => {
             row(name, "", coerce(binder, call, 1, &[moment])?, |r| Ok(Some(r.micros(0).div_euclid(1_000_000))))
@@ -414,45 +384,6 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
 /// The call with its arguments changed, under the name that it had.
 fn dates_again(binder: &Binder, changed: &mut Call<'_>, text: String) -> Result<Option<Bound>> {
     Ok(call(binder, changed)?.map(|bound| bound.named(text)))
-}
-
-/// `make_dt_interval([days[, hours[, minutes[, seconds]]]])`, `make_ym_interval([years[, months]])`.
-fn make_interval(binder: &Binder, call: &mut Call<'_>, text: &str) -> Result<Bound> {
-    let overflow =
-        || spark("INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION", "integer overflow while making an interval");
-    let days = call.name == "make_dt_interval";
-    call.arity(0, if days { 4 } else { 2 })?;
-    let mut values = Vec::new();
-    for (at, arg) in std::mem::take(&mut call.args).into_iter().enumerate() {
-        let wide = match at {
-            3 => {
-                let exact = binder.cast(binder.implicit(arg, &DataType::Decimal128(18, 6), text)?, &T)?;
-                row("micros", "", vec![exact], |r| {
-                    let digits = parse::digits(r.text(0)).and_then(|digits| digits.at_scale(38, 6));
-                    Ok(digits.and_then(|micros| i64::try_from(micros).ok()))
-                })
-            }
-            _ => binder.cast(binder.implicit(arg, &I, text)?, &L)?,
-        };
-        values.push(wide);
-    }
-    let factors: &'static [i64] = if days { &[DAY, 3_600_000_000, 60_000_000, 1] } else { &[12, 1] };
-    let count = values.len();
-    let total = row(call.name, format!("{count}"), values, move |r| {
-        let parts = (0..count).map(|at| r.long(at).checked_mul(factors[at]));
-        let total = parts.reduce(|a, b| a?.checked_add(b?)).unwrap_or(Some(0));
-        total.filter(|total| days || i32::try_from(*total).is_ok()).map(Some).ok_or_else(overflow)
-    });
-    let ty = if days { types::day_time() } else { DataType::Interval(IntervalUnit::YearMonth) };
-    let out = ty.clone();
-    let expr = kernel::pure("interval", "", ty.clone(), vec![total.expr], move |columns, _| {
-        let totals = columns[0].as_primitive::<Int64Type>();
-        Ok(match out {
-            DataType::Duration(_) => Arc::new(totals.reinterpret_cast::<DurationMicrosecondType>()) as ArrayRef,
-            _ => Arc::new(totals.unary::<_, IntervalYearMonthType>(|months| i32::try_from(months).unwrap_or(0))),
-        })
-    });
-    Ok(Bound::new(expr, ty, text))
 }
 
 fn make_timestamp(binder: &Binder, call: &mut Call<'_>, text: String) -> Result<Option<Bound>> {

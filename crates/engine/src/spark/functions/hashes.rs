@@ -38,6 +38,11 @@ fn finish(state: u32, length: u32) -> u32 {
     state ^ state >> 16
 }
 
+/// Murmur3 of whole words.
+pub(super) fn murmur3(bytes: &[u8; 8], seed: u32) -> u32 {
+    <u32 as Hash>::bytes(bytes, seed)
+}
+
 impl Hash for u32 {
     fn int(value: i32, seed: u32) -> u32 {
         finish(mix_state(seed, value.cast_unsigned()), 4)

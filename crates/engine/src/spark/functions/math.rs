@@ -277,7 +277,7 @@ pub(crate) fn call(binder: &Binder, call: &mut Call<'_>) -> Result<Option<Bound>
                 let bound = row(name, "", vec![wide], |r| Ok(Some(r.double(0).abs())));
                 binder.cast(bound, &ty)?
             } else {
-                let zero = binder.cast(Bound::literal(ScalarValue::Int8(Some(0)), "0"), &value.ty)?;
+                let zero = Bound::literal(ScalarValue::new_zero(&value.ty)?, "0");
                 let negative = binder.compare(datafusion::logical_expr::Operator::Lt, value.clone(), zero)?;
                 let turned = negate(binder, value.clone())?;
                 binder.case_of(vec![negative], vec![turned, value])?

@@ -12,6 +12,7 @@ pub(crate) mod dates;
 pub(crate) mod encode;
 pub(crate) mod formats;
 pub(crate) mod hashes;
+mod intervals;
 pub(crate) mod json;
 pub(crate) mod like;
 pub(crate) mod lists;
@@ -20,6 +21,7 @@ pub(crate) mod math;
 pub(crate) mod nested;
 pub(crate) mod pattern;
 pub(crate) mod printf;
+mod random;
 pub(crate) mod regexes;
 pub(crate) mod room;
 pub(crate) mod rows;
@@ -40,7 +42,7 @@ use super::error::Result;
 use super::types;
 use crate::bind::calls::unresolved_routine;
 use crate::bind::expr::Cx;
-use crate::bind::{Binder, Bound};
+use crate::bind::{Binder, Bound, span_of};
 
 /// The arguments of a call.
 pub(crate) struct Call<'a> {
@@ -64,6 +66,14 @@ impl Call<'_> {
 impl Binder {
     /// A call of a scalar function with bound arguments.
     pub(crate) fn function_call(&self, name: &str, args: Vec<Bound>, _: &Cx<'_>) -> Result<Bound> {
+        let intervals: Vec<Bound> = args.iter().filter(|arg| arg.span().is_some()).cloned().collect();
+        let bound = self.scalar_call(name, args)?;
+        // What gives one of its arguments, or adds two, has their units.
+        let span = span_of(&intervals, &bound.ty);
+        Ok(bound.or_spanned(span))
+    }
+
+    fn scalar_call(&self, name: &str, args: Vec<Bound>) -> Result<Bound> {
         let mut call = Call { name, args };
         if let Some(bound) = conditional::call(self, &mut call)? {
             return Ok(bound);
@@ -105,6 +115,9 @@ impl Binder {
             return Ok(bound);
         }
         if let Some(bound) = csv::call(self, &mut call)? {
+            return Ok(bound);
+        }
+        if let Some(bound) = random::call(self, &mut call)? {
             return Ok(bound);
         }
         if let Some(bound) = urls::call(self, &mut call)? {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder,
-    Int64Builder, ListBuilder, PrimitiveArray, StringBuilder, TimestampMicrosecondBuilder,
+    Int64Builder, IntervalMonthDayNanoBuilder, ListBuilder, PrimitiveArray, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Field, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    ArrowPrimitiveType, DataType, Date32Type, Field, Float64Type, Int32Type, Int64Type, IntervalMonthDayNano,
+    IntervalUnit, TimestampMicrosecondType,
 };
 
 use super::room::Room;
@@ -112,6 +113,7 @@ pub(crate) struct Clock(pub(crate) i64);
 value!(i32, Int32Builder, DataType::Int32, value => value);
 value!(i64, Int64Builder, DataType::Int64, value => value);
 value!(f64, Float64Builder, DataType::Float64, value => value);
+value!(IntervalMonthDayNano, IntervalMonthDayNanoBuilder, DataType::Interval(IntervalUnit::MonthDayNano), value => value);
 value!(bool, BooleanBuilder, DataType::Boolean, value => value);
 value!(Instant, TimestampMicrosecondBuilder, types::timestamp(), value => value.0);
 value!(Clock, TimestampMicrosecondBuilder, types::timestamp_ntz(), value => value.0);

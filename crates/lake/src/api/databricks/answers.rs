@@ -250,7 +250,7 @@ fn manifest(set: &ResultSet, format: Format, disposition: Disposition) -> Value 
         .iter()
         .enumerate()
         .map(|(position, field)| {
-            let kind = render::column_type(field.data_type());
+            let kind = render::column_type(field);
             let mut column =
                 json!({ "name": field.name(), "position": position, "type_name": kind.name, "type_text": kind.text });
             if let (Some(precision), Some(scale)) = (kind.precision, kind.scale) {

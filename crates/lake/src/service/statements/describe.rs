@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType as ArrowType, IntervalUnit, SchemaRef};
+use arrow_schema::{DataType as ArrowType, Field, SchemaRef};
 use crannog_governance::service::{catalogs as catalog_verbs, schemas as schema_verbs};
 use crannog_governance::service::{tables as table_verbs, volumes as volume_verbs};
 use crannog_security::actions::{catalogs, schemas, tables, volumes};
@@ -24,6 +24,7 @@ use crate::grammar::Name;
 use crate::grammar::statement::Describe;
 use crate::model::actions::{Action, commit_info};
 use crate::model::features::{reader_features, writer_features};
+use crate::model::interval::Span;
 use crate::model::schema::{DataType, StructField};
 use crate::service::table_log::read_notes;
 
@@ -289,19 +290,15 @@ fn pairs(rows: Vec<(&'static str, String)>) -> Vec<Vec<Cell>> {
 }
 
 fn query_columns(schema: &SchemaRef) -> Vec<Vec<Cell>> {
-    let text = |data_type: &ArrowType| match data_type {
+    let text = |field: &Field| match (Span::of_field(field), field.data_type()) {
         // Types of expressions that no table can hold.
-        ArrowType::Interval(IntervalUnit::YearMonth) => "interval year to month".to_owned(),
-        ArrowType::Duration(_) | ArrowType::Interval(_) => "interval day to second".to_owned(),
-        other => {
+        (Some(span), _) => format!("interval {span}"),
+        (None, ArrowType::Interval(_)) => "interval".to_owned(),
+        (None, other) => {
             DataType::from_arrow(other).map_or_else(|_| other.to_string().to_lowercase(), |found| found.to_type_text())
         }
     };
-    schema
-        .fields()
-        .iter()
-        .map(|field| vec![field.name().as_str().into(), text(field.data_type()).into(), Cell::Null])
-        .collect()
+    schema.fields().iter().map(|field| vec![field.name().as_str().into(), text(field).into(), Cell::Null]).collect()
 }
 
 /// One version's row; `None` when its commit is not there any more.
