@@ -86,4 +86,18 @@ def test_the_command_purges_what_was_deleted_and_nothing_else_unless_told(server
     assert crannog("--even-active", four) == (0, "1 purged\n", "") and left() == set()
     code, _, said = crannog(one)
     assert code == 1 and one in said
+
+    # A deleted experiment goes itself, with all that is in it, and its name is free.
+    name, run = client.get_experiment(experiment).name, client.create_run(experiment).info.run_id
+    client.delete_experiment(experiment)
+    assert crannog("--experiment", experiment) == (0, "1 purged\n", "")
+
+    def gone():
+        found = client.search_experiments(view_type=3, filter_string=f"name = '{name}'")
+        return not found
+
+    until(gone, "the experiment is purged", 60)
+    with pytest.raises(MlflowException, match="not found"):
+        client.get_run(run)
+    assert client.search_runs([client.create_experiment(name)], run_view_type=3) == []
     assert crannog()[0] == 2

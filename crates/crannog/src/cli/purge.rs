@@ -1,4 +1,4 @@
-//! `crannog purge`: deletes runs for good, as `mlflow gc` does beside MLflow's server. The server decides who may, and does it; here is
+//! `crannog purge`: deletes runs and experiments for good, as `mlflow gc` does beside MLflow's server. The server decides who may, and does it; here is
 //! only which runs. One that nobody deleted is never purged unless that is said.
 
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ pub(super) struct Args {
     /// Runs that were deleted, by their ids.
     #[arg(value_name = "RUN", required_unless_present = "experiment")]
     runs: Vec<String>,
-    /// All deleted runs of an experiment, by its id.
+    /// All deleted runs of an experiment, by its id; an experiment that is deleted itself goes with all that is in it.
     #[arg(long, value_name = "ID")]
     experiment: Vec<String>,
     /// Purges the named runs although nobody deleted them.
@@ -39,6 +39,11 @@ pub(super) async fn run(args: Args, environment: &Environment) -> Result<(), Fai
     }
     let mut refused = false;
     for experiment in &args.experiment {
+        if is_deleted(&client, experiment).await? {
+            client.post("/api/2.0/crannog/experiments/purge", &json!({ "experiment_id": experiment })).await?;
+            purged += 1;
+            continue;
+        }
         for run in deleted_in(&client, experiment).await? {
             // One that stays keeps no other.
             match purge(&client, &run).await {
@@ -63,6 +68,13 @@ async fn deleted(client: &Client, run: &str) -> Result<(), Failure> {
             "the run {run} is not deleted, and nothing was purged; delete it first, or say --even-active"
         ))),
     }
+}
+
+/// Whether an experiment can be purged itself: the first one stays, deleted or not.
+async fn is_deleted(client: &Client, experiment: &str) -> Result<bool, Failure> {
+    let found = client.get(&format!("/api/2.0/mlflow/experiments/get?experiment_id={}", escaped(experiment))).await?;
+    let stage = found.pointer("/experiment/lifecycle_stage").and_then(Value::as_str);
+    Ok(stage == Some("deleted") && experiment != "0")
 }
 
 /// All deleted runs of an experiment. Their pages are read before any goes, since a page begins behind a run of the one before.

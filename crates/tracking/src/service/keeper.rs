@@ -12,7 +12,7 @@ use crannog_types::{Micros, Result};
 use tokio::sync::Notify;
 
 use super::artifacts::Artifacts;
-use super::purge::{Purged, mark_run, purge};
+use super::purge::{Purged, mark_experiment, mark_run, purge};
 
 /// How long what is deleted waits after the retention, at most, and a failed round for the next.
 const ROUND: Duration = Duration::from_secs(30);
@@ -92,15 +92,26 @@ impl Keeper {
         Ok(())
     }
 
+    /// Purges a deleted experiment with all of its runs and logged models, in the background. Until then it can be restored.
+    ///
+    /// # Errors
+    /// When it is not deleted; when a version in the registry comes from it; for `Default`.
+    pub async fn purge_experiment(&self, permit: &Permit<experiments::Manage>) -> Result<()> {
+        mark_experiment(&self.db, permit).await?;
+        self.asked.notify_one();
+        Ok(())
+    }
+
     /// Purges what was deleted long enough ago and what was asked for, and gives the database's space back.
     ///
     /// # Errors
     /// What the database says.
     pub async fn purge(&self) -> Result<Purged> {
-        let before = self.kept.map(|kept| {
+        let before = self.kept.map_or(0, |kept| {
             let kept = i64::try_from(kept.as_micros()).unwrap_or(i64::MAX);
-            Micros(self.db.now().0.saturating_sub(kept))
+            self.db.now().0.saturating_sub(kept).max(0)
         });
+        let before = Micros(before);
         let purged = purge(&self.db, before, &self.steps).await?;
         if purged != Purged::default() {
             tracing::info!(runs = purged.runs, models = purged.models, experiments = purged.experiments, "purged");

@@ -28,6 +28,7 @@ use crate::model::search::PageToken;
 
 pub use self::keeper::Keeper;
 pub use self::logging::Logger;
+pub use self::purge::Purged;
 
 /// What a search is asked for, as it was sent.
 #[derive(Clone, Copy, Debug)]

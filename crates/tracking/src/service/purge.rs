@@ -32,22 +32,22 @@ pub struct Purged {
     pub experiments: u64,
 }
 
-/// Purges what is marked, and what was deleted before a moment. Each transaction is one of the steps.
+/// When an experiment counts as deleted that is to be purged at once, and its runs with it: before 1970, and thereby before any
+/// retention.
+const AT_ONCE: i64 = -1;
+
+/// Purges what is marked, and what was deleted before a moment, be it 1970 ([`AT_ONCE`]). Each transaction is one of the steps.
 ///
 /// # Errors
 /// What the database says; calling again goes on.
-pub(super) async fn purge(db: &Db, before: Option<Micros>, steps: &Steps) -> Result<Purged> {
+pub(super) async fn purge(db: &Db, before: Micros, steps: &Steps) -> Result<Purged> {
     let mut purged = Purged::default();
-    let before_ms = before.map(|before| before.0 / 1000);
-    if let Some(before_ms) = before_ms {
-        while mark(db, &RUNS, before_ms, steps).await? == MARKED {}
-        while mark(db, &MODELS, before_ms, steps).await? == MARKED {}
-    }
+    let before_ms = before.0 / 1000;
+    while mark(db, &RUNS, before_ms, steps).await? == MARKED {}
+    while mark(db, &MODELS, before_ms, steps).await? == MARKED {}
     purged.runs = remove(db, &RUNS, steps).await?;
     purged.models = remove(db, &MODELS, steps).await?;
-    if let Some(before_ms) = before_ms {
-        purged.experiments = old_experiments(db, before_ms, steps).await?;
-    }
+    purged.experiments = old_experiments(db, before_ms, steps).await?;
     Ok(purged)
 }
 
@@ -74,6 +74,35 @@ pub(super) async fn mark_run(db: &Db, permit: &Permit<experiments::Manage>, run_
     }
     // A permit that is remembered is one on what is no longer there.
     tx.bump().await?;
+    Ok(tx.commit().await?)
+}
+
+/// Says of a deleted experiment that it goes at once, with all of its runs and logged models.
+///
+/// # Errors
+/// When it is not deleted; when a version in the registry comes from it; for `Default`, which stays.
+pub(super) async fn mark_experiment(db: &Db, permit: &Permit<experiments::Manage>) -> Result<()> {
+    const MARK: &str =
+        "UPDATE experiment SET updated_ms = $1 WHERE securable = $2 AND lifecycle = 'deleted' AND id <> 0 RETURNING id";
+    const RUNS: &str = "UPDATE run SET deleted_ms = $1 WHERE experiment = $2 AND lifecycle = 'deleted'";
+    const VERSION: &str = "SELECT s.path FROM model_version v JOIN securable s ON s.id = v.model WHERE v.run_id IN \
+                           (SELECT run_id FROM run WHERE experiment = $1) OR v.model_id IN \
+                           (SELECT model_id FROM logged_model WHERE experiment = $1) LIMIT 1";
+    let (target, name) = (permit.target().id, permit.target().name.to_string());
+    let refused = |message: String| Problem::new(Code::FailedPrecondition, message).reason("INVALID_STATE");
+    let about = Audit::of("mlflowExperiment", "beginPurgeMlflowExperiment").with("experimentId", name.as_str());
+    let mut tx = db.write(permit, about).await?;
+    let Some(row) = tx.row(MARK, params![AT_ONCE, target]).await? else {
+        return Err(refused(format!("the experiment {name} is not deleted, or is the first, which stays"))
+            .hint("delete it first, or purge its runs"));
+    };
+    let id = row.int(0)?;
+    if let Some(version) = tx.row(VERSION, params![id]).await? {
+        let model = version.text(0)?;
+        return Err(refused(format!("a version of the registered model {model} comes from the experiment {name}"))
+            .hint("delete the version first, or purge the other runs"));
+    }
+    tx.run(RUNS, params![AT_ONCE, id]).await?;
     Ok(tx.commit().await?)
 }
 

@@ -15,7 +15,7 @@ use crannog_tracking::model::runs::Metric;
 use crannog_tracking::service::logged_models::{self as models, NewModel, OF_MODEL};
 use crannog_tracking::service::logging::Batch;
 use crannog_tracking::service::runs::{self as run_verbs, EXPERIMENT_OF_RUN};
-use crannog_tracking::service::{Keeper, experiments as experiment_verbs};
+use crannog_tracking::service::{Keeper, Purged, experiments as experiment_verbs};
 use crannog_types::{Code, FullName};
 
 use super::logging::Logged;
@@ -163,6 +163,57 @@ async fn models_and_experiments_go_too_and_free_their_names() {
         assert_eq!((purged.runs, purged.models, purged.experiments), (1, 1, 1), "{kind:?}");
         assert_eq!(world.number("SELECT count(*) FROM experiment WHERE name = 'late'").await, 0, "{kind:?}");
         assert_eq!(world.audited("purgeMlflowExperiment").await, 1, "{kind:?}");
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn who_manages_a_deleted_experiment_purges_it_with_all_of_its_own() {
+    for kind in Kind::ALL {
+        let world = Logged::new(kind).await;
+        world.days_later(0);
+        let name = FullName::of([world.experiment.to_string()]);
+        let edit: Permit<experiments::Edit> = world.ana.ask(NameOf::named(name.clone())).await.unwrap();
+        models::create(&world.db, &edit, NewModel::default()).await.unwrap();
+        let (run, earlier) = (world.run().await, world.run().await);
+        world.log(&run, 0..3).await;
+        world.delete_run(&earlier).await;
+        // Nothing is purged by time here.
+        let keeper = Keeper::new(world.db.clone(), world.artifacts.clone(), None);
+        let manage: Permit<experiments::Manage> = world.ana.ask(NameOf::named(name.clone())).await.unwrap();
+        let refused = keeper.purge_experiment(&manage).await.unwrap_err();
+        assert_eq!(refused.code(), Code::FailedPrecondition, "{kind:?}: it is not deleted");
+        assert_eq!(keeper.purge().await.unwrap(), Purged::default(), "{kind:?}");
+
+        // Restored before its turn, it stays.
+        experiment_verbs::move_to(&world.db, &manage, Lifecycle::Deleted).await.unwrap();
+        keeper.purge_experiment(&manage).await.unwrap();
+        experiment_verbs::move_to(&world.db, &manage, Lifecycle::Active).await.unwrap();
+        assert_eq!(keeper.purge().await.unwrap(), Purged::default(), "{kind:?}");
+        assert_eq!(world.history(&run, "loss").await.len(), 3, "{kind:?}");
+
+        // Whoever has a version in the registry keeps its run, and all of the experiment.
+        experiment_verbs::move_to(&world.db, &manage, Lifecycle::Deleted).await.unwrap();
+        let version = "INSERT INTO model_version (model, version, status, stage, source, run_id, created_at, created_by, updated_at, \
+                       updated_by) SELECT id, 1, 'READY', 'None', '', $1, 0, 'ana', 0, 'ana' FROM registered_model";
+        world.catalog().await;
+        world.register("flights", "late").await;
+        let mut tx = world.db.write_unaudited(&system()).await.unwrap();
+        tx.run(version, params![&*run]).await.unwrap();
+        tx.commit().await.unwrap();
+        let refused = keeper.purge_experiment(&manage).await.unwrap_err();
+        assert_eq!(refused.code(), Code::FailedPrecondition, "{kind:?}: a version comes from it");
+        assert_eq!(keeper.purge().await.unwrap(), Purged::default(), "{kind:?}");
+
+        let mut tx = world.db.write_unaudited(&system()).await.unwrap();
+        tx.run("DELETE FROM model_version", params![]).await.unwrap();
+        tx.commit().await.unwrap();
+        keeper.purge_experiment(&manage).await.unwrap();
+        assert_eq!(keeper.purge().await.unwrap(), Purged { runs: 2, models: 1, experiments: 1 }, "{kind:?}");
+        assert_eq!(world.number("SELECT count(*) FROM experiment WHERE name = 'late'").await, 0, "{kind:?}");
+        let gone: Result<Permit<experiments::Manage>, _> = world.ana.ask(NameOf::named(name)).await;
+        assert_eq!(gone.unwrap_err().code(), Code::NotFound, "{kind:?}");
+        assert_eq!(world.audited("beginPurgeMlflowExperiment").await, 2, "{kind:?}");
         world.end().await;
     }
 }

@@ -1,6 +1,6 @@
 //! `/experiments`
 
-use crannog_kit::{Cx, Empty, Endpoint, Fixture, Json, Registry, Route};
+use crannog_kit::{Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Registry, Route};
 use crannog_security::actions::{experiments as actions, metastore};
 use crannog_security::{List, NameOf, Permit, ScopeOf, Visible};
 use crannog_types::{Code, FullName, Result};
@@ -24,6 +24,7 @@ pub(super) fn endpoints(registry: &mut Registry, tracking: &Tracking) {
     registry.add(UpdateExperiment(tracking.clone()));
     registry.add(DeleteExperiment(tracking.clone()));
     registry.add(RestoreExperiment(tracking.clone()));
+    registry.add(PurgeExperiment(tracking.clone()));
     registry.add(SetExperimentTag(tracking.clone()));
     registry.add(DeleteExperimentTag(tracking.clone()));
     registry.add(SearchExperiments(tracking.clone()));
@@ -245,6 +246,33 @@ impl Endpoint for RestoreExperiment {
 
     async fn run(&self, _: &Cx, permit: Permit<actions::Manage>, _: ExperimentIn) -> Result<Empty> {
         experiments::move_to(&self.0.db, &permit, Lifecycle::Active).await?;
+        Ok(Empty)
+    }
+
+    fn example(fixture: &Fixture) -> Value {
+        json!({ "experiment_id": fixture.text("deleted_experiment") })
+    }
+}
+
+struct PurgeExperiment(Tracking);
+
+impl Endpoint for PurgeExperiment {
+    type Asks = actions::Manage;
+    type In = ExperimentIn;
+    type Out = Empty;
+    const ROUTE: Route = Route::new(
+        Method::Post,
+        "/api/2.0/crannog/experiments/purge",
+        Dialect::Mlflow,
+        "Delete a deleted experiment for good, with its runs and logged models; it is gone within a minute.",
+    );
+
+    fn asks(&self, input: &ExperimentIn) -> Result<NameOf<actions::Manage>> {
+        by_id(&input.experiment_id)
+    }
+
+    async fn run(&self, _: &Cx, permit: Permit<actions::Manage>, _: ExperimentIn) -> Result<Empty> {
+        self.0.keeper.purge_experiment(&permit).await?;
         Ok(Empty)
     }
 
