@@ -81,13 +81,6 @@ fn taken(name: &str) -> Problem {
     Problem::new(Code::AlreadyExists, format!("Experiment(name={name}) already exists."))
 }
 
-/// A name that is taken by an experiment which the caller may not see. `set_experiment` of MLflow's clients takes "already exists" for
-/// a race, returns nothing, and logs to `Default` from then on; this code ends it.
-pub fn hidden(name: &str) -> Problem {
-    Problem::new(Code::PermissionDenied, format!("an experiment that you may not see has the name \"{name}\""))
-        .hint("choose another name, or ask who made it or an administrator for CAN_READ or CAN_EDIT")
-}
-
 /// Inserts an experiment with its securable; says whether the name was free.
 pub(crate) async fn insert(tx: &mut Tx, id: i64, new: &NewExperiment, owner: PrincipalId) -> Result<bool> {
     let securable = SecurableId::new();
