@@ -124,12 +124,7 @@ impl Folder {
     /// When the operating system refuses.
     pub async fn abort_upload(&self, upload: UploadId) -> Result<bool> {
         self.writable()?;
-        self.blocking(move |inner| match inner.delete_tree(&upload.folder()) {
-            Ok(()) => Ok(true),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error),
-        })
-        .await
+        self.blocking(move |inner| inner.delete_tree(&upload.folder())).await
     }
 
     /// The path that an upload is for.

@@ -198,11 +198,7 @@ impl Folder {
     /// When the operating system refuses; what was deleted until then stays deleted, and calling again goes on.
     pub async fn delete_all(&self) -> Result<()> {
         self.writable()?;
-        self.blocking(|inner| match inner.delete_tree(&Relative::ROOT) {
-            Err(error) if error.is_not_found() => Ok(()),
-            other => other,
-        })
-        .await
+        self.blocking(|inner| inner.delete_tree(&Relative::ROOT).map(drop)).await
     }
 
     /// Makes a folder, and those above it; `false`: it was there.
@@ -328,41 +324,53 @@ pub(crate) fn commit_over(inner: &Inner, at: &Relative, temp: TempFile) -> Resul
     Ok(meta(at, &stat, false))
 }
 
+/// `None` for what is not there.
+fn found<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Err(error) if error.is_not_found() => Ok(None),
+        other => other.map(Some),
+    }
+}
+
 /// The last name of a file's path.
 pub(crate) fn name_of(at: &Relative) -> &str {
     at.names().last().map_or("", String::as_str)
 }
 
 impl Inner {
-    /// Deletes a folder with everything in it.
-    pub(crate) fn delete_tree(&self, at: &Relative) -> Result<()> {
+    /// Deletes a folder with everything in it; `false`: there was none. Several may delete the same folder at once.
+    pub(crate) fn delete_tree(&self, at: &Relative) -> Result<bool> {
         let mut open = vec![at.clone()];
         let mut emptied = Vec::new();
         while let Some(at) = open.pop() {
-            let dir = self.dir(&at)?;
-            for (name, is_dir) in self.raw_entries(&at, &dir)? {
-                match is_dir {
-                    true => open.push(at.with(&name)),
-                    false => {
-                        self.durable
-                            .unlink(&dir, &name)
-                            .map_err(|error| self.error("delete", &at.with(&name), error))?;
+            if let Some(dir) = found(self.dir(&at))? {
+                for (name, is_dir) in self.raw_entries(&at, &dir)? {
+                    match is_dir {
+                        true => open.push(at.with(&name)),
+                        false => {
+                            self.durable
+                                .unlink(&dir, &name)
+                                .map_err(|error| self.error("delete", &at.with(&name), error))?;
+                        }
                     }
                 }
             }
             emptied.push(at);
         }
-        // Folders were opened before those in them.
+        // Folders were opened before those in them, so this one comes last.
+        let mut removed = false;
         for at in emptied.into_iter().rev() {
             let failed = |error| self.error("delete", &at, error);
-            let (above, name) = match at.parent() {
-                Some((above, name)) => (self.dir(&above)?, name),
-                None => self.above_root()?,
+            let above = match at.parent() {
+                Some((above, name)) => found(self.dir(&above))?.map(|dir| (dir, name)),
+                None => found(self.above_root())?,
             };
-            self.durable.remove_dir(&above, name).map_err(failed)?;
+            let Some((above, name)) = above else { continue };
+            removed = self.durable.remove_dir(&above, name).map_err(failed)?;
+            // Also when another removed it: it may not have got to its fsync yet.
             self.durable.sync_dir(&above).map_err(failed)?;
         }
-        Ok(())
+        Ok(removed)
     }
 
     /// Deletes the server's own files in one folder that are older than a moment; gives how many.
@@ -379,7 +387,7 @@ impl Inner {
                 continue;
             }
             match is_dir {
-                true => self.delete_tree(&path)?,
+                true => drop(self.delete_tree(&path)?),
                 false => {
                     self.durable.unlink(dir, &name).map_err(|error| self.error("delete", &path, error))?;
                 }

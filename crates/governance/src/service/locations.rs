@@ -13,9 +13,6 @@ use uuid::Uuid;
 
 use crate::Governance;
 
-/// A process that took an intent over has this long to finish it before the next may take it.
-const TAKEN_SECONDS: i64 = 600;
-
 /// An intent that is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intent {
@@ -116,14 +113,16 @@ async fn close_own(tx: &mut Tx, intent: &Intent) -> Result<()> {
         .hint("another server was started on the same database; run the statement again"))
 }
 
-/// Takes an intent over: from now on whoever opened it cannot close it with a row of its own. `false` when it is closed,
-/// or somebody else took it a moment ago.
+/// Takes an intent over: from now on whoever opened it cannot close it with a row of its own. `false` when it is closed.
+///
+/// This keeps the opener out, not others who want to delete the same: a process that took an intent over may have died before
+/// it deleted anything, and deleting twice does no harm.
 pub(crate) async fn take_over(governance: &Governance, id: &str) -> Result<bool> {
-    const TAKE: &str = "UPDATE intent SET claimed_at = $2 WHERE id = $1 AND (claimed_at IS NULL OR claimed_at < $3)";
+    const TAKE: &str = "UPDATE intent SET claimed_at = $2 WHERE id = $1";
     let take = || async {
         let mut tx = governance.db.write_unaudited(&super::reconcile::system()).await?;
         let now = tx.now();
-        let taken = tx.run(TAKE, params![id, now, now.plus_seconds(-TAKEN_SECONDS)]).await?;
+        let taken = tx.run(TAKE, params![id, now]).await?;
         tx.commit().await?;
         Ok(taken == 1)
     };
@@ -228,7 +227,6 @@ pub(crate) async fn finish_deleting(
         };
         match deleted.await {
             Ok(()) => {}
-            Err(error) if error.is_not_found() => {}
             Err(error) => {
                 tracing::warn!(%error, location = intent.location, "files of a dropped object stay until the next start");
                 continue;

@@ -9,8 +9,9 @@ use crate::Governance;
 
 /// Deletes the files of every intent that is still open: of objects that were never made, and of objects that were dropped.
 ///
-/// Run before the server takes requests. Each is first taken over in a transaction of its own: of two processes that start
-/// together one deletes, and a process that is still at work on a new object is told so when it wants to keep the files.
+/// Run before the server takes requests. Each is first taken over in a transaction of its own, so that a process that is still
+/// at work on a new object is told so when it wants to keep the files. That another process took it over before changes nothing:
+/// it may be gone. Gives how many there were.
 pub async fn open_intents(governance: &Governance) -> Result<usize> {
     const FILES: &str = "SELECT id, location FROM intent WHERE kind IN ('create_files', 'delete_files')";
     let intents = taken_over(governance, FILES).await?;

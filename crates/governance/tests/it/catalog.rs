@@ -403,16 +403,26 @@ async fn where_a_volume_lies_is_told_to_those_who_may_open_it() {
 }
 
 #[tokio::test]
-async fn of_two_processes_that_start_together_one_deletes_what_was_left() {
+async fn what_was_left_is_deleted_by_whoever_starts() {
     for kind in Kind::ALL {
         let world = World::flights(kind).await;
         let permit = world.caller("admin").ask(NameOf::named(FullName::of(["main", "flights"]))).await.unwrap();
         let place = begin_managed(&world.governance, &permit, Managed::Tables).await.unwrap();
         let folder = world.governance.storage.open(&permit, &place.location, Access::ReadWrite).unwrap();
         folder.put("file", "x").await.unwrap();
+        // The first who tries cannot: a file lies where the folder was. What it took over is not lost with it.
+        let at = std::path::PathBuf::from(place.location.to_string().replacen("file://", "", 1));
+        let aside = at.with_extension("aside");
+        std::fs::rename(&at, &aside).unwrap();
+        std::fs::write(&at, "in the way").unwrap();
+        assert_eq!(open_intents(&world.governance).await.unwrap(), 1, "{kind:?}");
+        std::fs::remove_file(&at).unwrap();
+        std::fs::rename(&aside, &at).unwrap();
+        // Of two who start together each may find it.
         let (one, two) = tokio::join!(open_intents(&world.governance), open_intents(&world.governance));
-        assert_eq!(one.unwrap() + two.unwrap(), 1, "{kind:?}");
-        assert!(folder.head("file").await.unwrap().is_none());
+        assert!(one.unwrap() + two.unwrap() >= 1, "{kind:?}");
+        assert!(folder.head("").await.unwrap().is_none());
+        assert_eq!(open_intents(&world.governance).await.unwrap(), 0, "{kind:?}");
         // Whoever was at work on the new table all the same is told, and leaves no table without files.
         let made = tables::create(&world.governance.db, &permit, &new_table("late", Files::Managed(place))).await;
         assert_eq!(made.err().map(|problem| problem.code()), Some(Code::Aborted), "{kind:?}");

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crannog_types::{Code, Problem};
 use futures::StreamExt;
@@ -137,6 +138,37 @@ async fn what_has_returned_survives_a_power_cut_at_every_step() {
         folder.put_if_absent("_delta_log/1.json", "v1").await.unwrap();
         cut_after += 1;
     }
+}
+
+/// Fails the first fsync of a folder after it was armed, and counts them.
+#[derive(Default)]
+struct FirstSyncFails {
+    armed: AtomicBool,
+    syncs: AtomicUsize,
+}
+
+impl Faults for FirstSyncFails {
+    fn before(&self, step: &Step) -> io::Result<()> {
+        let counts = matches!(step, Step::SyncDir(_)) && self.armed.load(Ordering::SeqCst);
+        match counts && self.syncs.fetch_add(1, Ordering::SeqCst) == 0 {
+            true => Err(rustix::io::Errno::IO.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_finds_a_folder_deleted_makes_that_durable() {
+    let scratch = Scratch::new();
+    let disk = Arc::new(FirstSyncFails::default());
+    let storage = scratch.storage().with_faults(disk.clone());
+    let folder = open(&storage, &storage.managed(Managed::Tables, Uuid::nil()));
+    folder.put("f", "x").await.unwrap();
+    disk.armed.store(true, Ordering::SeqCst);
+    folder.delete_all().await.unwrap_err();
+    assert!(folder.head("").await.unwrap().is_none());
+    folder.delete_all().await.unwrap();
+    assert_eq!(disk.syncs.load(Ordering::SeqCst), 2);
 }
 
 struct DiskFull;
