@@ -1,7 +1,6 @@
 # Crannog's doors for people and CI. Each target is one script or one line; none needs another to have run before.
-# Builds go to CARGO_TARGET_DIR, by default a folder shared by all checkouts of one user.
+# Builds go to the folder that scripts/target prints.
 
-export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/crannog/target
 SHELL := bash
 
 .DEFAULT_GOAL := help
@@ -27,7 +26,7 @@ test: ## Runs every check: formatting, lints, Rust tests, then the unmodified cl
 	@scripts/test
 
 soak: ## Kills a working server 200 times under SQL, REST and uploads, then under MLflow clients. KILLS and SEED change that.
-	@[ -n "$$CRANNOG_BIN" ] || cargo build --locked --package crannog
+	@[ -n "$$CRANNOG_BIN" ] || CARGO_TARGET_DIR="$$(scripts/target)" cargo build --locked --package crannog
 	@CRANNOG_KILLS=$${KILLS:-200} CRANNOG_SEED=$${SEED:-$$RANDOM} \
 	  "$$(scripts/setup python test)" -B -m pytest -c tests/pytest.ini -s tests/scenarios/test_killed.py tests/scenarios/test_killed_tracking.py
 

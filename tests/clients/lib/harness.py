@@ -1,6 +1,6 @@
 """Starts the built `crannog` binary for tests and hands out unmodified clients that are signed in to it.
 
-Each server gets a new data folder and free ports, so any number run side by side. Readiness is polled with a deadline;
+Each server gets a new data folder and ports of its own, so any number run side by side. Readiness is polled with a deadline;
 nothing here waits a fixed time. Only processes started here are ever signalled.
 
 `CRANNOG_BIN` names the binary (default: the dev build in the target folder). `CRANNOG_TEST_DATABASE_URL`, when set, is a
@@ -9,6 +9,7 @@ PostgreSQL server's URL: each server gets a new database on it and is started wi
 
 import itertools
 import os
+import re
 import shutil
 import signal
 import socket
@@ -29,11 +30,11 @@ from databricks.sdk.service.sql import (
     StatementResponse,
     StatementState,
 )
-from server import listens
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 READY_WITHIN_SECONDS = 60
 DONE_WITHIN_SECONDS = 300
+GREETED = re.compile(rb"^  (https?) +https?://127\.0\.0\.1:(\d+)$", re.MULTILINE)
 _numbers = itertools.count(1)
 
 
@@ -46,9 +47,7 @@ def binary() -> Path:
     named = os.environ.get("CRANNOG_BIN")
     if named:
         return Path(named)
-    target = os.environ.get("CARGO_TARGET_DIR")
-    if not target:
-        target = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crannog" / "target"
+    target = subprocess.run([REPOSITORY / "scripts" / "target"], capture_output=True, text=True, check=True).stdout.strip()
     return Path(target) / "debug" / "crannog"
 
 
@@ -160,40 +159,42 @@ class Server:
         self.stop()
 
     def start(self):
-        """Starts (or starts again, on the same folder); another port is tried when somebody was quicker to take one."""
-        for _ in range(5):
-            self.port, self.tls_port = free_port(), free_port()
-            with open(self.log, "ab") as out:
-                self.process = subprocess.Popen(
-                    [
-                        *self.before(),
-                        str(binary()),
-                        "up",
-                        "--data",
-                        str(self.where()),
-                        "--listen",
-                        f"127.0.0.1:{self.port}",
-                        "--listen-tls",
-                        f"127.0.0.1:{self.tls_port}",
-                        *self.arguments,
-                    ],
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=out,
-                    env=self.environment,
-                )
-            until(
-                lambda: self.process.poll() is not None or self.ready(),
-                f"the server is ready ({self.log})",
-                READY_WITHIN_SECONDS,
+        """Starts (or starts again, on the same folder), on ports that the system chooses: nobody can be quicker to take them."""
+        told = self.log.stat().st_size if self.log.exists() else 0
+        with open(self.log, "ab") as out:
+            self.process = subprocess.Popen(
+                [
+                    *self.before(),
+                    str(binary()),
+                    "up",
+                    "--data",
+                    str(self.where()),
+                    "--listen",
+                    "127.0.0.1:0",
+                    "--listen-tls",
+                    "127.0.0.1:0",
+                    *self.arguments,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=self.environment,
             )
-            if self.process.poll() is None:
-                return
-            if not _taken(self.port) and not _taken(self.tls_port):
-                break
-        raise AssertionError(
-            f"the server ended with {self.process.returncode}:\n{self.log.read_text(errors='replace')[-3000:]}"
-        )
+
+        def ready() -> bool:
+            if self.process.poll() is not None:
+                raise AssertionError(
+                    f"the server ended with {self.process.returncode}:\n{self.log.read_text(errors='replace')[-3000:]}"
+                )
+            with open(self.log, "rb") as log:
+                log.seek(told)
+                ports = dict(GREETED.findall(log.read()))
+            if len(ports) < 2:
+                return False
+            self.port, self.tls_port = int(ports[b"http"]), int(ports[b"https"])
+            return self.ready()
+
+        until(ready, f"the server is ready ({self.log})", READY_WITHIN_SECONDS)
 
     def before(self) -> list[str]:
         """What the command that starts the server begins with; it ends in an exec, so that the process is the server."""
@@ -205,7 +206,7 @@ class Server:
 
     def ready(self) -> bool:
         try:
-            return listens(self.process.pid, self.port) and urllib.request.urlopen(f"{self.url}/readyz", timeout=5).status == 200
+            return urllib.request.urlopen(f"{self.url}/readyz", timeout=5).status == 200
         except (urllib.error.URLError, OSError):
             return False
 
@@ -263,16 +264,6 @@ class Server:
         if self._warehouse is None:
             self._warehouse = next(w.id for w in self.admin().client.warehouses.list() if w.name == "default")
         return self._warehouse
-
-
-def _taken(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
 
 
 def new_database(url: str) -> str:
