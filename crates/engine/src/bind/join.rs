@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{JoinConstraint, JoinOperator};
 use super::expr::Cx;
 use super::from::{coalesce, column_of};
 use super::query::conjunction;
-use super::{Binder, Bound, Env, Rel, Scope, ScopeColumn, plain, span_of};
+use super::{Binder, Bound, Env, Rel, Scope, ScopeColumn, span_of};
 use crate::spark::error::{Result, spark_hint, unsupported};
 use crate::spark::types;
 
@@ -115,16 +115,9 @@ impl Binder {
             let mut exprs: Vec<Expr> =
                 rel.columns.iter().chain(&right.columns).map(|column| Expr::Column(column.column.clone())).collect();
             for item in merged {
-                let name = self.column_name(&item.name);
-                exprs.push(item.expr.clone().alias(&name));
-                columns.push(ScopeColumn {
-                    qualifier: Vec::new(),
-                    span: item.span(),
-                    name: item.name,
-                    column: plain(name),
-                    ty: item.ty,
-                    hidden: false,
-                });
+                let (expr, column) = self.named(item);
+                exprs.push(expr);
+                columns.push(column);
             }
             rel.plan = LogicalPlanBuilder::from(rel.plan).project(exprs)?.build()?;
         }

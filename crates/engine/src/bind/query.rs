@@ -252,22 +252,18 @@ impl Binder {
         Ok(Rel { plan, columns: rel.columns })
     }
 
+    /// An expression under a name of its own, and the column that it becomes.
+    pub(crate) fn named(&self, item: Bound) -> (Expr, ScopeColumn) {
+        let name = self.column_name(&item.name);
+        let expr = item.expr.clone().alias(&name);
+        let span = item.span();
+        let (qualifier, column) = (Vec::new(), plain(name));
+        (expr, ScopeColumn { qualifier, span, name: item.name, column, ty: item.ty, hidden: false })
+    }
+
     /// A projection to exactly these expressions, each under a name of its own.
     pub(crate) fn project_to(&self, rel: Rel, items: Vec<Bound>) -> Result<Rel> {
-        let mut exprs = Vec::new();
-        let mut columns = Vec::new();
-        for item in items {
-            let name = self.column_name(&item.name);
-            exprs.push(item.expr.clone().alias(&name));
-            columns.push(ScopeColumn {
-                qualifier: Vec::new(),
-                span: item.span(),
-                name: item.name,
-                column: plain(name),
-                ty: item.ty,
-                hidden: false,
-            });
-        }
+        let (exprs, columns): (Vec<Expr>, Vec<ScopeColumn>) = items.into_iter().map(|item| self.named(item)).unzip();
         let plan = LogicalPlanBuilder::from(rel.plan).project(exprs)?.build()?;
         Ok(Rel { plan, columns })
     }

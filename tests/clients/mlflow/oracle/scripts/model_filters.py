@@ -5,6 +5,7 @@ client sends them."""
 import random
 
 from calls import PATCH, POST
+from scripts.clauses import clauses
 from scripts.world import WORDS
 
 COUNT = 220
@@ -96,12 +97,7 @@ def order(dice):
 def searches():
     dice = random.Random(20240106)
     for number in range(COUNT):
-        words = clause(dice)
-        for _ in range(dice.choice([0, 0, 1, 2])):
-            words += [dice.choice(["AND", "and"]), *clause(dice)]
-        if dice.random() < 0.17:
-            at = dice.randrange(len(words))
-            words[at : at + dice.randint(0, 1)] = [dice.choice(BREAKS)]
+        words = clauses(dice, clause, BREAKS)
         asked = {"experiment_ids": ["<exp_mf>", "<exp_mf_other>"][: dice.choice([1, 2])]}
         if number % 5:
             asked["filter"] = " ".join(words)

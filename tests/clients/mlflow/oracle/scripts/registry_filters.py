@@ -4,6 +4,7 @@ tags, stages and aliases. Orders and pages are asked for as MLflow's client send
 import random
 
 from calls import GET, POST
+from scripts.clauses import clauses
 from scripts.world import WORDS
 
 COUNT = 150
@@ -80,12 +81,7 @@ def version_clause(dice):
 def searches(path, clause, orders):
     dice = random.Random(20240108)
     for _ in range(COUNT):
-        words = clause(dice)
-        for _ in range(dice.choice([0, 0, 1, 2])):
-            words += [dice.choice(["AND", "and"]), *clause(dice)]
-        if dice.random() < 0.17:
-            at = dice.randrange(len(words))
-            words[at : at + dice.randint(0, 1)] = [dice.choice(BREAKS)]
+        words = clauses(dice, clause, BREAKS)
         asked = {"filter": " ".join([*words, "AND", MINE]), "max_results": dice.choice([2, 5, 100])}
         if dice.random() < 0.6:
             asked["order_by"] = [f"{dice.choice(orders)}{dice.choice(['', ' ASC', ' DESC', ' desc'])}" for _ in range(dice.choice([1, 1, 2]))]
