@@ -88,6 +88,18 @@ def test_a_stranger_sees_what_one_sees_of_what_is_not_there(act_as, person, serv
     assert list(stranger.search_runs([experiment])) == []
 
 
+def test_a_name_that_a_stranger_took_ends_set_experiment(act_as, person, server, experiment):
+    """mlflow takes "already exists" for a race there: `set_experiment` would return nothing, and runs go to `Default`."""
+    name = act_as(token=server.admin_token).get_experiment(experiment).name
+    assert said(lambda: act_as(token=server.admin_token).create_experiment(name))[:2] == (400, "RESOURCE_ALREADY_EXISTS")
+    eve = act_as(token=person("eve").token)
+    status, code, message = said(lambda: eve.create_experiment(name))
+    assert (status, code) == (403, "PERMISSION_DENIED") and "that you may not see has the name" in message
+    # Version 2 goes on after any error, and ends with the one about an experiment `None`.
+    with pytest.raises(RestException, match="that you may not see has the name|experiment ID 'None'"):
+        mlflow.set_experiment(name)
+
+
 def test_a_stranger_does_not_reach_artifacts_by_their_paths(act_as, person, server, experiment, run):
     act_as(token=server.admin_token).log_text(run, "secret", "secret.txt")
     path = f"{server.url}/api/2.0/mlflow-artifacts/artifacts/{experiment}/{run}/artifacts/secret.txt"

@@ -70,6 +70,10 @@ pub async fn create(db: &Db, permit: &Permit<metastore::Work>, new: &NewExperime
         .checked_add(1)
         .ok_or_else(|| Problem::new(Code::ResourceExhausted, "there is no number left for an experiment"))?;
     if !insert(&mut tx, id, new, permit.who().id).await? {
+        drop(tx);
+        // Who has the name may have got it in a change that is not committed yet. A change of nothing ends after that one, so that
+        // the caller, who looks next whose it is, sees it.
+        db.write_further(permit).await?.commit().await?;
         return Err(taken(&new.name));
     }
     tx.bump().await?;
@@ -79,6 +83,13 @@ pub async fn create(db: &Db, permit: &Permit<metastore::Work>, new: &NewExperime
 
 fn taken(name: &str) -> Problem {
     Problem::new(Code::AlreadyExists, format!("Experiment(name={name}) already exists."))
+}
+
+/// A name that is taken by an experiment which the caller may not see. `set_experiment` of MLflow's clients takes "already exists" for
+/// a race, returns nothing, and logs to `Default` from then on; this code ends it.
+pub fn hidden(name: &str) -> Problem {
+    Problem::new(Code::PermissionDenied, format!("an experiment that you may not see has the name \"{name}\""))
+        .hint("choose another name, or ask who made it or an administrator for CAN_READ or CAN_EDIT")
 }
 
 /// Inserts an experiment with its securable; says whether the name was free.

@@ -3,7 +3,7 @@
 use crannog_kit::{Cx, Dialect, Empty, Endpoint, Fixture, Json, Method, Registry, Route};
 use crannog_security::actions::{experiments as actions, metastore};
 use crannog_security::{List, NameOf, Permit, ScopeOf, Visible};
-use crannog_types::{FullName, Result};
+use crannog_types::{Code, FullName, Result};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -121,14 +121,23 @@ impl Endpoint for CreateExperiment {
 
     async fn run(
         &self,
-        _: &Cx,
+        cx: &Cx,
         permit: Permit<metastore::Work>,
         input: CreateExperimentIn,
     ) -> Result<Json<ExperimentIdOut>> {
         let artifact_location = Some(input.artifact_location).filter(|location| !location.is_empty());
         let new = NewExperiment { name: input.name, artifact_location, tags: tags(input.tags) };
-        let id = experiments::create(&self.0.db, &permit, &new).await?;
-        Ok(Json(ExperimentIdOut { experiment_id: id.to_string() }))
+        match experiments::create(&self.0.db, &permit, &new).await {
+            Ok(id) => Ok(Json(ExperimentIdOut { experiment_id: id.to_string() })),
+            Err(taken) if taken.code() == Code::AlreadyExists => {
+                let by_name = NameOf::<actions::Read>::found(&BY_NAME, new.name.as_str());
+                match cx.caller()?.ask(by_name).await {
+                    Err(hidden) if hidden.code() == Code::NotFound => Err(experiments::hidden(&new.name)),
+                    _ => Err(taken),
+                }
+            }
+            Err(failed) => Err(failed),
+        }
     }
 
     fn example(_: &Fixture) -> Value {
