@@ -45,7 +45,10 @@ pub(super) fn column_rest(
             cursor.once(&mut mask, value, "MASK")?;
         } else if sees_constraint(cursor) {
             let Some(constraints) = constraints.as_deref_mut() else {
-                return Err(cursor.unsupported("a constraint here", "use ALTER TABLE … ADD CONSTRAINT"));
+                return Err(cursor.unsupported(
+                    "a constraint here",
+                    "leave it out: constraints besides NOT NULL are not available yet",
+                ));
             };
             constraints.push(column_constraint(cursor, &name)?);
         } else {

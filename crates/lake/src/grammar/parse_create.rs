@@ -64,7 +64,10 @@ impl Header {
             );
         }
         if self.temporary && !temporary {
-            return Err(cursor.unsupported(&format!("CREATE TEMPORARY {kind}"), "use CREATE TEMPORARY VIEW"));
+            return Err(cursor.unsupported(
+                &format!("CREATE TEMPORARY {kind}"),
+                "use WITH inside the statement, or drop it afterwards",
+            ));
         }
         Ok(())
     }
@@ -181,11 +184,15 @@ fn table_clauses(cursor: &mut Cursor<'_>, table: &mut CreateTable) -> Result<()>
             let value = cursor.properties()?;
             cursor.once(&mut options, value, "OPTIONS")?;
         } else if cursor.sees("WITH ROW FILTER") {
-            return Err(
-                cursor.unsupported("WITH ROW FILTER in CREATE TABLE", "use ALTER TABLE … SET ROW FILTER afterwards")
-            );
+            return Err(cursor.unsupported(
+                "WITH ROW FILTER in CREATE TABLE",
+                "row filters are not available yet; grant a view that leaves rows out",
+            ));
         } else if cursor.sees("WITH TAGS") {
-            return Err(cursor.unsupported("WITH TAGS in CREATE TABLE", "use ALTER TABLE … SET TAGS afterwards"));
+            return Err(cursor.unsupported(
+                "WITH TAGS in CREATE TABLE",
+                "tags are not available yet; write COMMENT or TBLPROPERTIES",
+            ));
         } else {
             break;
         }

@@ -70,7 +70,9 @@ pub(super) fn insert(cursor: &mut Cursor<'_>) -> Result<Statement> {
         Vec::new()
     };
     if cursor.sees("IF NOT EXISTS") {
-        return Err(cursor.unsupported("IF NOT EXISTS after PARTITION", "use MERGE with WHEN NOT MATCHED"));
+        return Err(
+            cursor.unsupported("IF NOT EXISTS after PARTITION", "leave it out, and add WHERE NOT EXISTS to the query")
+        );
     }
     let mut by_name = cursor.eat("BY NAME");
     let mut columns = Vec::new();
@@ -88,7 +90,7 @@ pub(super) fn insert(cursor: &mut Cursor<'_>) -> Result<Statement> {
         }
         replace_where = Some(cursor.expr()?);
     } else if cursor.sees("REPLACE USING") || cursor.sees("REPLACE ON") {
-        return Err(cursor.unsupported("INSERT … REPLACE USING or ON", "use REPLACE WHERE condition, or MERGE"));
+        return Err(cursor.unsupported("INSERT … REPLACE USING or ON", "use REPLACE WHERE condition"));
     }
     if cursor.sees("TABLE") {
         return Err(cursor.unsupported("TABLE as a query", "write SELECT * FROM the table"));
@@ -222,7 +224,10 @@ pub(super) fn delete(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let table = cursor.name("the table's name")?;
     let alias = alias(cursor, &["WHERE", "USING"])?;
     if cursor.sees("USING") {
-        return Err(cursor.unsupported("DELETE … USING", "use MERGE … WHEN MATCHED THEN DELETE"));
+        return Err(cursor.unsupported(
+            "DELETE … USING",
+            "MERGE, UPDATE and DELETE are not available yet; write the rows anew with INSERT OVERWRITE",
+        ));
     }
     let condition = if cursor.eat("WHERE") { Some(cursor.expr()?) } else { None };
     Ok(Statement::Delete(Delete { table, alias, condition }))
@@ -234,7 +239,10 @@ pub(super) fn update(cursor: &mut Cursor<'_>) -> Result<Statement> {
     cursor.expect("SET")?;
     let assignments = cursor.list(assignment)?;
     if cursor.sees("FROM") {
-        return Err(cursor.unsupported("UPDATE … FROM", "use MERGE … WHEN MATCHED THEN UPDATE"));
+        return Err(cursor.unsupported(
+            "UPDATE … FROM",
+            "MERGE, UPDATE and DELETE are not available yet; write the rows anew with INSERT OVERWRITE",
+        ));
     }
     let condition = if cursor.eat("WHERE") { Some(cursor.expr()?) } else { None };
     Ok(Statement::Update(Update { table, alias, assignments, condition }))
@@ -339,7 +347,10 @@ pub(super) fn truncate(cursor: &mut Cursor<'_>) -> Result<Statement> {
     cursor.expect("TABLE")?;
     let table: Name = cursor.name("the table's name")?;
     if cursor.sees("PARTITION") {
-        return Err(cursor.unsupported("TRUNCATE … PARTITION", "use DELETE FROM … WHERE"));
+        return Err(cursor.unsupported(
+            "TRUNCATE … PARTITION",
+            "DELETE is not available yet; INSERT INTO … REPLACE WHERE writes partitions anew",
+        ));
     }
     Ok(Statement::Truncate(Truncate { table }))
 }
