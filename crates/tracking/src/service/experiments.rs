@@ -71,14 +71,19 @@ pub async fn create(db: &Db, permit: &Permit<metastore::Work>, new: &NewExperime
         .ok_or_else(|| Problem::new(Code::ResourceExhausted, "there is no number left for an experiment"))?;
     if !insert(&mut tx, id, new, permit.who().id).await? {
         drop(tx);
-        // Who has the name may have got it in a change that is not committed yet. A change of nothing ends after that one, so that
-        // the caller, who looks next whose it is, sees it.
-        db.write_further(permit).await?.commit().await?;
+        after_what_is_in_flight(db, permit).await?;
         return Err(taken(&new.name));
     }
     tx.bump().await?;
     tx.commit().await?;
     Ok(id)
+}
+
+/// Comes back when every change is committed that was made by now. Who has a name may have got it in a change that nobody can read
+/// yet, and the caller looks next whose it is.
+#[expect(clippy::disallowed_methods, reason = "it changes nothing that an audit row could tell of")]
+async fn after_what_is_in_flight(db: &Db, permit: &Permit<metastore::Work>) -> Result<()> {
+    Ok(db.write_further(permit).await?.commit().await?)
 }
 
 fn taken(name: &str) -> Problem {
