@@ -43,7 +43,7 @@ pub(super) const STATEMENTS: &[(&str, &str)] = &[
     ("REMOVE", "delete with `crannog files delete`, databricks-sdk's files.delete, or the Files API"),
     (
         "LIST",
-        "list with `crannog files list /Volumes/<catalog>/<schema>/<volume>`, or GET /api/2.0/fs/directories of that path",
+        "list with `crannog files list /Volumes/<catalog>/<schema>/<volume>`, or GET /api/2.0/fs/directories/Volumes/<catalog>/<schema>/<volume>",
     ),
     ("DENY", "REVOKE the privilege where it was granted: privileges only add up"),
     ("REPAIR", "partitions of Delta tables need no repair"),
