@@ -344,7 +344,8 @@ impl Inner {
         let mut emptied = Vec::new();
         while let Some(at) = open.pop() {
             if let Some(dir) = found(self.dir(&at))? {
-                for (name, is_dir) in self.raw_entries(&at, &dir)? {
+                // A folder that another removed meanwhile has no entries to tell.
+                for (name, is_dir) in found(self.raw_entries(&at, &dir))?.unwrap_or_default() {
                     match is_dir {
                         true => open.push(at.with(&name)),
                         false => {
@@ -387,7 +388,9 @@ impl Inner {
                 continue;
             }
             match is_dir {
-                true => drop(self.delete_tree(&path)?),
+                true => {
+                    self.delete_tree(&path)?;
+                }
                 false => {
                     self.durable.unlink(dir, &name).map_err(|error| self.error("delete", &path, error))?;
                 }

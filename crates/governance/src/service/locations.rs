@@ -225,12 +225,9 @@ pub(crate) async fn finish_deleting(
             let folder = governance.storage.open(evidence, &location, Access::ReadWrite)?;
             folder.delete_all().await
         };
-        match deleted.await {
-            Ok(()) => {}
-            Err(error) => {
-                tracing::warn!(%error, location = intent.location, "files of a dropped object stay until the next start");
-                continue;
-            }
+        if let Err(error) = deleted.await {
+            tracing::warn!(%error, location = intent.location, "files of a dropped object stay until the next start");
+            continue;
         }
         // The object is gone by now, whatever happens to its intent: a failure here must not be the request's.
         if let Err(error) = close_alone(governance, &intent.id).await {

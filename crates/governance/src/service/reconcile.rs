@@ -31,10 +31,8 @@ async fn taken_over(governance: &Governance, select: &'static str) -> Result<Vec
     let mut intents = Vec::with_capacity(rows.len());
     for row in &rows {
         let intent = Intent { id: row.text(0)?, location: row.text(1)? };
-        match take_over(governance, &intent.id).await {
-            Ok(true) => intents.push(intent),
-            Ok(false) => {}
-            Err(problem) => return Err(problem),
+        if take_over(governance, &intent.id).await? {
+            intents.push(intent);
         }
     }
     Ok(intents)

@@ -104,7 +104,7 @@ const REFUSED_TABLE_CHANGES: &[(&str, &str)] = &[
     ("SET MANAGED", "create a managed table with CREATE TABLE … AS SELECT"),
     ("REPLACE COLUMNS", "use ADD COLUMNS, or CREATE OR REPLACE TABLE … AS SELECT"),
     ("ADD PARTITION", "partitions of Delta tables follow from their rows"),
-    ("DROP PARTITION", "DELETE is not available yet; INSERT INTO … REPLACE WHERE writes partitions anew"),
+    ("DROP PARTITION", super::refusals::NO_DELETE),
     ("RECOVER PARTITIONS", "partitions of Delta tables follow from their rows"),
     ("ENABLE PREDICTIVE", "leave it out: managed tables are maintained by the server"),
     ("DISABLE PREDICTIVE", "leave it out: managed tables are maintained by the server"),

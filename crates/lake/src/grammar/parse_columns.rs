@@ -200,7 +200,7 @@ fn key_options(cursor: &mut Cursor<'_>) -> Result<bool> {
         } else if cursor.sees("ENFORCED") {
             return Err(cursor.unsupported(
                 "ENFORCED keys",
-                "leave it out: keys inform, they are not checked; use MERGE to avoid duplicates",
+                "leave it out: keys inform, they are not checked; INSERT … WHERE NOT EXISTS avoids duplicates",
             ));
         } else if !AS_IT_IS.iter().any(|words| cursor.eat(words)) {
             return Ok(rely);

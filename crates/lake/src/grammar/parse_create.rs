@@ -214,7 +214,7 @@ fn partition_columns(cursor: &mut Cursor<'_>, table: &mut CreateTable) -> Result
         if cursor.sees_token(&Token::LParen) {
             return Err(cursor.unsupported(
                 "a partition transform",
-                "add a generated column and partition by it, or use CLUSTER BY",
+                "write the value into a column of its own, and partition by it",
             ));
         }
         if !matches!(cursor.peek(), Token::Comma | Token::RParen) {

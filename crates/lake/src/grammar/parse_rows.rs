@@ -70,9 +70,8 @@ pub(super) fn insert(cursor: &mut Cursor<'_>) -> Result<Statement> {
         Vec::new()
     };
     if cursor.sees("IF NOT EXISTS") {
-        return Err(
-            cursor.unsupported("IF NOT EXISTS after PARTITION", "leave it out, and add WHERE NOT EXISTS to the query")
-        );
+        return Err(cursor
+            .unsupported("IF NOT EXISTS after PARTITION", "use INSERT INTO, with WHERE NOT EXISTS (…) in the query"));
     }
     let mut by_name = cursor.eat("BY NAME");
     let mut columns = Vec::new();
@@ -219,15 +218,15 @@ fn alias(cursor: &mut Cursor<'_>, continuing: &[&str]) -> Result<Option<String>>
     Ok(None)
 }
 
+const NO_CHANGE_OF_ROWS: &str =
+    "MERGE, UPDATE and DELETE are not available yet; write the rows anew with INSERT OVERWRITE";
+
 pub(super) fn delete(cursor: &mut Cursor<'_>) -> Result<Statement> {
     cursor.expect("FROM")?;
     let table = cursor.name("the table's name")?;
     let alias = alias(cursor, &["WHERE", "USING"])?;
     if cursor.sees("USING") {
-        return Err(cursor.unsupported(
-            "DELETE … USING",
-            "MERGE, UPDATE and DELETE are not available yet; write the rows anew with INSERT OVERWRITE",
-        ));
+        return Err(cursor.unsupported("DELETE … USING", NO_CHANGE_OF_ROWS));
     }
     let condition = if cursor.eat("WHERE") { Some(cursor.expr()?) } else { None };
     Ok(Statement::Delete(Delete { table, alias, condition }))
@@ -239,10 +238,7 @@ pub(super) fn update(cursor: &mut Cursor<'_>) -> Result<Statement> {
     cursor.expect("SET")?;
     let assignments = cursor.list(assignment)?;
     if cursor.sees("FROM") {
-        return Err(cursor.unsupported(
-            "UPDATE … FROM",
-            "MERGE, UPDATE and DELETE are not available yet; write the rows anew with INSERT OVERWRITE",
-        ));
+        return Err(cursor.unsupported("UPDATE … FROM", NO_CHANGE_OF_ROWS));
     }
     let condition = if cursor.eat("WHERE") { Some(cursor.expr()?) } else { None };
     Ok(Statement::Update(Update { table, alias, assignments, condition }))
@@ -347,10 +343,7 @@ pub(super) fn truncate(cursor: &mut Cursor<'_>) -> Result<Statement> {
     cursor.expect("TABLE")?;
     let table: Name = cursor.name("the table's name")?;
     if cursor.sees("PARTITION") {
-        return Err(cursor.unsupported(
-            "TRUNCATE … PARTITION",
-            "DELETE is not available yet; INSERT INTO … REPLACE WHERE writes partitions anew",
-        ));
+        return Err(cursor.unsupported("TRUNCATE … PARTITION", super::refusals::NO_DELETE));
     }
     Ok(Statement::Truncate(Truncate { table }))
 }

@@ -7,6 +7,21 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::{cursor::is_word, error::SyntaxError};
 
+// What several of them say.
+const SHARING: &str = "sharing is not available yet; grant SELECT to somebody of this server";
+const OTHER_SYSTEMS: &str =
+    "other systems are not connected yet; put their data into a volume and load it with COPY INTO";
+const LOCATIONS: &str =
+    "`external_locations` of the server's configuration names the folders that CREATE TABLE … LOCATION takes";
+const OBJECT_STORES: &str =
+    "object stores are not available yet; CREATE TABLE … LOCATION takes a folder of the server's machine";
+const POLICIES: &str = "policies are not available yet; grant a view that leaves rows or columns out";
+const WHO_MAY_READ: &str = "policies are not available yet; SHOW GRANTS tells who may read";
+const NO_PROCEDURES: &str = "stored procedures are not available yet";
+/// For changes of whole partitions.
+pub(super) const NO_DELETE: &str = "DELETE is not available yet; INSERT INTO … REPLACE WHERE writes partitions anew";
+const OLDER_VERSION: &str = "reading an older version is not available yet";
+
 /// Statements: opening words, and what to do instead.
 pub(super) const STATEMENTS: &[(&str, &str)] = &[
     ("CACHE", "leave it out: Crannog keeps footers and table state in memory by itself"),
@@ -15,7 +30,7 @@ pub(super) const STATEMENTS: &[(&str, &str)] = &[
     ("REFRESH FUNCTION", "leave it out: functions are always current"),
     ("REFRESH MATERIALIZED VIEW", "rebuild the table with CREATE OR REPLACE TABLE … AS"),
     ("REFRESH STREAMING TABLE", "load new files with COPY INTO"),
-    ("REFRESH FOREIGN", "other systems are not connected yet; put their data into a volume and load it with COPY INTO"),
+    ("REFRESH FOREIGN", OTHER_SYSTEMS),
     ("CALL", "stored procedures are not available yet; send the statements one by one"),
     ("BEGIN", "SQL scripting and multi-statement transactions are not available yet; send the statements one by one"),
     ("COMMIT", "multi-statement transactions are not available yet; each statement commits by itself"),
@@ -56,105 +71,60 @@ pub(super) const STATEMENTS: &[(&str, &str)] = &[
     ),
     ("CREATE STREAMING TABLE", "load new files with COPY INTO, as often as they come"),
     ("CREATE OR REFRESH STREAMING TABLE", "load new files with COPY INTO, as often as they come"),
-    ("CREATE POLICY", "policies are not available yet; grant a view that leaves rows or columns out"),
-    ("CREATE OR REPLACE POLICY", "policies are not available yet; grant a view that leaves rows or columns out"),
-    ("DROP POLICY", "policies are not available yet; grant a view that leaves rows or columns out"),
-    ("SHOW POLICIES", "policies are not available yet; SHOW GRANTS tells who may read"),
+    ("CREATE POLICY", POLICIES),
+    ("CREATE OR REPLACE POLICY", POLICIES),
+    ("DROP POLICY", POLICIES),
+    ("SHOW POLICIES", WHO_MAY_READ),
     ("CREATE GLOBAL TEMPORARY VIEW", "use WITH inside the statement, or CREATE VIEW and DROP VIEW"),
     ("CREATE OR REPLACE GLOBAL TEMPORARY VIEW", "use WITH inside the statement, or CREATE OR REPLACE VIEW"),
     ("CREATE TEMPORARY TABLE", "use WITH inside the statement, or a table that you drop"),
     ("CREATE TEMP TABLE", "use WITH inside the statement, or a table that you drop"),
-    ("CREATE BLOOMFILTER INDEX", "files are skipped by statistics; use CLUSTER BY"),
-    ("CREATE SHARE", "sharing is not available yet; grant SELECT to somebody of this server"),
-    ("CREATE RECIPIENT", "sharing is not available yet; grant SELECT to somebody of this server"),
+    ("CREATE BLOOMFILTER INDEX", "files are skipped by statistics; leave it out"),
+    ("CREATE SHARE", SHARING),
+    ("CREATE RECIPIENT", SHARING),
     (
         "CREATE PROVIDER",
         "sharing is not available yet; a table of somebody else's is taken in with CREATE TABLE … LOCATION",
     ),
-    (
-        "CREATE CONNECTION",
-        "other systems are not connected yet; put their data into a volume and load it with COPY INTO",
-    ),
-    (
-        "CREATE FOREIGN CATALOG",
-        "other systems are not connected yet; put their data into a volume and load it with COPY INTO",
-    ),
-    (
-        "CREATE EXTERNAL LOCATION",
-        "`external_locations` of the server's configuration names the folders that CREATE TABLE … LOCATION takes",
-    ),
-    (
-        "CREATE STORAGE CREDENTIAL",
-        "object stores are not available yet; CREATE TABLE … LOCATION takes a folder of the server's machine",
-    ),
-    ("CREATE PROCEDURE", "stored procedures are not available yet"),
-    ("CREATE OR REPLACE PROCEDURE", "stored procedures are not available yet"),
+    ("CREATE CONNECTION", OTHER_SYSTEMS),
+    ("CREATE FOREIGN CATALOG", OTHER_SYSTEMS),
+    ("CREATE EXTERNAL LOCATION", LOCATIONS),
+    ("CREATE STORAGE CREDENTIAL", OBJECT_STORES),
+    ("CREATE PROCEDURE", NO_PROCEDURES),
+    ("CREATE OR REPLACE PROCEDURE", NO_PROCEDURES),
     ("CREATE GROUP", "use `crannog group create`, databricks-sdk's groups.create, or SCIM"),
     ("ALTER GROUP", "use `crannog group add` and `remove`, databricks-sdk's groups.patch, or SCIM"),
-    ("ALTER SHARE", "sharing is not available yet; grant SELECT to somebody of this server"),
-    ("ALTER RECIPIENT", "sharing is not available yet; grant SELECT to somebody of this server"),
-    (
-        "ALTER EXTERNAL LOCATION",
-        "`external_locations` of the server's configuration names the folders that CREATE TABLE … LOCATION takes",
-    ),
-    (
-        "ALTER STORAGE CREDENTIAL",
-        "object stores are not available yet; CREATE TABLE … LOCATION takes a folder of the server's machine",
-    ),
-    (
-        "ALTER CONNECTION",
-        "other systems are not connected yet; put their data into a volume and load it with COPY INTO",
-    ),
+    ("ALTER SHARE", SHARING),
+    ("ALTER RECIPIENT", SHARING),
+    ("ALTER EXTERNAL LOCATION", LOCATIONS),
+    ("ALTER STORAGE CREDENTIAL", OBJECT_STORES),
+    ("ALTER CONNECTION", OTHER_SYSTEMS),
     ("ALTER MATERIALIZED VIEW", "alter the table or view that stands in for it"),
     ("ALTER STREAMING TABLE", "alter the table that stands in for it"),
     ("ALTER FUNCTION", "functions are not available yet; write the expression where it is used"),
-    ("DROP SHARE", "sharing is not available yet; grant SELECT to somebody of this server"),
-    ("DROP RECIPIENT", "sharing is not available yet; grant SELECT to somebody of this server"),
-    ("DROP CONNECTION", "other systems are not connected yet; put their data into a volume and load it with COPY INTO"),
-    (
-        "DROP EXTERNAL LOCATION",
-        "`external_locations` of the server's configuration names the folders that CREATE TABLE … LOCATION takes",
-    ),
-    (
-        "DROP STORAGE CREDENTIAL",
-        "object stores are not available yet; CREATE TABLE … LOCATION takes a folder of the server's machine",
-    ),
+    ("DROP SHARE", SHARING),
+    ("DROP RECIPIENT", SHARING),
+    ("DROP CONNECTION", OTHER_SYSTEMS),
+    ("DROP EXTERNAL LOCATION", LOCATIONS),
+    ("DROP STORAGE CREDENTIAL", OBJECT_STORES),
     ("DROP MATERIALIZED VIEW", "drop the table or view that stands in for it"),
     ("DROP TEMPORARY", "use DROP VIEW"),
-    ("DROP PROCEDURE", "stored procedures are not available yet"),
+    ("DROP PROCEDURE", NO_PROCEDURES),
     ("SHOW GROUPS", "use `crannog group list`, databricks-sdk's groups.list, or SCIM"),
     ("SHOW USERS", "use `crannog user list`, databricks-sdk's users.list, or SCIM"),
-    ("SHOW SHARES", "sharing is not available yet; grant SELECT to somebody of this server"),
-    ("SHOW RECIPIENTS", "sharing is not available yet; grant SELECT to somebody of this server"),
-    (
-        "SHOW CONNECTIONS",
-        "other systems are not connected yet; put their data into a volume and load it with COPY INTO",
-    ),
-    (
-        "SHOW EXTERNAL LOCATIONS",
-        "`external_locations` of the server's configuration names the folders that CREATE TABLE … LOCATION takes",
-    ),
-    (
-        "SHOW STORAGE CREDENTIALS",
-        "object stores are not available yet; CREATE TABLE … LOCATION takes a folder of the server's machine",
-    ),
+    ("SHOW SHARES", SHARING),
+    ("SHOW RECIPIENTS", SHARING),
+    ("SHOW CONNECTIONS", OTHER_SYSTEMS),
+    ("SHOW EXTERNAL LOCATIONS", LOCATIONS),
+    ("SHOW STORAGE CREDENTIALS", OBJECT_STORES),
     ("SHOW LOCKS", "Delta tables have no locks"),
     ("SHOW TABLES DROPPED", "dropped tables cannot be brought back yet"),
-    ("SHOW PROCEDURES", "stored procedures are not available yet"),
-    ("DESCRIBE SHARE", "sharing is not available yet; grant SELECT to somebody of this server"),
-    (
-        "DESCRIBE EXTERNAL LOCATION",
-        "`external_locations` of the server's configuration names the folders that CREATE TABLE … LOCATION takes",
-    ),
-    (
-        "DESCRIBE STORAGE CREDENTIAL",
-        "object stores are not available yet; CREATE TABLE … LOCATION takes a folder of the server's machine",
-    ),
-    (
-        "DESCRIBE CONNECTION",
-        "other systems are not connected yet; put their data into a volume and load it with COPY INTO",
-    ),
-    ("DESCRIBE POLICY", "policies are not available yet; SHOW GRANTS tells who may read"),
+    ("SHOW PROCEDURES", NO_PROCEDURES),
+    ("DESCRIBE SHARE", SHARING),
+    ("DESCRIBE EXTERNAL LOCATION", LOCATIONS),
+    ("DESCRIBE STORAGE CREDENTIAL", OBJECT_STORES),
+    ("DESCRIBE CONNECTION", OTHER_SYSTEMS),
+    ("DESCRIBE POLICY", WHO_MAY_READ),
 ];
 
 /// Clauses at which the parser stops: the words there, and what to do instead.
@@ -169,12 +139,12 @@ pub(super) const CLAUSES: &[(&str, &str)] = &[
     ("UNPIVOT", "write stack(…) or UNION ALL"),
     ("LATERAL", "select explode(column) in the SELECT list"),
     ("CHANGES", "changes of a table are not available yet; DESCRIBE HISTORY tells its versions"),
-    ("FOR VERSION", "reading an older version is not available yet"),
-    ("FOR TIMESTAMP", "reading an older version is not available yet"),
-    ("FOR SYSTEM_VERSION", "reading an older version is not available yet"),
-    ("FOR SYSTEM_TIME", "reading an older version is not available yet"),
-    ("VERSION AS OF", "reading an older version is not available yet"),
-    ("TIMESTAMP AS OF", "reading an older version is not available yet"),
+    ("FOR VERSION", OLDER_VERSION),
+    ("FOR TIMESTAMP", OLDER_VERSION),
+    ("FOR SYSTEM_VERSION", OLDER_VERSION),
+    ("FOR SYSTEM_TIME", OLDER_VERSION),
+    ("VERSION AS OF", OLDER_VERSION),
+    ("TIMESTAMP AS OF", OLDER_VERSION),
     ("CLUSTER BY", "sort with ORDER BY"),
     ("DISTRIBUTE BY", "leave it out: the planner distributes rows by itself"),
     ("SORT BY", "sort with ORDER BY"),
@@ -185,8 +155,8 @@ pub(super) const CLAUSES: &[(&str, &str)] = &[
     ("STORED", "write USING DELTA"),
     ("ROW FORMAT", "write USING DELTA"),
     ("SERDEPROPERTIES", "write USING DELTA"),
-    ("CLUSTERED", "write CLUSTER BY (columns)"),
-    ("SKEWED", "write CLUSTER BY (columns)"),
+    ("CLUSTERED", "write PARTITIONED BY (columns)"),
+    ("SKEWED", "write PARTITIONED BY (columns)"),
     ("COLLATE", "compare with lower(…)"),
     ("DEFAULT COLLATION", "compare with lower(…)"),
 ];
@@ -208,10 +178,7 @@ pub(super) fn statement(tokens: &[TokenWithSpan]) -> Option<SyntaxError> {
 /// The refusal of the clause that begins at `position`, if it is a known one.
 pub(super) fn clause_at(tokens: &[TokenWithSpan], position: usize) -> Option<SyntaxError> {
     match tokens.get(position).map(|token| &token.token) {
-        Some(Token::AtSign) => Some(SyntaxError::unsupported(
-            "a version after @ (table@v1)",
-            "reading an older version is not available yet",
-        )),
+        Some(Token::AtSign) => Some(SyntaxError::unsupported("a version after @ (table@v1)", OLDER_VERSION)),
         Some(Token::VerticalBarRightAngleBracket) => Some(super::strict::pipe_operator()),
         Some(Token::Word(_)) => {
             let (words, hint) = CLAUSES.iter().find(|(words, _)| words_at(tokens, position, words))?;
